@@ -1,0 +1,18 @@
+import { optionsFromEnv, type SimulatorOptions } from './options.ts'
+import { createSimulator } from './simulator.ts'
+
+/** `npm run simulator`: knobs from the environment, one line of JSON with both addresses, then it serves. */
+const defaultPort = 9090
+const configurationFault = 78
+
+const { options, unknown } = optionsFromEnv(process.env)
+if (unknown.length > 0) process.stderr.write(`not a knob of the simulator, ignored: ${unknown.join(', ')}\n`)
+const simulator = await createSimulator({ port: defaultPort, ...options } satisfies SimulatorOptions).catch(
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(configurationFault)
+  },
+)
+process.stdout.write(`${JSON.stringify({ url: simulator.url, admin_url: simulator.adminUrl })}\n`)
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0))
