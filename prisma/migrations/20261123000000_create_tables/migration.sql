@@ -25,6 +25,7 @@ CREATE TABLE "provision_request" (
     "queue_rank" TIMESTAMPTZ(6),
     "retry_at" TIMESTAMPTZ(3),
     "attempts" INTEGER NOT NULL DEFAULT 0,
+    "attempt_number" INTEGER NOT NULL DEFAULT 0,
     "created_count" INTEGER NOT NULL DEFAULT 0,
     "running_count" INTEGER NOT NULL DEFAULT 0,
     "failed_count" INTEGER NOT NULL DEFAULT 0,
@@ -89,21 +90,21 @@ CREATE TABLE "attempt" (
     "number" INTEGER NOT NULL,
     "state" "attempt_state" NOT NULL,
     "replica_id" UUID,
-    "body_hash" BYTEA,
-    "marker" TEXT NOT NULL,
     "started_at" TIMESTAMPTZ(3) NOT NULL,
     "finished_at" TIMESTAMPTZ(3),
     "http_status" INTEGER,
     "error_code" TEXT,
     "error_message" TEXT,
     "evidence" JSONB,
+    "uncertain_at" TIMESTAMPTZ(3),
     "reconcile_at" TIMESTAMPTZ(3),
+    "audit_at" TIMESTAMPTZ(3),
     "listings_without" INTEGER NOT NULL DEFAULT 0,
 
     CONSTRAINT "attempt_pkey" PRIMARY KEY ("id"),
-    CONSTRAINT "attempt_marker_check" CHECK (marker IN ('metadata', 'description', 'none')),
     CONSTRAINT "attempt_owner_check" CHECK ((replica_id IS NOT NULL) = (state = 'in_flight')),
     CONSTRAINT "attempt_reconcile_check" CHECK ((reconcile_at IS NOT NULL) = (state = 'uncertain')),
+    CONSTRAINT "attempt_uncertain_check" CHECK (uncertain_at IS NOT NULL OR state NOT IN ('uncertain', 'adopted', 'void')),
     CONSTRAINT "attempt_finished_check" CHECK ((finished_at IS NOT NULL) = (state NOT IN ('in_flight', 'uncertain')))
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02);
 
@@ -114,6 +115,7 @@ CREATE UNIQUE INDEX "attempt_open_key" ON "attempt"("provision_request_id") WHER
 CREATE INDEX "attempt_replica_idx" ON "attempt"("replica_id") WHERE "replica_id" IS NOT NULL;
 -- claim-uncertain.
 CREATE INDEX "attempt_reconcile_idx" ON "attempt"("reconcile_at") WHERE "reconcile_at" IS NOT NULL;
+CREATE INDEX "attempt_audit_idx" ON "attempt"("audit_at") WHERE "audit_at" IS NOT NULL;
 
 CREATE TABLE "instance" (
     "project_id" TEXT NOT NULL,
@@ -151,28 +153,45 @@ CREATE TABLE "outbox_event" (
     "correlation_id" TEXT,
     "body" TEXT NOT NULL,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    "returns" INTEGER NOT NULL DEFAULT 0,
 
     CONSTRAINT "outbox_event_pkey" PRIMARY KEY ("position")
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000);
 
+CREATE TABLE "parked_event" (
+    "id" UUID NOT NULL,
+    "ordering_key" TEXT NOT NULL,
+    "routing_key" TEXT NOT NULL,
+    "type" TEXT NOT NULL,
+    "correlation_id" TEXT,
+    "body" TEXT NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "returns" INTEGER NOT NULL,
+    "retry_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "parked_event_pkey" PRIMARY KEY ("id")
+);
+
+CREATE INDEX "parked_event_retry_at_idx" ON "parked_event"("retry_at");
+
 CREATE TABLE "rate_bucket" (
     "project_id" TEXT NOT NULL,
-    "rate_per_second" DOUBLE PRECISION NOT NULL,
-    "burst" DOUBLE PRECISION NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
     "tokens" DOUBLE PRECISION NOT NULL,
     "refilled_at" TIMESTAMPTZ(6) NOT NULL,
     "due_at" TIMESTAMPTZ(6),
     "work_seq" BIGINT NOT NULL DEFAULT 0,
     "blocked_until" TIMESTAMPTZ(3),
     "blocked_reason" TEXT,
-    "blocks" INTEGER NOT NULL DEFAULT 0,
+    "troubles" INTEGER NOT NULL DEFAULT 0,
     "rate_factor" DOUBLE PRECISION NOT NULL DEFAULT 1,
     "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "poll_wanted_until" TIMESTAMPTZ(3),
 
     CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
     CONSTRAINT "rate_bucket_range_check" CHECK (
-        rate_per_second > 0 AND burst >= 1 AND tokens >= 0 AND tokens <= burst
+        refill_per_second > 0 AND capacity >= 1 AND tokens >= 0 AND tokens <= capacity
         AND rate_factor > 0 AND rate_factor <= 1 AND poll_credit >= 0 AND poll_credit <= 1
     ),
     CONSTRAINT "rate_bucket_blocked_check" CHECK ((blocked_until IS NULL) = (blocked_reason IS NULL))

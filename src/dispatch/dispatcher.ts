@@ -1,0 +1,170 @@
+import type { Logger } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import type { Sealer } from '../intake/seal.ts'
+import type { Replica } from '../replica/replica.ts'
+import { coerceError } from '../runtime/errors.ts'
+import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Database } from '../store/database.ts'
+import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { buildBatchCreateBody, markerPlace } from './create-body.ts'
+import { classifyOutcome, type Outcome } from './outcome.ts'
+import type { OutcomeRecorder } from './outcome-recorder.ts'
+import { bucketEffect } from './retry-policy.ts'
+import { type OpenAttempt, settlementOf } from './settlement.ts'
+
+/** The most projects one claim serves. */
+const MAX_PROJECTS = 200
+/** Waits for tokens shorter than this are gathered into one claim, so that replicas do not race for each token. */
+const GATHER_MS = 20
+/** How long work that another replica took in may lie unnoticed. */
+const IDLE_MS = 250
+
+export interface DispatcherOptions {
+  database: Database
+  client: CloudDcClient
+  sealer: Sealer
+  replica: Replica
+  recorder: OutcomeRecorder
+  concurrency: number
+  callTimeoutMs: number
+  /** 0..1 of the call budget kept for readiness. */
+  readinessShare: number
+  /** From an unknown outcome to the reconciler's first look. */
+  firstLookMs: number
+  metrics: Metrics
+  logger: Logger
+  faultPoint?: FaultPoint
+}
+
+interface Call {
+  request: ClaimedRequest
+  replicaId: string
+  /** performance.now() and Date.now() before the claim was sent: no later than the claim on the database's clock. */
+  claimedAt: number
+  claimedAtWall: number
+}
+
+/**
+ * Claims requests together with their tokens, calls batch-create, and records the outcomes. The claim is committed
+ * before the call; the call is made only while the lease under which it was claimed surely holds.
+ */
+export function createDispatcher(options: DispatcherOptions): Loop {
+  const { database, client, sealer, replica, recorder, concurrency, metrics, logger } = options
+  const faultPoint = options.faultPoint ?? noFaultPoint
+  const inFlight = new Set<Promise<void>>()
+  /** Free slots that are worth a claim while every slot was taken by the last one. */
+  const worthClaiming = Math.ceil(concurrency / 4)
+  let starved = false
+
+  const send = async (call: Call): Promise<Outcome> => {
+    const { request } = call
+    const body = buildBatchCreateBody(
+      request.spec,
+      sealer.open(Buffer.from(request.sealedPassword), `${request.projectId}/${request.requestId}`),
+      { key: 'provisioner-attempt', value: request.attemptId, place: markerPlace(request.spec) },
+    )
+    const evidence = await client.batchCreate({
+      projectId: request.projectId,
+      body,
+      beforeWrite: () => {
+        faultPoint('dispatch.sending')
+        refuseToSend(call, replica)
+      },
+    })
+    return classifyOutcome(evidence)
+  }
+
+  const carryOut = async (call: Call): Promise<void> => {
+    const { request } = call
+    faultPoint('dispatch.claimed')
+    const startedAt = performance.now()
+    const outcome = await send(call).catch(unsent)
+    metrics.dispatch.callSeconds.observe((performance.now() - startedAt) / 1000)
+    metrics.dispatch.calls.inc({
+      class: outcome.class,
+      reason: outcome.class === 'created' ? '' : outcome.reason,
+    })
+    faultPoint('dispatch.answered')
+    const attempt = openAttempt(call)
+    await recorder.record({
+      row: settlementOf(attempt, outcome, options.firstLookMs),
+      bucket: bucketEffect(outcome, request),
+    })
+    faultPoint('dispatch.recorded')
+  }
+
+  const loop = createLoop({
+    name: 'dispatcher',
+    logger,
+    idleMs: IDLE_MS,
+    runOnce: async () => {
+      const slots = concurrency - inFlight.size
+      if (slots <= 0 || !replica.holdsLease()) return { again: false }
+      const claimedAt = performance.now()
+      const claimedAtWall = Date.now()
+      const replicaId = replica.id()
+      const { requests, waitMs } = await claimRequests(database, {
+        replicaId,
+        attemptIds: Array.from({ length: slots }, () => uuidv7()),
+        maxProjects: MAX_PROJECTS,
+        probeMs: options.callTimeoutMs + 5000,
+        readinessShare: options.readinessShare,
+      })
+      metrics.dispatch.claims.inc()
+      for (const request of requests) {
+        const call = carryOut({ request, replicaId, claimedAt, claimedAtWall })
+          .catch((error: unknown) => {
+            logger.error(
+              { err: error, attemptId: request.attemptId },
+              'outcome not recorded, left to be rescued',
+            )
+          })
+          .finally(() => {
+            inFlight.delete(call)
+            metrics.dispatch.inFlight.set(inFlight.size)
+            if (starved && concurrency - inFlight.size >= worthClaiming) loop.wake()
+          })
+        inFlight.add(call)
+      }
+      metrics.dispatch.inFlight.set(inFlight.size)
+      starved = requests.length === slots
+      if (starved || waitMs === null) return { again: false }
+      return { again: false, waitMs: Math.max(GATHER_MS, waitMs) }
+    },
+    onStop: async () => {
+      await Promise.all(inFlight)
+    },
+  })
+  return loop
+}
+
+class NotSentError extends Error {}
+
+/** Throws when the call must not be made any more; called in the instant before its first byte is written. */
+function refuseToSend({ request, replicaId, claimedAt, claimedAtWall }: Call, replica: Replica): void {
+  if (!replica.holdsLease() || replica.id() !== replicaId)
+    throw new NotSentError('the lease of the claim is lost')
+  const elapsedMs = Math.max(performance.now() - claimedAt, Date.now() - claimedAtWall)
+  if (request.deadlineInMs !== null && elapsedMs >= request.deadlineInMs)
+    throw new NotSentError('the deadline has passed')
+}
+
+/** A fault of our own before the client was called, such as a password that no configured key opens. */
+function unsent(error: unknown): Outcome {
+  return {
+    class: 'not_created',
+    reason: 'refused',
+    code: 'not_sendable',
+    message: coerceError(error).message,
+    httpStatus: null,
+    retryAfterMs: null,
+  }
+}
+
+function openAttempt({ request, replicaId }: Call): OpenAttempt {
+  const { name } = request.spec
+  return { ...request, replicaId, from: 'in_flight', instanceName: typeof name === 'string' ? name : null }
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { createBatcher } from '../runtime/batcher.ts'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import type { Database } from '../store/database.ts'
+import { isRetryable } from '../store/errors.ts'
+import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
+import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
+
+export interface Settlement {
+  row: SettleRow
+  bucket: BucketEffect | null
+}
+
+export interface OutcomeRecorder {
+  /** Resolves once committed; false when somebody else had settled the attempt before. */
+  record(settlement: Settlement): Promise<boolean>
+  drained(): Promise<void>
+}
+
+export interface OutcomeRecorderOptions {
+  database: Database
+  firstPollMs: number
+  logger: Logger
+  /** Called after each commit. */
+  onRecorded: (rows: readonly SettleRow[]) => void
+  /** Ends the waiting for a database that stays away; what is not recorded then is rescued by lease. */
+  signal: AbortSignal
+}
+
+/** Records outcomes with their events, those that finish at the same moment together, in one transaction. */
+export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeRecorder {
+  const { database, firstPollMs, logger, onRecorded, signal } = options
+  const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
+
+  const commit = async (settlements: readonly Settlement[]): Promise<Set<string>> => {
+    const rows = settlements.map((settlement) => settlement.row)
+    const effects = oneEffectPerProject(settlements)
+    const settled =
+      effects.length === 0
+        ? await settleAttempts(database, rows, firstPollMs)
+        : await database.transaction(async (sql) => {
+            const done = await settleAttempts(sql, rows, firstPollMs)
+            await settleBuckets(sql, effects)
+            return done
+          })
+    return new Set(settled.map((row) => row.attemptId))
+  }
+
+  const batcher = createBatcher<Settlement, boolean>({
+    maxSize: 200,
+    concurrency: 2,
+    flush: async (settlements) => {
+      for (let failures = 0; ; ) {
+        try {
+          const settled = await commit(settlements)
+          outage.recovered()
+          onRecorded(settlements.map((settlement) => settlement.row))
+          const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))
+          const stale = verdicts.filter((settledNow) => !settledNow).length
+          if (stale > 0)
+            logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
+          return verdicts
+        } catch (error) {
+          if (signal.aborted || !isRetryable(error)) throw error
+          failures += 1
+          outage.failed(error)
+          await sleep(jitteredBackoff(failures, { minMs: 50, maxMs: 2000 }), undefined, { signal })
+        }
+      }
+    },
+  })
+
+  return { record: batcher.add, drained: batcher.drained }
+}
+
+/** Several calls of one project may end together: the gravest effect counts, the longest block first. */
+export function oneEffectPerProject(settlements: readonly Settlement[]): BucketEffect[] {
+  const byProject = new Map<string, BucketEffect>()
+  for (const { bucket } of settlements) {
+    if (bucket === null) continue
+    const known = byProject.get(bucket.projectId)
+    if (known === undefined || gravity(bucket) > gravity(known)) byProject.set(bucket.projectId, bucket)
+  }
+  return [...byProject.values()]
+}
+
+function gravity(effect: BucketEffect): number {
+  if (effect.effect === 'trouble') return 3 + (effect.blockMs ?? 0)
+  return effect.effect === 'clear' ? 2 : 1
+}

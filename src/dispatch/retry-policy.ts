@@ -1,0 +1,64 @@
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import type { BucketEffect } from '../store/sql/settle-buckets.ts'
+import type { Outcome } from './outcome.ts'
+
+/** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */
+const UNKNOWN_BEFORE_BREAK = 3
+
+const THROTTLED = { minMs: 1000, maxMs: 60_000 }
+const UNAVAILABLE = { minMs: 1000, maxMs: 30_000 }
+const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
+/** A retry of a request whose attempt was found void, by number of attempts made. */
+const RETRY = { minMs: 1000, maxMs: 300_000 }
+
+/**
+ * What an outcome means for its project's bucket, null when nothing. `troubles` counts the consecutive troubles
+ * before this call; a probe is the one call let through after trouble.
+ *
+ * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
+ * row, a growing delay (the breaker); token refused, a longer one, because refused tokens lock accounts out.
+ */
+export function bucketEffect(
+  outcome: Outcome,
+  { projectId, troubles, probing }: { projectId: string; troubles: number; probing: boolean },
+  random: () => number = Math.random,
+): BucketEffect | null {
+  const count = troubles + 1
+  const trouble = (reason: BucketEffect['reason'], blockMs: number | null): BucketEffect => ({
+    projectId,
+    effect: 'trouble',
+    blockMs,
+    reason: blockMs === null ? null : reason,
+  })
+  if (outcome.class === 'unknown') {
+    const beyond = count - UNKNOWN_BEFORE_BREAK + 1
+    if (beyond <= 0 && !probing) return trouble(null, null)
+    return trouble('upstream_unavailable', jitteredBackoff(Math.max(1, beyond), UNAVAILABLE, random))
+  }
+  if (outcome.class === 'not_created') {
+    switch (outcome.reason) {
+      case 'throttled':
+        // Never earlier than asked for; later by a little, so that replicas of other services spread out.
+        return trouble(
+          'throttled',
+          outcome.retryAfterMs === null
+            ? jitteredBackoff(count, THROTTLED, random)
+            : outcome.retryAfterMs * (1 + random() / 20),
+        )
+      case 'unauthorized':
+        return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
+      case 'unreachable':
+        return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
+      case 'not_sent':
+        return { projectId, effect: 'work', blockMs: null, reason: null }
+      case 'refused':
+        break
+    }
+  }
+  return troubles > 0 || probing ? { projectId, effect: 'clear', blockMs: null, reason: null } : null
+}
+
+/** Milliseconds before a request is tried again after `attempts` attempts that came to nothing. */
+export function retryDelay(attempts: number, random: () => number = Math.random): number {
+  return jitteredBackoff(attempts, RETRY, random)
+}

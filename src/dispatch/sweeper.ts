@@ -1,0 +1,100 @@
+import type { Logger } from 'pino'
+import { requestCompleted } from '../contracts/events.ts'
+import type { Replica } from '../replica/replica.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Database } from '../store/database.ts'
+import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/due-sweeps.ts'
+import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
+import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
+
+const INTERVAL_MS = 250
+const LEASE_MS = 5000
+const BATCH = 500
+/** The net under the wake-ups looks this rarely. */
+const SLEEPING_INTERVAL_MS = 5000
+
+export interface SweeperOptions {
+  database: Database
+  replica: Replica
+  logger: Logger
+  /** Called after requests became eligible or ended. */
+  onMoved: () => void
+}
+
+/** Carries out what time alone brings about in the queue: retries that are due, and deadlines that have passed. */
+export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
+  let lookedForSleepingAt = Number.NEGATIVE_INFINITY
+
+  const wakeProjects = async (projectIds: readonly string[]) => {
+    await settleBuckets(
+      database,
+      projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
+    )
+  }
+
+  const promote = () =>
+    database.transaction(async (sql) => {
+      const projectIds = await promoteRetries(sql, BATCH)
+      if (projectIds.length === 0) return 0
+      await settleBuckets(
+        sql,
+        projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
+      )
+      return projectIds.length
+    })
+
+  const expire = () =>
+    database.transaction(async (sql) => {
+      const ids = await lockExpired(sql, BATCH)
+      if (ids.length === 0) return 0
+      const requests = await lockRequests(sql, ids)
+      await moveRequests(sql, requests.map(expiryOf))
+      return ids.length
+    })
+
+  return createLoop({
+    name: 'queue sweeper',
+    logger,
+    idleMs: 1000,
+    runOnce: async () => {
+      if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
+      const moved = [await promote(), await expire()]
+      const now = performance.now()
+      if (now - lookedForSleepingAt >= SLEEPING_INTERVAL_MS) {
+        lookedForSleepingAt = now
+        const sleeping = await findSleepingProjects(database)
+        if (sleeping.length > 0) {
+          logger.debug({ projects: sleeping.length }, 'projects with work were asleep')
+          await wakeProjects(sleeping)
+        }
+        moved.push(sleeping.length)
+      }
+      if (moved.some((count) => count > 0)) onMoved()
+      return moved.some((count) => count >= BATCH) ? { again: true } : { again: false, waitMs: INTERVAL_MS }
+    },
+  })
+}
+
+/** The end of a request whose deadline passed before dispatch: pure. */
+export function expiryOf(request: LockedRequest): MoveRow {
+  const error = { code: 'deadline_passed', message: 'the deadline passed before the request was dispatched' }
+  return {
+    id: request.id,
+    from: 'queued',
+    to: 'expired',
+    cause: 'deadline_passed',
+    evidence: null,
+    running: 0,
+    failed: 0,
+    errorCode: error.code,
+    errorMessage: error.message,
+    events: [
+      requestCompleted(request, {
+        state: 'expired',
+        counts: { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 },
+        error: { ...error, at: new Date() },
+      }),
+    ],
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * The arithmetic of a project's call budget. The SQL of store/sql/claim-requests.ts applies the same rule on the
+ * database's clock; the tests hold the two against each other.
+ */
+
+export interface CallLimit {
+  perSecond: number
+  burst: number
+}
+
+export interface BucketLimit {
+  /** Tokens that flow in per second. */
+  refillPerSecond: number
+  /** The most tokens the bucket holds. */
+  capacity: number
+}
+
+/** How much later one call may arrive upstream than another, both counted from their tokens, in seconds. */
+const ARRIVAL_SPREAD_SECONDS = 0.1
+/** The most that may be given up of the rate where the burst leaves no room for the spread. */
+const RATE_MARGIN = 0.01
+
+/**
+ * The bucket for a configured limit. The limit is promised for calls as CloudDC sees them, at most
+ * `burst + perSecond * T` in any window of T seconds, but tokens are taken a moment before: with arrival spread J, a
+ * bucket of capacity c and refill r lets `c + r * (T + J)` through. So J * r is taken off the burst, at most half of
+ * what it has above 1, because a claim that comes late needs room to catch up in. What then remains of J costs at
+ * most 1 % of the rate.
+ */
+export function bucketLimit({ perSecond, burst }: CallLimit): BucketLimit {
+  const spare = burst - 1
+  const headroom = Math.min(perSecond * ARRIVAL_SPREAD_SECONDS, spare / 2)
+  const uncoveredSeconds = ARRIVAL_SPREAD_SECONDS - headroom / perSecond
+  const intervalSeconds = 1 / perSecond
+  const covered = spare > 0 ? 0 : Math.min(uncoveredSeconds, intervalSeconds * RATE_MARGIN)
+  return { refillPerSecond: 1 / (intervalSeconds + covered), capacity: burst - headroom }
+}
+
+export interface BucketLevel {
+  tokens: number
+  /** Seconds on one clock. */
+  refilledAt: number
+}
+
+/** The level at `at`; a clock that stands behind the last refill adds nothing and takes nothing away. */
+export function refill(level: BucketLevel, limit: BucketLimit, at: number): BucketLevel {
+  const elapsed = Math.max(0, at - level.refilledAt)
+  return {
+    tokens: Math.min(limit.capacity, level.tokens + elapsed * limit.refillPerSecond),
+    refilledAt: Math.max(level.refilledAt, at),
+  }
+}
+
+/** Takes up to `wanted` whole tokens. */
+export function take(level: BucketLevel, wanted: number): { taken: number; level: BucketLevel } {
+  const taken = Math.min(wanted, Math.floor(level.tokens))
+  return { taken, level: { ...level, tokens: level.tokens - taken } }
+}
+
+/** Seconds until one whole token is there. */
+export function secondsToToken(level: BucketLevel, limit: BucketLimit): number {
+  return Math.max(0, (1 - level.tokens) / limit.refillPerSecond)
+}

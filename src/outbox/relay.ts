@@ -1,0 +1,167 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { PublishError, type Publisher } from '../amqp/publisher.ts'
+import type { Replica } from '../replica/replica.ts'
+import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Database } from '../store/database.ts'
+import { type OutboxEvent, parkEvents, readEvents, removeEvents } from '../store/sql/outbox-events.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createOrderedLanes } from './ordered-lanes.ts'
+import { createReadCursor } from './read-cursor.ts'
+
+const EXCHANGE = 'provision.events'
+const READ_LIMIT = 1000
+/** How soon events that another replica wrote are noticed. */
+const IDLE_MS = 25
+/** The relay's lease: short, because a second relay does no harm but repeated copies. */
+const LEASE_MS = 5000
+const LEASE_RENEW_MS = 1500
+/** How long a replica without the duty waits before it asks again. */
+const STANDBY_MS = 1000
+const FIRST_RETURN_RETRY_MS = 2000
+
+export interface RelayOptions {
+  database: Database
+  publisher: Publisher
+  replica: Replica
+  /** Most events read and not yet removed. */
+  window: number
+  metrics: Metrics
+  logger: Logger
+  faultPoint?: FaultPoint
+}
+
+/**
+ * Publishes what is committed and removes it once confirmed. One replica at a time relays: it reads the rows in
+ * order without claiming each, keeps one event of a request in flight and those of many requests side by side.
+ *
+ * A row is removed only after the broker confirmed it. Every doubt (connection lost, confirm missing, relay
+ * replaced) leads to another copy with the same id, never to a gap.
+ */
+export function createRelay(options: RelayOptions): Loop {
+  const { database, publisher, replica, window, metrics, logger } = options
+  const faultPoint = options.faultPoint ?? noFaultPoint
+  const cursor = createReadCursor()
+  /** Positions read and not yet removed. */
+  const known = new Set<string>()
+  let confirmed: string[] = []
+  let returned: string[] = []
+  let leaseCheckedAt = Number.NEGATIVE_INFINITY
+  let holdsDuty = false
+  let removing: Promise<void> | undefined
+
+  const publish = async (event: OutboxEvent): Promise<'go on' | 'give up'> => {
+    const startedAt = performance.now()
+    try {
+      await publisher.publish({
+        exchange: EXCHANGE,
+        routingKey: event.routingKey,
+        body: event.body,
+        mandatory: true,
+        properties: {
+          messageId: event.id,
+          type: event.type,
+          contentType: 'application/cloudevents+json',
+          deliveryMode: 2,
+          ...(event.correlationId === null ? {} : { correlationId: event.correlationId }),
+        },
+      })
+      faultPoint('outbox.confirmed')
+      metrics.outbox.published.inc({ type: event.type })
+      metrics.outbox.confirmSeconds.observe((performance.now() - startedAt) / 1000)
+      confirmed.push(event.position)
+    } catch (error) {
+      if (!(error instanceof PublishError)) throw error
+      if (error.kind !== 'returned') {
+        if (error.kind === 'nacked') metrics.outbox.nacked.inc()
+        return 'give up'
+      }
+      // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
+      metrics.outbox.returned.inc({ type: event.type })
+      returned.push(event.position)
+    }
+    removing ??= remove().finally(() => {
+      removing = undefined
+    })
+    return 'go on'
+  }
+
+  const lanes = createOrderedLanes<OutboxEvent>({
+    keyOf: (event) => event.orderingKey,
+    run: publish,
+    onDropped: (events) => {
+      for (const event of events) known.delete(event.position)
+      cursor.restart()
+    },
+  })
+
+  /** Removes what was confirmed while the removal before was under way. */
+  const remove = async () => {
+    await new Promise(setImmediate)
+    while (confirmed.length + returned.length > 0) {
+      const [done, parked] = [confirmed, returned]
+      confirmed = []
+      returned = []
+      try {
+        if (done.length > 0) await removeEvents(database, done)
+        if (parked.length > 0) await parkEvents(database, parked, FIRST_RETURN_RETRY_MS)
+        faultPoint('outbox.removed')
+        for (const position of [...done, ...parked]) known.delete(position)
+      } catch (error) {
+        logger.debug({ err: error }, 'published events not removed yet')
+        confirmed.push(...done)
+        returned.push(...parked)
+        await sleep(200)
+        if (loop.stopped()) return
+      }
+      loop.wake()
+    }
+  }
+
+  const relays = async (): Promise<boolean> => {
+    const now = performance.now()
+    if (now - leaseCheckedAt > LEASE_RENEW_MS) {
+      const held = await replica.holdDuty('relay', LEASE_MS)
+      if (held && !holdsDuty) cursor.restart()
+      holdsDuty = held
+      leaseCheckedAt = now
+    }
+    return holdsDuty
+  }
+
+  const base = createLoop({
+    name: 'outbox relay',
+    logger,
+    idleMs: STANDBY_MS,
+    runOnce: async () => {
+      if (!(await relays())) return { again: false }
+      if (!publisher.available()) return { again: false, waitMs: 100 }
+      const limit = Math.min(READ_LIMIT, window - known.size)
+      if (limit <= 0) return { again: false, waitMs: IDLE_MS }
+      const events = await readEvents(database, { after: cursor.start(), inHand: [...known], limit })
+      faultPoint('outbox.read')
+      for (const event of events) {
+        known.add(event.position)
+        lanes.add(event)
+      }
+      if (events.length > 0) faultPoint('outbox.published')
+      cursor.readTo(events.at(-1))
+      return events.length === limit ? { again: true } : { again: false, waitMs: IDLE_MS }
+    },
+    onStop: async () => {
+      await lanes.drained()
+      await removing
+    },
+  })
+  let stopping = false
+  const loop = {
+    ...base,
+    stop: () => {
+      stopping = true
+      return base.stop()
+    },
+    stopped: () => stopping,
+  }
+  return loop
+}

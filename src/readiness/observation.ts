@@ -1,0 +1,79 @@
+import type { UpstreamInstance } from '../clouddc/wire.ts'
+import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
+import type { ObservationRow } from '../store/sql/record-observations.ts'
+
+/** What a poll found of one instance: its record, or that CloudDC does not know it. */
+export type Sighting =
+  | Pick<UpstreamInstance, 'name' | 'serverId' | 'state' | 'upstreamState' | 'error'>
+  | 'not_found'
+
+export interface ReadinessLimits {
+  /** An instance not running by then is failed. */
+  provisionTimeoutMs: number
+  /** A new instance may be missing from CloudDC's answers for so long. */
+  visibilityMs: number
+}
+
+/**
+ * The record of a sighting: pure. Running and failed are final; gone means terminated while we waited. Absence
+ * counts only after `visibilityMs`, and the time limit only on an answer: an upstream that is away fails nothing.
+ */
+export function observe(
+  claimed: ClaimedInstance,
+  sighting: Sighting,
+  limits: ReadinessLimits,
+): ObservationRow {
+  const base = {
+    projectId: claimed.projectId,
+    id: claimed.id,
+    polls: claimed.polls,
+    name: null,
+    serverId: null,
+    upstreamState: null,
+    errorCode: null,
+    errorMessage: null,
+  }
+  const failed = (errorCode: string, errorMessage: string) => ({
+    state: 'failed' as const,
+    errorCode,
+    errorMessage,
+  })
+  const late = claimed.ageMs >= limits.provisionTimeoutMs
+
+  if (sighting === 'not_found') {
+    if (claimed.ageMs >= limits.visibilityMs) {
+      return { ...base, ...failed('instance_not_found', 'CloudDC does not know the instance any more') }
+    }
+    return late ? { ...base, ...timeout(limits) } : { ...base, state: 'pending' }
+  }
+  const seen = {
+    ...base,
+    name: sighting.name,
+    serverId: sighting.serverId,
+    upstreamState: sighting.upstreamState,
+  }
+  switch (sighting.state) {
+    case 'running':
+      return { ...seen, state: 'running' }
+    case 'failed':
+      return {
+        ...seen,
+        ...failed(
+          sighting.error?.code ?? 'instance_failed',
+          sighting.error?.message ?? 'CloudDC reports a failure',
+        ),
+      }
+    case 'gone':
+      return { ...seen, ...failed('instance_terminated', 'the instance was terminated before it ran') }
+    default:
+      return late ? { ...seen, ...timeout(limits) } : { ...seen, state: 'pending' }
+  }
+}
+
+function timeout({ provisionTimeoutMs }: ReadinessLimits) {
+  return {
+    state: 'failed' as const,
+    errorCode: 'provision_timeout',
+    errorMessage: `the instance was not running ${provisionTimeoutMs} ms after its creation`,
+  }
+}

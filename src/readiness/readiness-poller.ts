@@ -1,0 +1,131 @@
+import type { Logger } from 'pino'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import { CloudDcError } from '../clouddc/errors.ts'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Database } from '../store/database.ts'
+import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { takeTokens } from '../store/sql/take-tokens.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
+import { pollIntervals } from './poll-schedule.ts'
+import { type ObservationResult, recordReadiness } from './readiness-recorder.ts'
+
+/** ListInstances takes at most 100 ids (clouddc-api.md 3.2). */
+const IDS_PER_CALL = 100
+/** Instances per claim: what one pass can ask for at once. */
+const CLAIM_LIMIT = 2000
+
+export interface ReadinessPollerOptions {
+  database: Database
+  client: CloudDcClient
+  pollMinMs: number
+  pollMaxMs: number
+  limits: ReadinessLimits
+  /** 0..1 of the call budget. */
+  readinessShare: number
+  metrics: Metrics
+  logger: Logger
+  /** Called after each commit that wrote events. */
+  onEvents: (projectIds: readonly string[]) => void
+  faultPoint?: FaultPoint
+}
+
+/** Claims instances whose poll is due, asks CloudDC for up to 100 of a project per call, and records what it says. */
+export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
+  const { database, client, limits, readinessShare, metrics, logger, onEvents } = options
+  const faultPoint = options.faultPoint ?? noFaultPoint
+  const intervalsMs = pollIntervals({ minMs: options.pollMinMs, maxMs: options.pollMaxMs })
+  const putOffMs = Math.min(1000, options.pollMinMs)
+  const outage = createOutageLog({ logger, subject: 'readiness polling' })
+
+  /** Asks one by one for instances the listing left out; what no token is left for stays for the next poll. */
+  const askSingly = async (projectId: string, missing: readonly ClaimedInstance[]) => {
+    const sightings = new Map<string, Sighting>()
+    const granted =
+      missing.length === 0
+        ? 0
+        : await takeTokens(database, {
+            projectId,
+            wanted: Math.min(missing.length, 10),
+            share: readinessShare,
+          })
+    for (const { id } of missing.slice(0, granted)) {
+      metrics.readiness.calls.inc({ operation: 'show' })
+      const status = await client.showInstanceStatus({ projectId, instanceId: id })
+      sightings.set(id, status === 'not_found' ? status : { name: null, serverId: null, ...status })
+    }
+    return sightings
+  }
+
+  const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<ObservationResult> => {
+    metrics.readiness.calls.inc({ operation: 'list' })
+    const page = await client.listInstances({ projectId, instanceIds: claimed.map(({ id }) => id) })
+    const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
+    const missing = claimed.filter(({ id }) => !sightings.has(id))
+    for (const [id, sighting] of await askSingly(projectId, missing)) sightings.set(id, sighting)
+    faultPoint('readiness.observed')
+
+    const rows = claimed.flatMap((instance) => {
+      const sighting = sightings.get(instance.id)
+      return sighting === undefined ? [] : [observe(instance, sighting, limits)]
+    })
+    const result = await recordReadiness(
+      database,
+      rows,
+      claimed.map((instance) => instance.provisionRequestId),
+    )
+    faultPoint('readiness.recorded')
+    metrics.readiness.instances.inc({ result: 'running' }, result.running)
+    metrics.readiness.instances.inc({ result: 'failed' }, result.failed)
+    if (result.running + result.failed > 0) onEvents([projectId])
+    return result
+  }
+
+  const pollSafely = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
+    try {
+      await poll(projectId, claimed)
+      outage.recovered()
+    } catch (error) {
+      outage.failed(error)
+      if (error instanceof CloudDcError && error.kind === 'throttled') {
+        const blockMs = error.retryAfterMs ?? jitteredBackoff(1, { minMs: 1000, maxMs: 1000 })
+        await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
+      }
+    }
+  }
+
+  return createLoop({
+    name: 'readiness poller',
+    logger,
+    idleMs: Math.min(500, options.pollMinMs),
+    runOnce: async () => {
+      const { instances, putOff } = await claimInstances(database, {
+        limit: CLAIM_LIMIT,
+        intervalsMs,
+        idsPerCall: IDS_PER_CALL,
+        share: readinessShare,
+        putOffMs,
+        provisionTimeoutMs: limits.provisionTimeoutMs,
+      })
+      faultPoint('readiness.claimed')
+      metrics.readiness.polls.inc(instances.length)
+      await Promise.all(callsFor(instances).map(([projectId, claimed]) => pollSafely(projectId, claimed)))
+      return instances.length + putOff === CLAIM_LIMIT ? { again: true } : { again: false }
+    },
+  })
+}
+
+/** Groups instances by project and cuts the groups into calls. */
+export function callsFor(instances: readonly ClaimedInstance[]): [projectId: string, ClaimedInstance[]][] {
+  const calls: [string, ClaimedInstance[]][] = []
+  for (const [projectId, group] of Map.groupBy(instances, (instance) => instance.projectId)) {
+    for (let from = 0; from < group.length; from += IDS_PER_CALL) {
+      calls.push([projectId, group.slice(from, from + IDS_PER_CALL)])
+    }
+  }
+  return calls
+}

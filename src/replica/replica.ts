@@ -1,0 +1,79 @@
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
+import { createLoop } from '../runtime/run-loop.ts'
+import type { Service } from '../runtime/service.ts'
+import type { Database } from '../store/database.ts'
+import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from '../store/sql/leases.ts'
+
+/** Duties that one replica at a time carries out. */
+export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention'
+
+export interface Replica extends Service {
+  /** The present identity; a new one after a lost lease. */
+  id(): string
+  /**
+   * Whether the lease surely holds at this instant. Asked right before anything that a successor could undo or
+   * repeat: the answer counts from the start of the last renewal, on both the monotonic and the wall clock, so that
+   * neither a stopped process nor a stopped machine can take an old lease for a new one.
+   */
+  holdsLease(): boolean
+  /** Takes or keeps a duty for `leaseMs`; false while another replica has it. */
+  holdDuty(duty: Duty, leaseMs: number): Promise<boolean>
+}
+
+export interface ReplicaOptions {
+  database: Database
+  leaseMs: number
+  logger: Logger
+  /** Called when the lease was lost and the replica goes on under a new id. */
+  onLost?: () => void
+}
+
+/**
+ * This process among its like: an identity with a lease in the database. All attempts in flight hang on that one
+ * lease, so that keeping it costs one statement whatever the load.
+ */
+export function createReplica({ database, leaseMs, logger, onLost }: ReplicaOptions): Replica {
+  const marginMs = Math.min(1000, leaseMs / 10)
+  let id = uuidv7()
+  let registered = false
+  let deadline = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
+
+  const loop = createLoop({
+    name: 'replica lease',
+    logger,
+    idleMs: leaseMs / 3,
+    runOnce: async () => {
+      const start = { monotonic: performance.now(), wall: Date.now() }
+      if (!registered) {
+        await registerReplica(database, id, leaseMs)
+        registered = true
+        logger.info({ replicaId: id, host: hostname() }, 'replica registered')
+      } else if (!(await renewReplica(database, id, leaseMs))) {
+        logger.warn({ replicaId: id }, 'lease lost, going on under a new id')
+        id = uuidv7()
+        registered = false
+        deadline = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
+        onLost?.()
+        return { again: true }
+      }
+      deadline = { monotonic: start.monotonic + leaseMs - marginMs, wall: start.wall + leaseMs - marginMs }
+      return { again: false }
+    },
+    onStop: async () => {
+      if (!registered) return
+      await releaseDuty(database, id, null)
+      await resignReplica(database, id)
+    },
+  })
+
+  return {
+    name: loop.name,
+    start: loop.start,
+    stop: loop.stop,
+    id: () => id,
+    holdsLease: () => performance.now() < deadline.monotonic && Date.now() < deadline.wall,
+    holdDuty: async (duty, dutyLeaseMs) => registered && holdDuty(database, duty, id, dutyLeaseMs),
+  }
+}

@@ -1,0 +1,141 @@
+import type { Sql } from '../database.ts'
+
+/**
+ * Claims pending instances whose poll is due, and a token of their project's call budget for every 100 of them.
+ *
+ * Claiming moves an instance to its next poll; a replica that dies in between costs one interval. `polls` fences the
+ * recording of the answer. Poll times fall on a grid of a fifth of the interval, so that instances created one by
+ * one come due together and fill their calls. Instances whose project has no token are put off until one may be there.
+ *
+ * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
+ * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
+ *
+ * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
+ * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+due AS MATERIALIZED (
+  SELECT i.project_id, i.id, i.polls
+  FROM instance i, clock
+  WHERE i.next_poll_at <= clock.ts
+  ORDER BY i.next_poll_at
+  LIMIT $1::int
+  FOR UPDATE OF i SKIP LOCKED
+),
+wanted AS (
+  SELECT project_id, ceil(count(*) / $3::float8)::int AS calls
+  FROM due
+  GROUP BY project_id
+),
+buckets AS MATERIALIZED (
+  SELECT b.*
+  FROM rate_bucket b
+  JOIN wanted w USING (project_id)
+  ORDER BY b.project_id
+  FOR UPDATE OF b
+),
+refilled AS MATERIALIZED (
+  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls,
+    CASE
+      WHEN b.blocked_until IS NOT NULL AND b.blocked_until > clock.ts THEN 0
+      WHEN level.tokens < 1 THEN 0
+      WHEN b.due_at IS NULL THEN least(w.calls, floor(level.tokens))
+      WHEN level.poll_credit >= 1 THEN 1
+      ELSE 0
+    END::int AS granted
+  FROM buckets b
+  JOIN wanted w USING (project_id)
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT
+      least(b.capacity, b.tokens + inflow.calls) AS tokens,
+      least(1, b.poll_credit + inflow.calls * $4::float8) AS poll_credit
+    FROM (
+      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
+    ) inflow
+  ) level
+),
+paid AS (
+  UPDATE rate_bucket b
+  SET
+    tokens = r.tokens - r.granted,
+    refilled_at = r.refilled_at,
+    poll_credit = greatest(0, r.poll_credit - r.granted),
+    poll_wanted_until = CASE
+      WHEN r.granted < r.calls THEN clock.ts + make_interval(secs => 5 * $5::float8 / 1000)
+    END
+  FROM refilled r
+  CROSS JOIN clock
+  WHERE b.project_id = r.project_id
+),
+placed AS (
+  SELECT d.project_id, d.id, d.polls,
+    (row_number() OVER (PARTITION BY d.project_id ORDER BY d.polls DESC, d.id)) <= r.granted * $3::int AS granted
+  FROM due d
+  JOIN refilled r USING (project_id)
+)
+UPDATE instance i
+SET
+  polls = i.polls + p.granted::int,
+  next_poll_at = CASE
+    WHEN p.granted THEN least(
+      to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + pace.seconds) / (pace.seconds / 5)) * (pace.seconds / 5)),
+      greatest(clock.ts + make_interval(secs => $5::float8 / 1000), i.created_at + make_interval(secs => $6::float8 / 1000))
+    )
+    ELSE clock.ts + make_interval(secs => $5::float8 / 1000)
+  END
+FROM placed p
+CROSS JOIN clock
+CROSS JOIN LATERAL (
+  SELECT ($2::float8[])[least(p.polls + 1, cardinality($2::float8[]))] / 1000 AS seconds
+) pace
+WHERE i.project_id = p.project_id AND i.id = p.id
+RETURNING
+  i.project_id AS "projectId",
+  i.id AS "id",
+  i.provision_request_id::text AS "provisionRequestId",
+  i.polls AS "polls",
+  p.granted AS "granted",
+  extract(epoch FROM clock.ts - i.created_at)::float8 * 1000 AS "ageMs"
+`
+
+export interface ClaimedInstance {
+  projectId: string
+  id: string
+  provisionRequestId: string
+  /** Polls claimed so far, this one included. */
+  polls: number
+  /** Milliseconds since the instance was created. */
+  ageMs: number
+}
+
+export interface InstanceClaimParams {
+  limit: number
+  intervalsMs: readonly number[]
+  idsPerCall: number
+  /** 0..1 */
+  share: number
+  putOffMs: number
+  provisionTimeoutMs: number
+}
+
+/** Returns what may be polled now, and how many instances were put off for want of a token. */
+export async function claimInstances(
+  sql: Sql,
+  params: InstanceClaimParams,
+): Promise<{ instances: ClaimedInstance[]; putOff: number }> {
+  const rows = await sql.query<ClaimedInstance & { granted: boolean }>(
+    TEXT,
+    params.limit,
+    params.intervalsMs,
+    params.idsPerCall,
+    params.share,
+    params.putOffMs,
+    params.provisionTimeoutMs,
+  )
+  const instances = rows.filter((row) => row.granted)
+  return { instances, putOff: rows.length - instances.length }
+}

@@ -1,0 +1,223 @@
+import type { Sql } from '../database.ts'
+
+/**
+ * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
+ * its attempt before the caller may call CloudDC.
+ *
+ * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
+ * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
+ *                after trouble, one less while a readiness call waits for its share
+ * grants         free slots dealt out to the projects one by one, round after round
+ * picked         the first requests of each project, by rank
+ * paid           the spent tokens, and when the project's turn comes next
+ *
+ * A statement sees one snapshot, but a bucket is locked in its newest version. So work that was committed in between
+ * is seen in work_seq and not in the queue: only a claim that saw no such change may conclude that there is no work
+ * left (due_at null), else a wake-up would be lost.
+ *
+ * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim, $4 milliseconds after
+ * which a probe without an outcome is followed by another.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+due_buckets AS MATERIALIZED (
+  SELECT b.*
+  FROM rate_bucket b, clock
+  WHERE b.due_at <= clock.ts
+  ORDER BY b.due_at
+  LIMIT $3::int
+  FOR UPDATE OF b SKIP LOCKED
+),
+refilled AS MATERIALIZED (
+  SELECT
+    b.project_id,
+    b.due_at,
+    b.refill_per_second * b.rate_factor AS refill,
+    level.tokens,
+    level.poll_credit,
+    greatest(b.refilled_at, clock.ts) AS refilled_at,
+    b.blocked_until,
+    b.blocked_until IS NOT NULL AS probing,
+    b.troubles,
+    b.work_seq IS DISTINCT FROM (SELECT s.work_seq FROM rate_bucket s WHERE s.project_id = b.project_id) AS work_added,
+    CASE
+      WHEN b.blocked_until > clock.ts THEN 0
+      WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
+      ELSE floor(greatest(0, level.tokens - CASE WHEN b.poll_wanted_until > clock.ts AND level.poll_credit >= 1 THEN 1 ELSE 0 END))
+    END::int AS available
+  FROM due_buckets b
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT
+      least(b.capacity, b.tokens + inflow.calls) AS tokens,
+      least(1, b.poll_credit + inflow.calls * $5::float8) AS poll_credit
+    FROM (
+      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
+    ) inflow
+  ) level
+),
+grants AS (
+  SELECT dealt.project_id, count(*)::int AS n
+  FROM (
+    SELECT r.project_id
+    FROM refilled r
+    CROSS JOIN LATERAL generate_series(1, least(r.available, cardinality($2::uuid[]))) AS round
+    ORDER BY round, r.due_at
+    LIMIT cardinality($2::uuid[])
+  ) dealt
+  GROUP BY dealt.project_id
+),
+picked AS MATERIALIZED (
+  SELECT q.id, g.project_id, row_number() OVER () AS slot
+  FROM grants g
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT r.id
+    FROM provision_request r
+    WHERE r.project_id = g.project_id
+      AND r.queue_rank IS NOT NULL
+      AND (r.expires_at IS NULL OR r.expires_at > clock.ts)
+    ORDER BY r.queue_rank, r.id
+    LIMIT g.n
+    FOR UPDATE OF r SKIP LOCKED
+  ) q
+),
+claimed AS (
+  UPDATE provision_request r
+  SET
+    state = 'dispatching',
+    version = r.version + 1,
+    queue_rank = NULL,
+    expires_at = NULL,
+    attempts = r.attempts + 1,
+    attempt_number = r.attempt_number + 1,
+    updated_at = clock.ts
+  FROM picked p, clock
+  WHERE r.id = p.id
+  RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
+),
+attempted AS (
+  INSERT INTO attempt (id, provision_request_id, project_id, number, state, replica_id, started_at)
+  SELECT c.attempt_id, c.id, c.project_id, c.attempt_number, 'in_flight', $1::uuid, clock.ts
+  FROM claimed c, clock
+),
+recorded AS (
+  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id)
+  SELECT c.id, c.version, clock.ts, 'queued', 'dispatching', 'claimed', c.attempt_id
+  FROM claimed c, clock
+),
+spent AS (
+  SELECT r.project_id, coalesce(g.n, 0) AS granted, count(p.id)::int AS n
+  FROM refilled r
+  LEFT JOIN grants g USING (project_id)
+  LEFT JOIN picked p USING (project_id)
+  GROUP BY r.project_id, g.n
+),
+paid AS (
+  UPDATE rate_bucket b
+  SET
+    tokens = r.tokens - s.n,
+    refilled_at = r.refilled_at,
+    poll_credit = r.poll_credit,
+    due_at = CASE
+      WHEN s.n < s.granted AND NOT r.work_added THEN NULL
+      WHEN r.blocked_until > clock.ts THEN r.blocked_until
+      WHEN r.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
+      ELSE clock.ts + make_interval(secs => greatest(0, (1 - (r.tokens - s.n)) / r.refill))
+    END
+  FROM refilled r
+  JOIN spent s USING (project_id)
+  CROSS JOIN clock
+  WHERE b.project_id = r.project_id
+  RETURNING b.due_at
+),
+next AS (
+  SELECT extract(epoch FROM least(
+    (SELECT min(due_at) FROM paid),
+    (SELECT b.due_at FROM rate_bucket b
+     WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM refilled)
+     ORDER BY b.due_at LIMIT 1)
+  ) - clock.ts)::float8 * 1000 AS wait_ms
+  FROM clock
+)
+SELECT
+  next.wait_ms AS "waitMs",
+  c.id::text AS "id",
+  c.project_id AS "projectId",
+  c.request_id AS "requestId",
+  c.attempt_id::text AS "attemptId",
+  c.attempt_number AS "attemptNumber",
+  c.attempts AS "attempts",
+  c.spec AS "spec",
+  c.sealed_password AS "sealedPassword",
+  c.min_count AS "minCount",
+  c.max_count AS "maxCount",
+  extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
+  c.correlation_id AS "correlationId",
+  c.traceparent AS "traceparent",
+  c.tracestate AS "tracestate",
+  r.troubles AS "troubles",
+  r.probing AS "probing"
+FROM next
+CROSS JOIN clock
+LEFT JOIN claimed c ON true
+LEFT JOIN refilled r ON r.project_id = c.project_id
+`
+
+export interface ClaimedRequest {
+  id: string
+  projectId: string
+  requestId: string
+  attemptId: string
+  /** 1, 2, ... over all attempts of the request. */
+  attemptNumber: number
+  /** Attempts that may have reached CloudDC, this one included. */
+  attempts: number
+  spec: Record<string, unknown>
+  sealedPassword: Uint8Array
+  minCount: number
+  maxCount: number
+  /** Milliseconds from the claim to the deadline, null without one. */
+  deadlineInMs: number | null
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+  /** Consecutive troubles of the project before this claim. */
+  troubles: number
+  /** The claim is the probe of a project that had trouble. */
+  probing: boolean
+}
+
+export interface ClaimResult {
+  requests: ClaimedRequest[]
+  /** Milliseconds until some project's turn comes; null when no project has work. */
+  waitMs: number | null
+}
+
+export async function claimRequests(
+  sql: Sql,
+  params: {
+    replicaId: string
+    attemptIds: readonly string[]
+    maxProjects: number
+    probeMs: number
+    /** 0..1 */
+    readinessShare: number
+  },
+): Promise<ClaimResult> {
+  type Row = { waitMs: number | null } & (ClaimedRequest | { id: null })
+  const rows = await sql.query<Row>(
+    TEXT,
+    params.replicaId,
+    params.attemptIds,
+    params.maxProjects,
+    params.probeMs,
+    params.readinessShare,
+  )
+  return {
+    requests: rows.filter((row): row is ClaimedRequest & { waitMs: number | null } => row.id !== null),
+    waitMs: rows[0]?.waitMs ?? null,
+  }
+}

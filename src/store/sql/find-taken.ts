@@ -1,0 +1,23 @@
+import type { Sql } from '../database.ts'
+import type { TakenRow } from './insert-requests.ts'
+
+/** What is stored under keys that an insert found taken by a transaction it could not see yet. $1 rows as JSON. */
+const TEXT = `
+SELECT
+  i."id"::text AS "id",
+  encode(r.content_digest, 'base64') AS "contentDigest",
+  r.password_digest AS "passwordDigest"
+FROM json_to_recordset($1::json) AS i("id" uuid, "projectId" text, "requestId" text)
+JOIN provision_request r ON r.project_id = i."projectId" AND r.request_id = i."requestId"
+`
+
+export async function findTaken(
+  sql: Sql,
+  keys: readonly { id: string; projectId: string; requestId: string }[],
+): Promise<TakenRow[]> {
+  if (keys.length === 0) return []
+  return sql.query(
+    TEXT,
+    JSON.stringify(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
+  )
+}

@@ -1,0 +1,162 @@
+import type { Sql } from '../database.ts'
+import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
+
+/**
+ * Moves attempts and their requests to what their outcome calls for, stores the instances, and appends history and
+ * events, for all rows in one statement.
+ *
+ * The fence: a row takes effect only while its attempt is still in the state, and in the hands of the replica, that
+ * the caller saw. What a successor has settled meanwhile stays as it is, with no event and no history.
+ *
+ * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 milliseconds to the first poll of an
+ * instance, which falls on the grid of claim-instances.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+input AS MATERIALIZED (
+  SELECT *
+  FROM json_to_recordset($1::json) AS i(
+    "attemptId" uuid, "replicaId" uuid, "from" attempt_state, "to" attempt_state, "httpStatus" int4,
+    "errorCode" text, "errorMessage" text, "evidence" jsonb, "reconcileInMs" float8, "auditInMs" float8, "listingsWithout" int4,
+    "requestState" request_state, "cause" text, "failed" boolean, "refund" int4, "retryInMs" float8,
+    "instances" json, "events" json
+  )
+),
+locked AS MATERIALIZED (
+  SELECT a.id
+  FROM attempt a
+  JOIN input i ON i."attemptId" = a.id
+  WHERE a.state = i."from" AND a.replica_id IS NOT DISTINCT FROM i."replicaId"
+  ORDER BY a.id
+  FOR UPDATE OF a
+),
+settled AS (
+  UPDATE attempt a
+  SET
+    state = i."to",
+    replica_id = NULL,
+    finished_at = CASE WHEN i."to" = 'uncertain' THEN NULL ELSE clock.ts END,
+    http_status = coalesce(i."httpStatus", a.http_status),
+    error_code = coalesce(i."errorCode", a.error_code),
+    error_message = coalesce(i."errorMessage", a.error_message),
+    evidence = coalesce(i."evidence", a.evidence),
+    uncertain_at = CASE WHEN i."to" = 'uncertain' THEN coalesce(a.uncertain_at, clock.ts) ELSE a.uncertain_at END,
+    reconcile_at = clock.ts + make_interval(secs => i."reconcileInMs" / 1000),
+    audit_at = clock.ts + make_interval(secs => i."auditInMs" / 1000),
+    listings_without = coalesce(i."listingsWithout", a.listings_without)
+  FROM locked l
+  JOIN input i ON i."attemptId" = l.id
+  CROSS JOIN clock
+  WHERE a.id = l.id
+  RETURNING a.id, a.provision_request_id, a.project_id
+),
+born AS (
+  INSERT INTO instance (project_id, id, provision_request_id, attempt_id, name, state, created_at, next_poll_at)
+  SELECT s.project_id, n."id", s.provision_request_id, s.id, n."name", 'pending', clock.ts,
+    to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + $3::float8 / 1000) / ($3::float8 / 5000)) * ($3::float8 / 5000))
+  FROM settled s
+  JOIN input i ON i."attemptId" = s.id
+  CROSS JOIN LATERAL json_to_recordset(i."instances") AS n("id" text, "name" text)
+  CROSS JOIN clock
+  ON CONFLICT (project_id, id) DO NOTHING
+  RETURNING provision_request_id
+),
+moved AS (
+  UPDATE provision_request r
+  SET
+    state = i."requestState",
+    version = r.version + 1,
+    sealed_password = CASE WHEN i."requestState" IN ('queued', 'uncertain') THEN r.sealed_password END,
+    queue_rank = CASE
+      WHEN i."requestState" = 'queued' AND i."retryInMs" IS NULL
+      THEN r.created_at - make_interval(mins => r.priority * $2::int)
+    END,
+    retry_at = CASE
+      WHEN i."requestState" = 'queued' THEN clock.ts + make_interval(secs => i."retryInMs" / 1000)
+    END,
+    expires_at = CASE WHEN i."requestState" = 'queued' THEN r.deadline END,
+    attempts = r.attempts - i."refund",
+    created_count = r.created_count + (SELECT count(*) FROM born b WHERE b.provision_request_id = r.id)::int,
+    error_code = CASE WHEN i."failed" THEN i."errorCode" END,
+    error_message = CASE WHEN i."failed" THEN i."errorMessage" END,
+    error_at = CASE WHEN i."failed" THEN clock.ts END,
+    dispatched_at = CASE WHEN i."requestState" = 'provisioning' THEN coalesce(r.dispatched_at, clock.ts) ELSE r.dispatched_at END,
+    completed_at = CASE WHEN i."failed" THEN clock.ts END,
+    exception_state = CASE WHEN i."failed" THEN i."requestState" END,
+    updated_at = clock.ts
+  FROM settled s
+  JOIN input i ON i."attemptId" = s.id
+  CROSS JOIN clock
+  WHERE r.id = s.provision_request_id
+  RETURNING r.id, r.version, r.state, r.created_count, s.id AS attempt_id
+),
+recorded AS (
+  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id, evidence)
+  SELECT m.id, m.version, clock.ts, CASE WHEN i."from" = 'in_flight' THEN 'dispatching' ELSE 'uncertain' END::request_state,
+    m.state, i."cause", m.attempt_id, i."evidence"
+  FROM moved m
+  JOIN input i ON i."attemptId" = m.attempt_id
+  CROSS JOIN clock
+),
+events AS (
+  INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
+  SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
+  FROM moved m
+  JOIN input i ON i."attemptId" = m.attempt_id
+  CROSS JOIN LATERAL ROWS FROM (
+    json_to_recordset(i."events") AS (
+      "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
+    )
+  ) WITH ORDINALITY AS e("id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
+  ORDER BY m.id, e."place"
+)
+SELECT m.attempt_id::text AS "attemptId", m.created_count AS "createdCount"
+FROM moved m
+`
+
+export interface EventRow {
+  id: string
+  orderingKey: string
+  routingKey: string
+  type: string
+  correlationId: string | null
+  body: string
+}
+
+export interface SettleRow {
+  attemptId: string
+  /** The replica that has the attempt in flight; null for an uncertain attempt. */
+  replicaId: string | null
+  from: 'in_flight' | 'uncertain'
+  to: 'created' | 'not_created' | 'uncertain' | 'adopted' | 'void'
+  httpStatus: number | null
+  errorCode: string | null
+  errorMessage: string | null
+  evidence: unknown
+  /** To the reconciler's first look; for `uncertain` only. */
+  reconcileInMs: number | null
+  /** To a last look for late instances; for `adopted` and `void`. */
+  auditInMs: number | null
+  listingsWithout: number | null
+  requestState: 'provisioning' | 'queued' | 'uncertain' | 'failed'
+  cause: string
+  /** The request ends here, with errorCode and errorMessage. */
+  failed: boolean
+  /** 1 when the attempt cannot have reached CloudDC and costs nothing. */
+  refund: 0 | 1
+  /** For `queued`: null queues at once. */
+  retryInMs: number | null
+  instances: readonly { id: string; name: string | null }[]
+  events: readonly EventRow[]
+}
+
+/** Returns the attempts that took effect; the others were settled by somebody else. */
+export function settleAttempts(
+  sql: Sql,
+  rows: readonly SettleRow[],
+  firstPollMs: number,
+): Promise<{ attemptId: string; createdCount: number }[]> {
+  return sql.query(TEXT, JSON.stringify(rows), PRIORITY_STEP_MINUTES, firstPollMs)
+}

@@ -1,0 +1,69 @@
+import type { Sql } from '../database.ts'
+
+/**
+ * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
+ * with a block time, closes the bucket for all replicas, `work` says that something is queued again.
+ *
+ * Calls that fail while the bucket is closed already are the same trouble and do not count again. Buckets are locked
+ * in project order, as everywhere.
+ *
+ * $1 rows as JSON.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+input AS MATERIALIZED (
+  SELECT *
+  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text)
+),
+locked AS MATERIALIZED (
+  SELECT b.project_id, (b.blocked_until IS NULL OR b.blocked_until <= clock.ts) AS open
+  FROM rate_bucket b
+  JOIN input i ON i."projectId" = b.project_id
+  CROSS JOIN clock
+  ORDER BY b.project_id
+  FOR UPDATE OF b
+)
+UPDATE rate_bucket b
+SET
+  work_seq = b.work_seq + 1,
+  troubles = CASE i."effect"
+    WHEN 'clear' THEN 0
+    WHEN 'trouble' THEN b.troubles + l.open::int
+    ELSE b.troubles
+  END,
+  blocked_until = CASE
+    WHEN i."effect" = 'clear' THEN NULL
+    WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
+    ELSE b.blocked_until
+  END,
+  blocked_reason = CASE
+    WHEN i."effect" = 'clear' THEN NULL
+    WHEN i."blockMs" IS NOT NULL THEN i."reason"
+    ELSE b.blocked_reason
+  END,
+  due_at = CASE
+    WHEN i."effect" = 'clear' THEN clock.ts
+    WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
+    ELSE coalesce(b.due_at, clock.ts)
+  END
+FROM locked l
+JOIN input i ON i."projectId" = l.project_id
+CROSS JOIN clock
+WHERE b.project_id = l.project_id
+RETURNING b.project_id AS "projectId"
+`
+
+export interface BucketEffect {
+  projectId: string
+  effect: 'clear' | 'trouble' | 'work'
+  /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
+  blockMs: number | null
+  reason: 'throttled' | 'upstream_unavailable' | 'unauthorized' | null
+}
+
+/** At most one row per project. */
+export async function settleBuckets(sql: Sql, rows: readonly BucketEffect[]): Promise<void> {
+  await sql.query(TEXT, JSON.stringify(rows))
+}

@@ -1,0 +1,36 @@
+import type { Sql } from '../database.ts'
+import type { ProjectLimitRow } from './insert-requests.ts'
+
+/**
+ * Brings the buckets to the configured limits. Levels above a lowered capacity are cut to it.
+ * $1 default refill, $2 default capacity, $3 other limits by project as JSON.
+ */
+const TEXT = `
+WITH overrides AS MATERIALIZED (
+  SELECT * FROM json_to_recordset($3::json) AS o("projectId" text, "refillPerSecond" float8, "capacity" float8)
+),
+wanted AS MATERIALIZED (
+  SELECT
+    b.project_id,
+    coalesce(o."refillPerSecond", $1::float8) AS refill_per_second,
+    coalesce(o."capacity", $2::float8) AS capacity
+  FROM rate_bucket b
+  LEFT JOIN overrides o ON o."projectId" = b.project_id
+  WHERE (b.refill_per_second, b.capacity)
+    IS DISTINCT FROM (coalesce(o."refillPerSecond", $1::float8), coalesce(o."capacity", $2::float8))
+  ORDER BY b.project_id
+  FOR UPDATE OF b
+)
+UPDATE rate_bucket b
+SET refill_per_second = w.refill_per_second, capacity = w.capacity, tokens = least(b.tokens, w.capacity)
+FROM wanted w
+WHERE b.project_id = w.project_id
+`
+
+export async function syncBuckets(
+  sql: Sql,
+  defaults: { refillPerSecond: number; capacity: number },
+  overrides: readonly ProjectLimitRow[],
+): Promise<void> {
+  await sql.query(TEXT, defaults.refillPerSecond, defaults.capacity, JSON.stringify(overrides))
+}

@@ -1,0 +1,55 @@
+import type { Sql } from '../database.ts'
+
+/**
+ * Takes up to a number of tokens of one project for single readiness or reconciling calls, by the rule of
+ * claim-instances. $1 project, $2 wanted, $3 share (0..1).
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+bucket AS MATERIALIZED (
+  SELECT b.*
+  FROM rate_bucket b
+  WHERE b.project_id = $1
+  FOR UPDATE OF b
+),
+refilled AS MATERIALIZED (
+  SELECT level.*, greatest(b.refilled_at, clock.ts) AS refilled_at,
+    CASE
+      WHEN b.blocked_until IS NOT NULL AND b.blocked_until > clock.ts THEN 0
+      WHEN level.tokens < 1 THEN 0
+      WHEN b.due_at IS NULL THEN least($2::int, floor(level.tokens))
+      WHEN level.poll_credit >= 1 THEN 1
+      ELSE 0
+    END::int AS granted
+  FROM bucket b
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT
+      least(b.capacity, b.tokens + inflow.calls) AS tokens,
+      least(1, b.poll_credit + inflow.calls * $3::float8) AS poll_credit
+    FROM (
+      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
+    ) inflow
+  ) level
+)
+UPDATE rate_bucket b
+SET
+  tokens = r.tokens - r.granted,
+  refilled_at = r.refilled_at,
+  poll_credit = greatest(0, r.poll_credit - r.granted),
+  poll_wanted_until = CASE WHEN r.granted < $2::int THEN clock.ts + interval '5 seconds' END
+FROM refilled r
+CROSS JOIN clock
+WHERE b.project_id = $1
+RETURNING r.granted AS "granted"
+`
+
+export async function takeTokens(
+  sql: Sql,
+  params: { projectId: string; wanted: number; share: number },
+): Promise<number> {
+  const rows = await sql.query<{ granted: number }>(TEXT, params.projectId, params.wanted, params.share)
+  return rows[0]?.granted ?? 0
+}
