@@ -144,7 +144,9 @@ async function install() {
   }
   if (!steps.some(isMissing)) return
   await withLock(() => {
-    for (const step of steps.filter(isMissing)) {
+    for (const step of steps) {
+      // Asked again: an earlier step, or another process that held the lock, may have changed the answer.
+      if (!isMissing(step)) continue
       console.error(`setup: ${step.says} ...`)
       step.act()
     }
