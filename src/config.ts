@@ -1,0 +1,295 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+
+/** Thrown when the environment does not make a configuration; the message lists every fault, one per line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(`the environment has faults:\n${faults.map((fault) => `  ${fault}`).join('\n')}`)
+    this.faults = faults
+  }
+}
+
+export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
+export type Role = (typeof ROLES)[number]
+
+/** The longest delay a timer takes, in milliseconds; beyond it Node fires at once. */
+const MAX_MS = 2 ** 31 - 1
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .regex(/^-?\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
+    .default(fallback)
+
+/** Milliseconds. */
+const duration = (fallback: number, min = 1) => integer(fallback, min, MAX_MS)
+
+const days = (fallback: number) => integer(fallback, 1, 36_500)
+
+/** A number above 0; fractions are allowed. */
+const fraction = (fallback: number, { min = 0, max = 1_000_000 }: { min?: number; max?: number } = {}) =>
+  z
+    .string()
+    .regex(/^\d*\.?\d+$/, 'must be a number, such as 5 or 0.5')
+    .transform(Number)
+    .refine((value) => value > 0 && value >= min, min > 0 ? `must be at least ${min}` : 'must be above 0')
+    .refine((value) => value <= max, `must be at most ${max}`)
+    .default(fallback)
+
+const url = (...protocols: string[]) =>
+  z.string('is required').superRefine((text, context) => {
+    const parsed = URL.parse(text)
+    if (parsed === null) context.addIssue('is no URL')
+    else if (!protocols.includes(parsed.protocol)) {
+      context.addIssue(`must be a URL with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
+    } else if (parsed.hostname === '' && !parsed.searchParams.has('host')) context.addIssue('names no host')
+  })
+
+/** Base URL without a slash at its end. */
+const baseUrl = url('http:', 'https:')
+  .superRefine((text, context) => {
+    const parsed = URL.parse(text)
+    if (parsed === null) return
+    if (parsed.username !== '' || parsed.password !== '') context.addIssue('must not hold credentials')
+    if (parsed.search !== '' || parsed.hash !== '') context.addIssue('must not hold a query or a fragment')
+  })
+  .transform((text) => text.replace(/\/+$/, ''))
+
+export interface SecretKey {
+  id: string
+  key: Buffer
+}
+
+function parseSecretKeys(text: string): SecretKey[] {
+  const keys = text.split(',').map((entry, index) => {
+    const [id, encoded = ''] = entry.trim().split(':', 2)
+    const key = Buffer.from(encoded, 'base64')
+    if (!id || key.length !== 32) throw new Error(`entry ${index + 1} must be id:base64(32 bytes)`)
+    return { id, key }
+  })
+  if (new Set(keys.map(({ id }) => id)).size !== keys.length) throw new Error('names a key id twice')
+  return keys
+}
+
+const secretKeys = z.string('is required').transform((text, context): SecretKey[] => {
+  try {
+    return parseSecretKeys(text)
+  } catch (error) {
+    context.addIssue(error instanceof Error ? error.message : 'cannot be read')
+    return z.NEVER
+  }
+})
+
+const projectLimit = z.strictObject({
+  per_second: z.number().positive().max(1_000_000),
+  burst: z.number().min(1).max(1_000_000),
+})
+
+export interface CallLimitOverride {
+  perSecond: number
+  burst: number
+}
+
+const overrides = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text)
+    } catch {
+      context.addIssue('is not JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id'), projectLimit))
+  .transform(
+    (limits): ReadonlyMap<string, CallLimitOverride> =>
+      new Map(
+        Object.entries(limits).map(([projectId, { per_second, burst }]) => [
+          projectId,
+          { perSecond: per_second, burst },
+        ]),
+      ),
+  )
+  .default(new Map())
+
+const roles = z
+  .string()
+  .transform((text) => text.split(',').map((role) => role.trim()))
+  .transform((names, context): ReadonlySet<Role> => {
+    if (names.length === 1 && names[0] === 'all') return new Set(ROLES)
+    const unknown = names.filter((name) => !ROLES.some((role) => role === name))
+    if (unknown.length > 0) context.addIssue(`must be "all" or any of ${ROLES.join(', ')}, comma separated`)
+    return new Set(names as Role[])
+  })
+  .default(new Set(ROLES))
+
+/**
+ * Every setting: its name in the environment, its default, its bounds and what it means. The configuration has the
+ * same names in camelCase. A setting of SECRETS may also come as NAME_FILE, the path of a file that holds it.
+ */
+const SETTINGS = {
+  /** Postgres. Required. */
+  DATABASE_URL: url('postgres:', 'postgresql:'),
+  /** RabbitMQ, with its virtual host. Required. */
+  AMQP_URL: url('amqp:', 'amqps:'),
+  /** Base URL of the CloudDC API. Required. */
+  CLOUDDC_ENDPOINT: baseUrl,
+  /** Static `X-Auth-Token`. As a file it is read again when it changes, so the configuration keeps the path too. */
+  CLOUDDC_AUTH_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+    .nullable()
+    .default(null),
+  /** `id:base64(32 bytes)` list, comma separated; the first seals, all open. Required. */
+  SECRET_KEYS: secretKeys,
+
+  /** Calls per second of each project, shared by all replicas; fractions allowed. */
+  RATE_LIMIT_PER_SECOND: fraction(5),
+  /** Calls at once of each project; at least 1, or no call could ever be made. */
+  RATE_LIMIT_BURST: fraction(10, { min: 1 }),
+  /** Projects with a limit of their own, as JSON: `{"<project_id>":{"per_second":..,"burst":..}}`. */
+  RATE_LIMIT_OVERRIDES: overrides,
+  /** Whether the rate gives way when CloudDC throttles below the configured limit, and recovers slowly. */
+  RATE_ADAPTIVE: z
+    .stringbool({
+      truthy: ['on', 'true', '1', 'yes'],
+      falsy: ['off', 'false', '0', 'no'],
+      error: 'must be on or off',
+    })
+    .default(false),
+  /** Part of the call budget set aside for readiness polling, in percent. */
+  READINESS_SHARE_PERCENT: fraction(2, { max: 50 }),
+
+  /** batch-create calls in flight per replica. */
+  DISPATCH_CONCURRENCY: integer(32, 1, 10_000),
+  /** The longest a batch-create call may take, headers and body. */
+  CALL_TIMEOUT_MS: duration(30_000),
+  /** Attempts that may have reached CloudDC; throttling and unreachable upstreams cost none. */
+  MAX_ATTEMPTS: integer(8, 1, 1000),
+  /** How long an unanswered attempt is looked for before it counts as not created. */
+  RECONCILE_SETTLE_MS: duration(60_000),
+  /** Time between two looks for an unanswered attempt. */
+  RECONCILE_INTERVAL_MS: duration(5000),
+
+  /** Readiness polling interval per instance, growing from the one to the other. */
+  POLL_MIN_MS: duration(5000),
+  POLL_MAX_MS: duration(60_000),
+  /** An instance that does not run by then is failed (`provision_timeout`). */
+  PROVISION_TIMEOUT_MS: duration(3_600_000),
+
+  /** The work of a replica silent for so long is taken over. */
+  LEASE_MS: duration(30_000, 100),
+  /** What this process does: `all`, or a comma separated list of ROLES. */
+  ROLES: roles,
+
+  /** The most messages stored by one insert. */
+  INTAKE_BATCH_SIZE: integer(200, 1, 5000),
+  /** Unacknowledged deliveries per replica; the broker caps unlimited prefetch at 2,000. */
+  INTAKE_PREFETCH: integer(1000, 1, 65_535),
+  /** Deliveries of one message before it is dead-lettered (`delivery_limit`). */
+  DELIVERY_LIMIT: integer(20, 2, 1_000_000),
+  /** Events published and not yet confirmed, per replica. */
+  OUTBOX_WINDOW: integer(1000, 1, 100_000),
+
+  /** Connections of this replica to Postgres. */
+  DATABASE_POOL_SIZE: integer(10, 2, 1000),
+  /** How long ended requests stay readable with their history. */
+  RETENTION_DAYS: days(30),
+  /** How long an ended request's key still tells duplicates and conflicts. */
+  IDEMPOTENCY_DAYS: days(90),
+
+  /** Where HTTP listens; port 0 takes a free one. */
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer(8080, 0, 65_535),
+  /** The least level that is logged. */
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  /** How long a graceful stop may take after SIGTERM or SIGINT. */
+  SHUTDOWN_GRACE_MS: duration(20_000),
+}
+
+const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'CLOUDDC_AUTH_TOKEN', 'SECRET_KEYS'] as const
+
+const schema = z.object(SETTINGS)
+
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
+  ? `${Lowercase<Head>}${Capitalize<CamelCase<Rest>>}`
+  : Lowercase<Name>
+
+/** The settings in camelCase, and the path of the token where it came as a file. */
+export type Config = Readonly<
+  { [Name in keyof typeof SETTINGS as CamelCase<Name>]: z.output<(typeof SETTINGS)[Name]> } & {
+    clouddcAuthTokenFile: string | null
+  }
+>
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the configuration out of `env`. An empty variable counts as absent, an unknown one is ignored.
+ * @throws {ConfigError} with all faults at once, never with a secret's value
+ */
+export function loadConfig(env: Environment): Config {
+  const { values, faults } = withSecretFiles(env)
+  const parsed = schema.safeParse(values)
+  for (const issue of parsed.error?.issues ?? []) {
+    const [name, ...path] = issue.path.map(String)
+    // One fault per secret is enough: its file could not be read, so it is not also missing.
+    if (faults.some((fault) => fault.startsWith(`${name}_FILE:`) || fault.startsWith(`${name}:`))) continue
+    faults.push(`${[name, ...path].join('.')}: ${issue.message}`)
+  }
+  if (parsed.data !== undefined) faults.push(...contradictions(parsed.data))
+  if (parsed.data === undefined || faults.length > 0) throw new ConfigError(faults)
+
+  const config = Object.fromEntries(
+    Object.entries(parsed.data).map(([name, value]) => [camelCase(name), value]),
+  )
+  const clouddcAuthTokenFile = present(env, 'CLOUDDC_AUTH_TOKEN_FILE') ?? null
+  return Object.freeze({ ...config, clouddcAuthTokenFile }) as Config
+}
+
+/** Faults that lie in two settings together. */
+function contradictions(settings: z.output<typeof schema>): string[] {
+  const faults: string[] = []
+  if (settings.POLL_MIN_MS > settings.POLL_MAX_MS) faults.push('POLL_MIN_MS: must not be above POLL_MAX_MS')
+  if (settings.RETENTION_DAYS > settings.IDEMPOTENCY_DAYS) {
+    faults.push('RETENTION_DAYS: must not be above IDEMPOTENCY_DAYS')
+  }
+  return faults
+}
+
+function present(env: Environment, name: string): string | undefined {
+  const value = env[name]
+  return value === undefined || value === '' ? undefined : value
+}
+
+function withSecretFiles(env: Environment) {
+  const faults: string[] = []
+  const values: Record<string, string | undefined> = {}
+  for (const name of Object.keys(SETTINGS)) values[name] = present(env, name)
+  for (const name of SECRETS) {
+    const path = present(env, `${name}_FILE`)
+    if (path === undefined) continue
+    if (values[name] !== undefined) {
+      faults.push(`${name}: given twice, as ${name} and as ${name}_FILE`)
+      continue
+    }
+    try {
+      values[name] = readFileSync(path, 'utf8').trim()
+      if (values[name] === '') faults.push(`${name}_FILE: ${path} is empty`)
+    } catch (error) {
+      faults.push(
+        `${name}_FILE: cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+      )
+    }
+  }
+  return { values, faults }
+}
+
+function camelCase(name: string): string {
+  return name.toLowerCase().replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+}

@@ -1,0 +1,203 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** From fast statements to slow calls, in seconds. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+/** From a poll's delay to a provisioning that takes an hour, in seconds. */
+const LONG_SECONDS = [1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600]
+const BATCH = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+
+/** The promises of docs/decisions that a running service can see broken. Every count above 0 is an alarm. */
+export const INVARIANTS = ['lost', 'duplicate', 'stuck', 'missing_event', 'budget', 'secret'] as const
+export type Invariant = (typeof INVARIANTS)[number]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/**
+ * All metrics of one process, in a registry of its own. No label holds a project, a request or an instance: their
+ * number has no bound. Each group below belongs to the folder of that name; figures about rows are read from the
+ * database at scrape time (database-figures.ts).
+ */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+
+  const counter = <Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ) => new Counter<Label>({ name: `provisioner_${name}`, help, labelNames: [...labelNames], registers })
+  const gauge = <Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ) => new Gauge<Label>({ name: `provisioner_${name}`, help, labelNames: [...labelNames], registers })
+  const histogram = <Label extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: readonly Label[] = [],
+  ) =>
+    new Histogram<Label>({
+      name: `provisioner_${name}`,
+      help,
+      buckets,
+      labelNames: [...labelNames],
+      registers,
+    })
+
+  collectDefaultMetrics({ register: registry })
+
+  const invariantViolations = counter(
+    'invariant_violations_total',
+    'Broken promises seen by this process: lost, duplicate, stuck, missing_event, budget, secret',
+    ['invariant'],
+  )
+  for (const invariant of INVARIANTS) invariantViolations.inc({ invariant }, 0)
+
+  return {
+    registry,
+    invariantViolations,
+
+    intake: {
+      messages: counter(
+        'intake_messages_total',
+        'Request messages by what became of them: stored, duplicate, dead_lettered, requeued',
+        ['result'],
+      ),
+      batchSize: histogram('intake_batch_messages', 'Messages stored by one insert', BATCH),
+      insertSeconds: histogram('intake_insert_seconds', 'Duration of one insert with its commit', SECONDS),
+      unsettled: gauge('intake_unsettled_messages', 'Deliveries in hand, neither acknowledged nor returned'),
+      paused: gauge('intake_paused', '1 while consuming is paused because the database is away'),
+      deadLetters: counter('dead_letters_total', 'Messages dead-lettered and confirmed, by rejection code', [
+        'code',
+      ]),
+    },
+
+    dispatch: {
+      claimSeconds: histogram('dispatch_claim_seconds', 'Duration of one claim with its tokens', SECONDS),
+      claimed: counter('dispatch_claimed_requests_total', 'Requests claimed, each with a token'),
+      tokensTaken: counter(
+        'dispatch_tokens_taken_total',
+        'Tokens taken from the buckets for any kind of call',
+      ),
+      calls: counter(
+        'dispatch_calls_total',
+        'batch-create calls by outcome (created, not_created, unknown) and reason',
+        ['outcome', 'reason'],
+      ),
+      callSeconds: histogram('dispatch_call_seconds', 'Duration of one batch-create call', SECONDS, [
+        'outcome',
+      ]),
+      inFlight: gauge('dispatch_calls_in_flight', 'batch-create calls under way'),
+      recordSeconds: histogram(
+        'dispatch_record_seconds',
+        'Duration of recording outcomes with their events',
+        SECONDS,
+      ),
+      throttled: counter('throttled_calls_total', 'Calls that CloudDC answered with 429, by call', ['call']),
+      leaseRefusals: counter(
+        'dispatch_lease_refusals_total',
+        'Calls not made because the lease no longer held',
+      ),
+      completed: counter('requests_completed_total', 'Requests that reached a terminal state, by state', [
+        'state',
+      ]),
+    },
+
+    reconcile: {
+      resolved: counter(
+        'reconcile_resolved_total',
+        'Uncertain attempts resolved: adopted (instances found) or void (proven not created)',
+        ['kind'],
+      ),
+      seconds: histogram(
+        'reconcile_seconds',
+        'From an attempt becoming uncertain to its resolution',
+        LONG_SECONDS,
+        ['kind'],
+      ),
+      listings: counter('reconcile_listings_total', 'Complete listings of a project: ok or failed', [
+        'result',
+      ]),
+      unexpectedInstances: counter(
+        'unexpected_instances_total',
+        'Instances found upstream with a marker of ours, beyond those adopted',
+      ),
+      rescued: counter('rescued_attempts_total', 'Attempts of silent replicas taken over as uncertain'),
+    },
+
+    readiness: {
+      polls: counter('readiness_polls_total', 'Instances asked about'),
+      calls: counter(
+        'readiness_calls_total',
+        'Calls by kind (list, status) and result (ok, throttled, failed)',
+        ['call', 'result'],
+      ),
+      callSeconds: histogram('readiness_call_seconds', 'Duration of one readiness call', SECONDS, ['call']),
+      instances: counter('instances_settled_total', 'Instances that ended pending: running or failed', [
+        'result',
+      ]),
+      detectionSeconds: histogram(
+        'readiness_detection_seconds',
+        'From an instance running, by its launch time upstream where told, to its record',
+        LONG_SECONDS,
+      ),
+      provisioningSeconds: histogram(
+        'provisioning_seconds',
+        'From an instance ordered to its end, running or failed',
+        LONG_SECONDS,
+        ['result'],
+      ),
+    },
+
+    outbox: {
+      published: counter('outbox_published_total', 'Events published and confirmed'),
+      confirmSeconds: histogram('outbox_confirm_seconds', 'From publishing an event to its confirm', SECONDS),
+      inFlight: gauge('outbox_unconfirmed_events', 'Events published and not yet confirmed'),
+      returned: counter('outbox_returned_total', 'Events returned as unroutable'),
+      nacked: counter('outbox_nacked_total', 'Events the broker refused'),
+      unknown: counter(
+        'outbox_unknown_total',
+        'Events whose confirm was lost; published again with the same id',
+      ),
+      dropped: counter('outbox_dropped_total', 'Events given up because no queue was bound for long'),
+      delaySeconds: histogram('outbox_delay_seconds', 'From an event committed to its confirm', SECONDS),
+    },
+
+    broker: {
+      connected: gauge('broker_connected', '1 while the broker session is up'),
+      sessions: counter('broker_sessions_total', 'Broker sessions opened'),
+      blocked: gauge('broker_blocked', '1 while the broker blocks publishers'),
+    },
+
+    replica: {
+      leaseRenewed: gauge(
+        'replica_lease_renewed_timestamp_seconds',
+        'When the lease was last renewed, Unix time',
+      ),
+      leasesLost: counter('replica_leases_lost_total', 'Leases that ended before their renewal'),
+      maintained: counter('maintenance_rows_total', 'Rows moved or pruned by maintenance, by duty', ['duty']),
+    },
+
+    database: {
+      errors: counter('database_errors_total', 'Failed statements: conflict, unavailable, rejected', [
+        'class',
+      ]),
+    },
+
+    http: {
+      requests: counter('http_requests_total', 'HTTP requests by route, method and status', [
+        'route',
+        'method',
+        'status',
+      ]),
+      seconds: histogram(
+        'http_request_seconds',
+        'Duration of HTTP requests; a ?wait counts as it lasts',
+        SECONDS,
+        ['route'],
+      ),
+      waiters: gauge('http_waiters', 'Requests held by ?wait'),
+    },
+  }
+}
