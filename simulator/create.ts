@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
+import type { FaultPlan } from './faults.ts'
 import type { Settings } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { invalid, type Reply, refusal, serversNotFound, serversNotReady } from './reply.ts'
@@ -9,14 +10,14 @@ export type Creation = { ok: true; ids: string[] } | { ok: false; reply: Reply }
 
 /**
  * Carries out a checked order: all or nothing, and in one synchronous step, which is the lock that keeps
- * concurrent batches on disjoint servers. `call` is the ledger's number of the call, `lateMs` overrides the drawn
- * time before the instances are listed.
+ * concurrent batches on disjoint servers. `call` is the ledger's number of the call; a `plan` of kind `late` or `boot`
+ * decides what is otherwise drawn.
  */
 export function createInstances(
   deps: { settings: Settings; random: Random; worlds: Worlds },
   world: World,
   order: Order,
-  context: { call: number; now: number; lateMs: number | null },
+  { call, now, plan }: { call: number; now: number; plan: FaultPlan | null },
 ): Creation {
   const { settings, random, worlds } = deps
   const stray = order.spec.network_interfaces.findIndex(
@@ -28,15 +29,19 @@ export function createInstances(
   }
   const servers = order.servers === null ? takeIdle(deps, world, order) : takeNamed(world, order.servers)
   if (!servers.ok) return servers
-  const { call, now } = context
+  const fixedLate = plan?.kind === 'late' ? plan.visible_after_ms : undefined
+  const boot = plan?.kind === 'boot' ? plan : null
   const drawnLate =
     settings.visibleLateProbability > 0 &&
     random.draw(streams.lateBatch, call) < settings.visibleLateProbability
-  const ids = servers.indexes.map((index) => {
+  const ids = servers.indexes.map((index, place) => {
     const seq = worlds.nextSeq()
     const late = drawnLate
       ? random.between(streams.lateInstance, seq, settings.visibleLateMinMs, settings.visibleLateMaxMs)
       : 0
+    const bootMs =
+      boot?.boot_ms ?? random.between(streams.bootTime, seq, settings.bootMinMs, settings.bootMaxMs)
+    const fails = random.draw(streams.bootFailure, seq) < settings.bootFailureProbability
     const instance = worlds.add(world, {
       id: uuidv7(),
       project: world.project,
@@ -44,12 +49,12 @@ export function createInstances(
       call,
       spec: order.spec,
       createdAt: now,
-      bootAt: now + random.between(streams.bootTime, seq, settings.bootMinMs, settings.bootMaxMs),
-      bootFails: random.draw(streams.bootFailure, seq) < settings.bootFailureProbability,
+      bootAt: now + bootMs,
+      bootFails: boot?.boot_failures === undefined ? fails : place < boot.boot_failures,
       stoppedAt: null,
       deletedAt: null,
       goneAt: null,
-      visibleAt: now + (context.lateMs ?? late),
+      visibleAt: now + (fixedLate ?? late),
     })
     return instance.id
   })

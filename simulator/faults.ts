@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Settings, throttleForms } from './options.ts'
+import { ms, type Settings, throttleForms } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { creates, lists, type Operation, operations } from './routes.ts'
 
@@ -15,7 +15,8 @@ import { creates, lists, type Operation, operations } from './routes.ts'
  *   With `reset` the cut is a TCP reset, else an ordinary close.
  * - `truncate`: a listing's page has only `keep` records (below 1: that share of the limit); with `end` it also
  *   claims to be the last page. `hide`: a listing leaves out instances younger than `newer_than_ms`.
- * - `late`: the instances of a create are listed only after `visible_after_ms`.
+ * - `late`: the instances of a create are listed only after `visible_after_ms`. `boot`: they boot in `boot_ms`, and
+ *   the first `boot_failures` of them end in error, the others do not.
  */
 export const faultKinds = [
   'latency',
@@ -30,6 +31,7 @@ export const faultKinds = [
   'truncate',
   'hide',
   'late',
+  'boot',
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
@@ -44,7 +46,7 @@ const script = z.strictObject({
   /** Strikes this many calls; null: until removed. */
   count: z.int().min(1).nullable().default(1),
   phase: z.enum(['before', 'after']).default('after'),
-  latency_ms: z.number().min(0).optional(),
+  latency_ms: ms.optional(),
   status: z.int().min(200).max(599).optional(),
   /** A string is sent as it is, anything else as JSON. */
   body: z.unknown().optional(),
@@ -57,6 +59,8 @@ const script = z.strictObject({
   end: z.boolean().default(false),
   newer_than_ms: z.number().min(0).default(60_000),
   visible_after_ms: z.number().min(0).default(5_000),
+  boot_ms: z.number().min(0).optional(),
+  boot_failures: z.int().min(0).optional(),
 })
 
 export type FaultScript = z.input<typeof script>
@@ -185,7 +189,7 @@ function matches(
 function canStrike(kind: FaultKind, operation: Operation): boolean {
   if (kind === 'truncate') return lists(operation)
   if (kind === 'hide') return operation === 'ListInstances'
-  return kind !== 'late' || creates(operation)
+  return (kind !== 'late' && kind !== 'boot') || creates(operation)
 }
 
 /** One draw per call decides among the kinds, so their probabilities add up. */

@@ -39,8 +39,7 @@ export function createOperate(deps: {
     if (!checked.ok) return checked
     const { spec, servers, min, max } = checked.value
     call.asked = { name: spec.name, min_count: min, max_count: max, servers }
-    const lateMs = plan?.kind === 'late' ? plan.visible_after_ms : null
-    const creation = createInstances(deps, world, checked.value, { call: call.n, now, lateMs })
+    const creation = createInstances(deps, world, checked.value, { call: call.n, now, plan })
     if (creation.ok) call.instance_ids = creation.ids
     return creation
   }

@@ -5,7 +5,8 @@ import { z } from 'zod'
  * an environment variable of `npm run simulator` (`bootMinMs` is `SIM_BOOT_MIN_MS`). `docs/simulator.md` lists
  * them. Durations are milliseconds, probabilities are 0 to 1.
  */
-const ms = z.number().min(0)
+/** At most what a timer can wait, nearly 25 days. */
+export const ms = z.number().min(0).max(2_147_483_647)
 const probability = z.number().min(0).max(1)
 const port = z.int().min(0).max(65535)
 
@@ -82,6 +83,8 @@ const shape = {
 
 const schema = z.strictObject(shape)
 
+export const knobs = Object.keys(shape) as (keyof SimulatorOptions)[]
+
 export type SimulatorOptions = z.input<typeof schema>
 export type Settings = z.output<typeof schema>
 
@@ -117,7 +120,7 @@ export function resolveOptions(options: SimulatorOptions, base: Partial<Settings
   return settings
 }
 
-const envName = (key: string) => `SIM_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`
+export const envName = (key: string) => `SIM_${key.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`
 
 /**
  * Reads options from an environment. Lists are comma separated, `SIM_SUBNETS` is JSON, switches are

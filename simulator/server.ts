@@ -124,7 +124,10 @@ async function serve(
     return cut(response, call, 'after', plan?.reset ?? true)
   if (plan?.kind === 'cut_half') return writeHalf(response, call, done, plan.reset)
   const answer = plan?.kind === 'error_after' ? faultReply(deps.settings, plan, call.request_id) : done
-  if (plan?.kind === 'close_after') response.on('finish', () => response.socket?.destroy())
+  if (plan?.kind === 'close_after') {
+    const { socket } = response
+    response.on('finish', () => socket?.destroy())
+  }
   write(response, call, answer)
 }
 

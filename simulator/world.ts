@@ -93,8 +93,8 @@ export function startDelete(world: World, instance: Instance, now: number, goneA
   if (now < instance.bootAt) instance.bootAt = Number.POSITIVE_INFINITY
   instance.deletedAt ??= now
   instance.goneAt = goneAt
-  const after = world.leaving.findIndex((other) => (other.goneAt ?? 0) > goneAt)
-  world.leaving.splice(after < 0 ? world.leaving.length : after, 0, instance)
+  const before = world.leaving.findLastIndex((other) => (other.goneAt ?? 0) <= goneAt)
+  world.leaving.splice(before + 1, 0, instance)
 }
 
 function releaseServers(world: World, now: number): void {

@@ -22,7 +22,7 @@ export const goodBody = {
 export type Caller = {
   simulator: Simulator
   /** Moves the simulator's clock, which otherwise stands still. */
-  advance(ms: number): void
+  advance: (ms: number) => void
   /** A string body is sent as it is, anything else as JSON. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   admin(method: string, path: string, body?: unknown): Promise<Answer>

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { optionsFromEnv, resolveOptions } from '../../simulator/options.ts'
+import { envName, knobs, optionsFromEnv, resolveOptions } from '../../simulator/options.ts'
 
 describe('resolveOptions', () => {
   it('has a default for every knob', () => {
@@ -80,5 +81,11 @@ describe('optionsFromEnv', () => {
 
   it('names variables that are no knob', () => {
     expect(optionsFromEnv({ SIM_BOOT_MS: '1' }).unknown).toEqual(['SIM_BOOT_MS'])
+  })
+})
+
+describe('docs/simulator.md', () => {
+  it.each(knobs.map(envName))('explains %s', (name) => {
+    expect(readFileSync('docs/simulator.md', 'utf8')).toContain(`\`${name}\``)
   })
 })
