@@ -1,0 +1,205 @@
+import { v7 as uuidv7 } from 'uuid'
+import { z } from 'zod'
+
+/** The events this service publishes: contracts.md section 3. CloudEvents 1.0 in structured mode. */
+
+/** One outbox row: what the relay publishes, byte for byte. */
+export interface NewEvent {
+  /** UUIDv7: the CloudEvents id and the AMQP message_id. */
+  id: string
+  /** Events of one key are published in order. */
+  orderingKey: string
+  routingKey: string
+  type: string
+  correlationId: string | null
+  body: string
+}
+
+/** The request an event is about, and what its message brought along for tracing. */
+export interface EventSubject {
+  projectId: string
+  requestId: string
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+}
+
+export const EVENT_EXCHANGE = 'provision.events'
+export const EVENT_CONTENT_TYPE = 'application/cloudevents+json'
+
+const dateTime = z.iso.datetime({ precision: 3 })
+const ids = { project_id: z.string(), request_id: z.string() }
+const failure = z.strictObject({ code: z.string(), message: z.string() })
+
+/** The data of each kind of event. */
+export const eventDataSchemas = {
+  'request.accepted': z.strictObject({ ...ids, state: z.string() }),
+  'request.rejected': z.strictObject({
+    ...ids,
+    code: z.string(),
+    detail: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+  }),
+  'request.dispatched': z.strictObject({
+    ...ids,
+    instance_ids: z.array(z.string()),
+    attempt: z.int().min(1),
+  }),
+  'request.uncertain': z.strictObject({ ...ids, attempt: z.int().min(1), reason: z.string() }),
+  'request.completed': z.strictObject({
+    ...ids,
+    state: z.enum(['running', 'partially_running', 'failed', 'expired', 'cancelled']),
+    counts: z.strictObject({
+      min: z.int(),
+      max: z.int(),
+      created: z.int(),
+      running: z.int(),
+      failed: z.int(),
+    }),
+    error: failure.extend({ at: dateTime }).nullable(),
+  }),
+  'instance.running': z.strictObject({
+    ...ids,
+    instance_id: z.string(),
+    name: z.string().nullable(),
+    server_id: z.string().nullable(),
+    running_at: dateTime,
+  }),
+  'instance.failed': z.strictObject({ ...ids, instance_id: z.string(), error: failure }),
+}
+
+export type EventKind = keyof typeof eventDataSchemas
+export type EventData<Kind extends EventKind> = z.infer<(typeof eventDataSchemas)[Kind]>
+
+export const EVENT_KINDS = Object.keys(eventDataSchemas) as EventKind[]
+
+/** The schema of a whole event of one kind. */
+export function eventSchema<Kind extends EventKind>(kind: Kind) {
+  return z.strictObject({
+    specversion: z.literal('1.0'),
+    id: z.uuidv7(),
+    type: z.literal(`provisioner.${kind}`),
+    source: z.string().startsWith('/v1/'),
+    ...(kind.startsWith('instance.') ? { subject: z.string() } : {}),
+    time: dateTime,
+    datacontenttype: z.literal('application/json'),
+    traceparent: z.string().optional(),
+    tracestate: z.string().optional(),
+    data: eventDataSchemas[kind],
+  })
+}
+
+type OwnData<Kind extends EventKind> = Omit<EventData<Kind>, 'project_id' | 'request_id'>
+
+function createEvent<Kind extends EventKind>(
+  kind: Kind,
+  subject: EventSubject,
+  data: OwnData<Kind>,
+  at: Date,
+  instanceId?: string,
+): NewEvent {
+  const { projectId, requestId, correlationId, traceparent, tracestate } = subject
+  const id = uuidv7()
+  const type = `provisioner.${kind}`
+  const body = JSON.stringify({
+    specversion: '1.0',
+    id,
+    type,
+    source: `/v1/${projectId}/provision-requests/${requestId}`,
+    subject: instanceId,
+    time: at.toISOString(),
+    datacontenttype: 'application/json',
+    traceparent: traceparent ?? undefined,
+    tracestate: tracestate ?? undefined,
+    data: { project_id: projectId, request_id: requestId, ...data },
+  })
+  return {
+    id,
+    orderingKey: `${projectId}/${requestId}`,
+    routingKey: `${kind}.${projectId}`,
+    type,
+    correlationId,
+    body,
+  }
+}
+
+/** The request is persisted. `at`, here and below, is the time of the event. */
+export function requestAccepted(
+  subject: EventSubject,
+  { state }: { state: string },
+  at = new Date(),
+): NewEvent {
+  return createEvent('request.accepted', subject, { state }, at)
+}
+
+/** The message was dead-lettered. */
+export function requestRejected(
+  subject: EventSubject,
+  { code, detail }: { code: string; detail: { path: string; message: string }[] },
+  at = new Date(),
+): NewEvent {
+  return createEvent('request.rejected', subject, { code, detail }, at)
+}
+
+/** CloudDC took the order, or an attempt was adopted. */
+export function requestDispatched(
+  subject: EventSubject,
+  { instanceIds, attempt }: { instanceIds: string[]; attempt: number },
+  at = new Date(),
+): NewEvent {
+  return createEvent('request.dispatched', subject, { instance_ids: instanceIds, attempt }, at)
+}
+
+/** An attempt's outcome is unknown. */
+export function requestUncertain(
+  subject: EventSubject,
+  { attempt, reason }: { attempt: number; reason: string },
+  at = new Date(),
+): NewEvent {
+  return createEvent('request.uncertain', subject, { attempt, reason }, at)
+}
+
+/** A terminal state is reached. */
+export function requestCompleted(
+  subject: EventSubject,
+  completion: {
+    state: EventData<'request.completed'>['state']
+    counts: EventData<'request.completed'>['counts']
+    error: { code: string; message: string; at: Date } | null
+  },
+  at = new Date(),
+): NewEvent {
+  const { state, counts, error } = completion
+  const data = {
+    state,
+    counts: {
+      min: counts.min,
+      max: counts.max,
+      created: counts.created,
+      running: counts.running,
+      failed: counts.failed,
+    },
+    error: error && { code: error.code, message: error.message, at: error.at.toISOString() },
+  }
+  return createEvent('request.completed', subject, data, at)
+}
+
+/** One instance runs. */
+export function instanceRunning(
+  subject: EventSubject,
+  instance: { instanceId: string; name: string | null; serverId: string | null; runningAt: Date },
+  at = new Date(),
+): NewEvent {
+  const { instanceId, name, serverId, runningAt } = instance
+  const data = { instance_id: instanceId, name, server_id: serverId, running_at: runningAt.toISOString() }
+  return createEvent('instance.running', subject, data, at, instanceId)
+}
+
+/** One instance ended otherwise than running. */
+export function instanceFailed(
+  subject: EventSubject,
+  { instanceId, error }: { instanceId: string; error: { code: string; message: string } },
+  at = new Date(),
+): NewEvent {
+  const data = { instance_id: instanceId, error: { code: error.code, message: error.message } }
+  return createEvent('instance.failed', subject, data, at, instanceId)
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod'
+import type { Fault } from './fault.ts'
+
+/**
+ * The body of CloudDC's batch-create as this service takes it: the document's own rules, and three stricter ones.
+ * Unknown members are rejected, an empty `placement` or `server_id_set` is rejected, and counts beside a placement
+ * are accepted but not sent. Optional members may be null, which means absent. Lengths count code points.
+ */
+
+const MAX_TEXT_LENGTH = 255
+const MAX_METADATA_PAIRS = 10
+const MAX_INTERFACES = 2
+const MAX_SERVERS = 50
+const MAX_COUNT = 100
+
+const NAME = /^[A-Za-z0-9_.\p{Script=Han}-]{1,63}$/u
+const METADATA_KEY = /^[A-Za-z0-9 _:.-]{1,255}$/
+const PASSWORD_CLASSES = [/[A-Z]/, /[a-z]/, /[0-9]/, /[!@$%^\-_=+[{}\]:,./?]/]
+/** The request does not say which system it installs, so both administrators' names are barred, in exact case. */
+const USER_NAMES = ['root', 'toor', 'Administrator', 'rotartsinimdA']
+
+function isLongerThan(text: string, codePoints: number): boolean {
+  // A code point is one or two units of a string.
+  if (text.length <= codePoints) return false
+  return text.length > 2 * codePoints || [...text].length > codePoints
+}
+
+const identifier = z.string().min(1, 'must not be empty')
+
+const password = z
+  .string()
+  .check((context) => {
+    const reject = (message: string) => context.issues.push({ code: 'custom', message, input: undefined })
+    const { value } = context
+    if (isLongerThan(value, 26) || !isLongerThan(value, 7)) reject('must have 8 to 26 characters')
+    if (PASSWORD_CLASSES.filter((characters) => characters.test(value)).length < 3) {
+      reject(
+        'must have three of: capital letters, small letters, digits, special characters !@$%^-_=+[{}]:,./?',
+      )
+    }
+    if (USER_NAMES.some((name) => value.includes(name))) {
+      reject('must not contain an administrator name (root, Administrator), forwards or backwards')
+    }
+  })
+  .meta({
+    description: 'Initial password of the administrator. Write-only: it is sealed at once.',
+    writeOnly: true,
+  })
+
+/** Not a zod record: that one drops the key __proto__, which CloudDC's rules allow, from checks and result. */
+const metadata = z
+  .custom<Record<string, string>>(isPlainObject, 'must be an object')
+  .check((context) => {
+    const reject = (path: string[], message: string) =>
+      context.issues.push({ code: 'custom', path, message, input: undefined })
+    const pairs = Object.entries<unknown>(context.value)
+    if (pairs.length > MAX_METADATA_PAIRS) reject([], `must have at most ${MAX_METADATA_PAIRS} pairs`)
+    for (const [key, value] of pairs) {
+      if (!METADATA_KEY.test(key)) {
+        reject([key], 'the key must have 1 to 255 of: letters, digits, space, - _ : .')
+      }
+      if (typeof value !== 'string') reject([key], 'must be a string')
+      else if (isLongerThan(value, MAX_TEXT_LENGTH))
+        reject([key], `must have at most ${MAX_TEXT_LENGTH} characters`)
+    }
+  })
+  .meta({
+    type: 'object',
+    maxProperties: MAX_METADATA_PAIRS,
+    propertyNames: { pattern: METADATA_KEY.source },
+    additionalProperties: { type: 'string', maxLength: MAX_TEXT_LENGTH },
+  })
+
+const count = z
+  .number()
+  .nullish()
+  .meta({
+    description: `Whole number from 1 to ${MAX_COUNT}, max_count not below min_count. Ignored beside a placement.`,
+  })
+
+export const specSchema = z.strictObject({
+  name: z.string().regex(NAME, 'must have 1 to 63 of: letters, digits, Chinese characters, _ - .'),
+  image_id: identifier,
+  vpc_id: identifier,
+  network_interfaces: z
+    .array(z.strictObject({ subnet_id: identifier }))
+    .min(1, 'must have at least one interface')
+    .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
+  password,
+  metadata: metadata.nullish(),
+  description: z
+    .string()
+    .refine((text) => !isLongerThan(text, MAX_TEXT_LENGTH), `must have at most ${MAX_TEXT_LENGTH} characters`)
+    .nullish(),
+  placement: z
+    .strictObject({
+      server_id_set: z
+        .array(identifier, 'must be an array of server ids')
+        .min(1, 'must name at least one server')
+        .max(MAX_SERVERS, `must name at most ${MAX_SERVERS} servers`),
+    })
+    .nullish(),
+  min_count: count,
+  max_count: count,
+})
+
+export type SpecInput = z.infer<typeof specSchema>
+
+/**
+ * What is ordered, without the password, every member in one form only: empty metadata and an empty description are
+ * absent, counts are there exactly when there is no placement. A type and not an interface, so that it is a record
+ * to those who only store it.
+ */
+export type ProvisionSpec = {
+  name: string
+  image_id: string
+  vpc_id: string
+  network_interfaces: { subnet_id: string }[]
+  metadata?: Record<string, string>
+  description?: string
+  placement?: { server_id_set: string[] }
+  min_count?: number
+  max_count?: number
+}
+
+/** What is wrong with the counts of a spec; `spec` may be anything. */
+export function countFaults(spec: unknown): Fault[] {
+  if (!isPlainObject(spec) || (spec.placement !== undefined && spec.placement !== null)) return []
+  const faults: Fault[] = []
+  for (const path of ['min_count', 'max_count']) {
+    const value = spec[path]
+    if (typeof value === 'number' && !(Number.isInteger(value) && value >= 1 && value <= MAX_COUNT)) {
+      faults.push({ path, message: `must be a whole number from 1 to ${MAX_COUNT}` })
+    }
+  }
+  const { min_count: min, max_count: max } = spec
+  if (faults.length === 0 && typeof min === 'number' && typeof max === 'number' && min > max) {
+    faults.push({ path: 'max_count', message: 'must not be below min_count' })
+  }
+  return faults
+}
+
+/** The spec in its one form, and the least and the greatest number of instances it asks for. */
+export function normaliseSpec(input: SpecInput): { spec: ProvisionSpec; minCount: number; maxCount: number } {
+  const spec: ProvisionSpec = {
+    name: input.name,
+    image_id: input.image_id,
+    vpc_id: input.vpc_id,
+    network_interfaces: input.network_interfaces,
+  }
+  if (input.metadata && Object.keys(input.metadata).length > 0) spec.metadata = input.metadata
+  if (input.description) spec.description = input.description
+  if (input.placement) {
+    spec.placement = input.placement
+    const servers = new Set(input.placement.server_id_set).size
+    return { spec, minCount: servers, maxCount: servers }
+  }
+  const minCount = input.min_count ?? 1
+  const maxCount = input.max_count ?? minCount
+  spec.min_count = minCount
+  spec.max_count = maxCount
+  return { spec, minCount, maxCount }
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

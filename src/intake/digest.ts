@@ -1,0 +1,69 @@
+import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { ProvisionCommand } from '../contracts/request-message.ts'
+import type { SecretKey } from './seal.ts'
+
+/** JSON with the keys of every object in order of their UTF-16 units: one text for one meaning. */
+export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  const members = value as Record<string, unknown>
+  let text = ''
+  for (const key of Object.keys(members).sort()) {
+    const member = members[key]
+    if (member === undefined) continue
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(member)}`
+  }
+  return `{${text}}`
+}
+
+/**
+ * SHA-256 of what a command asks for, without its password: equal for messages that mean the same, however they are
+ * written. The servers of a placement count as a set.
+ */
+export function contentDigest(command: ProvisionCommand): Buffer {
+  const { spec } = command
+  const content = {
+    project_id: command.projectId,
+    request_id: command.requestId,
+    spec: spec.placement
+      ? { ...spec, placement: { server_id_set: [...new Set(spec.placement.server_id_set)].sort() } }
+      : spec,
+    priority: command.priority,
+    deadline: command.deadline?.getTime() ?? null,
+  }
+  return hash('sha256', canonicalJson(content), 'buffer')
+}
+
+export interface PasswordDigester {
+  /** `<key id>:<base64 HMAC-SHA256>` under the first key, bound to project and request. */
+  digest(command: ProvisionCommand): string
+  /**
+   * Whether a stored digest is that of the command's password. A digest whose key is no longer configured cannot
+   * be compared: it counts as a match, and the content alone tells a duplicate from a conflict.
+   */
+  matches(command: ProvisionCommand, stored: string): boolean
+}
+
+/** The HMAC keys are derived from the secret keys, so that the same bytes never serve two purposes. */
+export function createPasswordDigester(keys: readonly SecretKey[]): PasswordDigester {
+  const [first] = keys
+  if (first === undefined) throw new Error('a password digester needs a key')
+  const derive = ({ key }: SecretKey) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'provisioner password digest', 32)))
+  const firstKey = derive(first)
+  const byId = new Map<string, KeyObject>(keys.map((key) => [key.id, derive(key)]))
+  const mac = (key: KeyObject, { projectId, requestId, password }: ProvisionCommand) =>
+    createHmac('sha256', key).update(`${projectId}/${requestId}\0${password}`).digest()
+
+  return {
+    digest: (command) => `${first.id}:${mac(firstKey, command).toString('base64')}`,
+    matches: (command, stored) => {
+      const [keyId = '', encoded = ''] = stored.split(':')
+      const key = byId.get(keyId)
+      if (key === undefined) return true
+      const expected = mac(key, command)
+      const found = Buffer.from(encoded, 'base64')
+      return found.length === expected.length && timingSafeEqual(found, expected)
+    },
+  }
+}

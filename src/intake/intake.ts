@@ -1,0 +1,200 @@
+import { setMaxListeners } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
+import { type MessageRejection, parseRequestMessage, rejectMessage } from '../contracts/request-message.ts'
+import { createBatcher } from '../runtime/batcher.ts'
+import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { sqlState } from '../store/errors.ts'
+import type { RequestStore } from '../store/requests.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { PasswordDigester } from './digest.ts'
+import { toNewRequest } from './new-request.ts'
+import { createOneByOne } from './one-by-one.ts'
+import { createRejecter } from './rejecter.ts'
+import { createRequestWriter, type Entry, type EntryOutcome } from './request-writer.ts'
+import type { Sealer } from './seal.ts'
+import { createWriteRetry } from './write-retry.ts'
+
+/** Deliveries that came back this often are taken one by one: one of them may be what brings the process down. */
+const SUSPECT_DELIVERIES = 2
+const INSERTS_IN_FLIGHT = 2
+/** Before a delivery that met a fault of this program goes back to the queue, lest it go round in a circle. */
+const FAULT_PAUSE_MS = 1000
+
+/** What becomes of the delivery itself: `requeue` gives it back to its queue. */
+export type Verdict = 'ack' | 'requeue'
+
+export interface IntakeOptions {
+  store: RequestStore
+  publisher: { publish(message: OutgoingMessage): Promise<void> }
+  sealer: Sealer
+  passwordDigester: PasswordDigester
+  logger: Logger
+  metrics: Metrics['intake']
+  now?: () => Date
+  /** Most messages of one insert. */
+  batchSize?: number
+  /** A message that was delivered without success this often is dead-lettered. */
+  deliveryLimit?: number
+  /** Called after requests were stored: there is work to dispatch, and there are events to relay. */
+  onStored?: (requests: number) => void
+  /** Called after events without a request were stored. */
+  onEvents?: () => void
+  /** The database is away: take no more deliveries. */
+  pauseConsuming?: () => Promise<void> | void
+  /** It is back. */
+  resumeConsuming?: () => void
+  faultPoint?: FaultPoint
+}
+
+export interface Intake {
+  /**
+   * Decides on one delivery. Resolves with `ack` only when the request is committed, was committed before, or is
+   * confirmed in the dead-letter queue; stays pending for as long as the database or the broker is away. Never rejects.
+   */
+  handle(delivery: Delivery): Promise<Verdict>
+  /** Deliveries without a verdict. */
+  inHand(): number
+  /** Takes no more, ends retries, and resolves when every delivery in hand has its verdict. */
+  stop(): Promise<void>
+}
+
+/**
+ * From deliveries to verdicts: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as soon
+ * as an insert is free, so one message alone waits for nobody.
+ */
+export function createIntake(options: IntakeOptions): Intake {
+  const { store, publisher, sealer, passwordDigester, logger, metrics, now = () => new Date() } = options
+  const { batchSize = 200, deliveryLimit = 20, faultPoint = noFaultPoint } = options
+  const { onStored = () => undefined, onEvents = () => undefined } = options
+  const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal)
+  const inHand = new Set<Promise<Verdict>>()
+
+  const pause = async () => options.pauseConsuming?.()
+  const retry = createWriteRetry({
+    logger,
+    signal: stopping.signal,
+    onAway: () => {
+      metrics.paused.set(1)
+      pause().catch((error: unknown) => logger.error({ err: error }, 'consuming could not be paused'))
+    },
+    onBack: () => {
+      metrics.paused.set(0)
+      options.resumeConsuming?.()
+    },
+  })
+  const rejecter = createRejecter({
+    store,
+    publisher,
+    retry,
+    logger,
+    metrics,
+    now,
+    signal: stopping.signal,
+    onEvents,
+  })
+  const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored, faultPoint })
+  const batcher = createBatcher<Entry, EntryOutcome>({
+    maxSize: batchSize,
+    concurrency: INSERTS_IN_FLIGHT,
+    flush: writer.write,
+  })
+  const suspects = createOneByOne()
+
+  const acknowledge = (result: string): Verdict => {
+    metrics.messages.inc({ result })
+    faultPoint('intake.acknowledging')
+    return 'ack'
+  }
+  const requeue = (): Verdict => {
+    metrics.messages.inc({ result: 'requeued' })
+    return 'requeue'
+  }
+  const reject = async (delivery: Delivery, rejection: MessageRejection): Promise<Verdict> =>
+    (await rejecter.reject(delivery, rejection)) ? acknowledge('dead_lettered') : requeue()
+
+  const take = async (delivery: Delivery, write: (entry: Entry) => Promise<EntryOutcome | undefined>) => {
+    const parsed = parseRequestMessage(delivery)
+    if (!parsed.ok) return reject(delivery, parsed)
+    if (delivery.correlationId?.includes('\0')) {
+      const fault = { path: 'correlation_id', message: 'contains a NUL character' }
+      return reject(delivery, rejectMessage(delivery, 'invalid_request', [fault]))
+    }
+    const { command } = parsed
+    const outcome = await write({
+      command,
+      row: toNewRequest(command, delivery, { sealer, passwordDigester, now }),
+    })
+    switch (outcome?.kind) {
+      case 'stored':
+      case 'duplicate':
+        return acknowledge(outcome.kind)
+      case 'conflict':
+        return reject(delivery, conflictRejection(delivery, outcome.differs))
+      case 'refused':
+        logger.error(
+          { sqlState: sqlState(outcome.error), ...idsOf(command) },
+          'the database refuses a valid request',
+        )
+        return reject(delivery, refusalRejection(delivery, outcome.error))
+      default:
+        return requeue()
+    }
+  }
+
+  const decide = (delivery: Delivery): Promise<Verdict> => {
+    faultPoint('intake.received')
+    if (delivery.deliveryCount >= deliveryLimit) {
+      const message = `delivered ${delivery.deliveryCount} times before, without success`
+      return reject(delivery, rejectMessage(delivery, 'delivery_limit', [{ path: '', message }]))
+    }
+    if (delivery.deliveryCount < SUSPECT_DELIVERIES) return take(delivery, batcher.add)
+    return suspects.run(() => take(delivery, async (entry) => (await writer.write([entry]))[0]))
+  }
+
+  const decideSafely = async (delivery: Delivery): Promise<Verdict> => {
+    try {
+      return await decide(delivery)
+    } catch (error) {
+      logger.error({ err: error }, 'fault while taking in a message')
+      await sleep(FAULT_PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
+      return requeue()
+    }
+  }
+
+  return {
+    handle: (delivery) => {
+      if (stopping.signal.aborted) return Promise.resolve(requeue())
+      const verdict = decideSafely(delivery).finally(() => {
+        inHand.delete(verdict)
+        metrics.unsettled.set(inHand.size)
+      })
+      inHand.add(verdict)
+      metrics.unsettled.set(inHand.size)
+      return verdict
+    },
+    inHand: () => inHand.size,
+    stop: async () => {
+      stopping.abort()
+      while (inHand.size > 0) await Promise.all(inHand)
+    },
+  }
+}
+
+function conflictRejection(delivery: Delivery, differs: 'content' | 'password'): MessageRejection {
+  const message = `a request with this id and another ${differs} was accepted before`
+  return rejectMessage(delivery, 'idempotency_conflict', [
+    { path: differs === 'password' ? 'spec.password' : '', message },
+  ])
+}
+
+function refusalRejection(delivery: Delivery, error: unknown): MessageRejection {
+  const message = `the database cannot store it (${sqlState(error) ?? 'no code'})`
+  return rejectMessage(delivery, 'invalid_request', [{ path: '', message }])
+}
+
+function idsOf({ projectId, requestId }: { projectId: string; requestId: string }) {
+  return { projectId, requestId }
+}

@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { PublishError } from '../amqp/errors.ts'
+import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
+import { type NewEvent, requestRejected } from '../contracts/events.ts'
+import type { MessageRejection } from '../contracts/request-message.ts'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { createBatcher } from '../runtime/batcher.ts'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import type { RequestStore } from '../store/requests.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
+import { tracingOf } from './new-request.ts'
+import type { WriteRetry } from './write-retry.ts'
+
+const EVENTS_PER_INSERT = 200
+
+export interface RejecterOptions {
+  store: RequestStore
+  publisher: { publish(message: OutgoingMessage): Promise<void> }
+  retry: WriteRetry
+  logger: Logger
+  metrics: Metrics['intake']
+  now: () => Date
+  /** Ends the retries. */
+  signal: AbortSignal
+  /** Called after events were stored. */
+  onEvents: () => void
+}
+
+export interface Rejecter {
+  /**
+   * Records the event `request.rejected`, where the message has ids, then sends the message to the dead-letter queue.
+   * Resolves with true when both are safe, however long that takes, and with false when the stop came first: then the
+   * message must go back to its queue.
+   */
+  reject(delivery: Delivery, rejection: MessageRejection): Promise<boolean>
+}
+
+export function createRejecter(options: RejecterOptions): Rejecter {
+  const { store, publisher, retry, logger, metrics, now, signal, onEvents } = options
+  const outage = createOutageLog({ logger, subject: 'intake: dead letters' })
+
+  const events = createBatcher<NewEvent, boolean>({
+    maxSize: EVENTS_PER_INSERT,
+    concurrency: 1,
+    flush: async (batch) => {
+      const result = await retry(() => store.insertEvents(batch))
+      if (result.kind === 'written') onEvents()
+      // An event that the database refuses is a fault of this program; the message must not wait for its repair.
+      if (result.kind === 'refused')
+        logger.error({ err: result.error, events: batch.length }, 'events not stored')
+      return batch.map(() => result.kind !== 'stopped')
+    },
+  })
+
+  const publish = async (delivery: Delivery, reason: Reason): Promise<boolean> => {
+    let letter = toDeadLetter(delivery, reason)
+    for (let failures = 1; ; failures += 1) {
+      try {
+        await publisher.publish(letter)
+        outage.recovered()
+        return true
+      } catch (error) {
+        outage.failed(error)
+        if (error instanceof PublishError && error.kind === 'unencodable')
+          letter = toBareDeadLetter(delivery, reason)
+      }
+      if (signal.aborted) return false
+      await sleep(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }), undefined, { signal }).catch(
+        () => undefined,
+      )
+    }
+  }
+
+  return {
+    reject: async (delivery, { code, detail, projectId, requestId }) => {
+      const at = now()
+      if (projectId !== undefined && requestId !== undefined) {
+        const event = requestRejected({ projectId, requestId, ...tracingOf(delivery) }, { code, detail }, at)
+        if (!(await events.add(event))) return false
+      }
+      if (!(await publish(delivery, { code, detail, at }))) return false
+      metrics.deadLetters.inc({ code })
+      logger.warn({ code, detail, projectId, requestId }, 'message dead-lettered')
+      return true
+    },
+  }
+}

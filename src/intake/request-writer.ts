@@ -1,0 +1,99 @@
+import type { ProvisionCommand } from '../contracts/request-message.ts'
+import type { FaultPoint } from '../runtime/fault-point.ts'
+import type { InsertOutcome, NewRequest, RequestStore } from '../store/requests.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { PasswordDigester } from './digest.ts'
+import type { WriteRetry } from './write-retry.ts'
+
+/** A valid message on its way into the database. */
+export interface Entry {
+  command: ProvisionCommand
+  row: NewRequest
+}
+
+export type EntryOutcome =
+  | { kind: 'stored' }
+  /** The key is taken by the same content. */
+  | { kind: 'duplicate' }
+  /** The key is taken by other content, or by the same with another password. */
+  | { kind: 'conflict'; differs: 'content' | 'password' }
+  | { kind: 'refused'; error: unknown }
+  | { kind: 'stopped' }
+
+type RowOutcome = InsertOutcome | Extract<EntryOutcome, { kind: 'refused' | 'stopped' }>
+
+export interface RequestWriterOptions {
+  store: RequestStore
+  retry: WriteRetry
+  passwordDigester: PasswordDigester
+  metrics: Metrics['intake']
+  /** Called after rows were stored. */
+  onStored: (rows: number) => void
+  faultPoint: FaultPoint
+}
+
+/** Writes a batch of entries, whatever their keys, and says what became of each; never rejects for a reason of theirs. */
+export function createRequestWriter(options: RequestWriterOptions) {
+  const { store, retry, passwordDigester, metrics, onStored, faultPoint } = options
+
+  /** A batch that the database refuses is halved until the rows at fault stand alone. */
+  const insert = async (rows: readonly NewRequest[]): Promise<RowOutcome[]> => {
+    const result = await retry(() => store.insertRequests(rows))
+    if (result.kind === 'written') return [...result.value]
+    if (result.kind === 'stopped' || rows.length === 1) return rows.map(() => result)
+    const middle = rows.length >> 1
+    return [...(await insert(rows.slice(0, middle))), ...(await insert(rows.slice(middle)))]
+  }
+
+  const compare = (
+    command: ProvisionCommand,
+    row: NewRequest,
+    other: InsertOutcome & { kind: 'existing' },
+  ): EntryOutcome => {
+    if (!row.contentDigest.equals(other.contentDigest)) return { kind: 'conflict', differs: 'content' }
+    if (!passwordDigester.matches(command, other.passwordDigest))
+      return { kind: 'conflict', differs: 'password' }
+    return { kind: 'duplicate' }
+  }
+
+  const write = async (entries: readonly Entry[]): Promise<EntryOutcome[]> => {
+    const firsts = new Map<string, Entry>()
+    for (const entry of entries) {
+      const key = keyOf(entry)
+      if (!firsts.has(key)) firsts.set(key, entry)
+    }
+    const rows = [...firsts.values()].map(({ row }) => row)
+    const startedAt = performance.now()
+    const outcomes = await insert(rows)
+    metrics.insertSeconds.observe((performance.now() - startedAt) / 1000)
+    metrics.batchSize.observe(rows.length)
+    faultPoint('intake.inserted')
+    const stored = outcomes.filter(({ kind }) => kind === 'inserted').length
+    if (stored > 0) onStored(stored)
+
+    const byKey = new Map([...firsts.keys()].map((key, index) => [key, outcomes[index]]))
+    return Promise.all(
+      entries.map(async (entry): Promise<EntryOutcome> => {
+        const outcome = byKey.get(keyOf(entry))
+        const first = firsts.get(keyOf(entry))
+        if (outcome === undefined || first === undefined)
+          throw new Error('the store has not answered for every row')
+        if (outcome.kind === 'existing') return compare(entry.command, entry.row, outcome)
+        if (outcome.kind === 'inserted') {
+          return first === entry
+            ? { kind: 'stored' }
+            : compare(entry.command, entry.row, { kind: 'existing', ...first.row })
+        }
+        // What the database has against the first of a key need not hold for the others.
+        if (outcome.kind === 'refused' && first !== entry) return (await write([entry]))[0] ?? outcome
+        return outcome
+      }),
+    )
+  }
+
+  return { write }
+}
+
+function keyOf({ row }: Entry): string {
+  return `${row.projectId}/${row.requestId}`
+}

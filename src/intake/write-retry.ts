@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import { isRetryable } from '../store/errors.ts'
+
+export type WriteResult<Value> =
+  | { kind: 'written'; value: Value }
+  /** The database will not take it, now or later. */
+  | { kind: 'refused'; error: unknown }
+  /** The database was away until the stop; the write may or may not have taken effect. */
+  | { kind: 'stopped' }
+
+export interface WriteRetryOptions {
+  logger: Logger
+  /** Ends the retries; a write under way goes on. */
+  signal: AbortSignal
+  /** The database has gone: called once per outage. */
+  onAway: () => void
+  /** It has answered again. */
+  onBack: () => void
+}
+
+export type WriteRetry = <Value>(write: () => Promise<Value>) => Promise<WriteResult<Value>>
+
+/** Repeats writes, which must bear it, for as long as the database is away. All of them share one outage. */
+export function createWriteRetry({ logger, signal, onAway, onBack }: WriteRetryOptions): WriteRetry {
+  const outage = createOutageLog({ logger, subject: 'intake: database' })
+  let away = false
+
+  const failed = (error: unknown) => {
+    outage.failed(error)
+    if (away) return
+    away = true
+    onAway()
+  }
+  const worked = () => {
+    outage.recovered()
+    if (!away) return
+    away = false
+    if (!signal.aborted) onBack()
+  }
+
+  return async (write) => {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        const value = await write()
+        worked()
+        return { kind: 'written', value }
+      } catch (error) {
+        if (!isRetryable(error)) {
+          worked()
+          return { kind: 'refused', error }
+        }
+        if (!isRetryable(error, 'conflict')) failed(error)
+      }
+      if (signal.aborted) return { kind: 'stopped' }
+      await sleep(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }), undefined, { signal }).catch(
+        () => undefined,
+      )
+      if (signal.aborted) return { kind: 'stopped' }
+    }
+  }
+}
