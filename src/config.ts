@@ -1,5 +1,18 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { type FaultPlan, parseFaultPlan } from './runtime/fault-point.ts'
+import {
+  baseUrl,
+  days,
+  duration,
+  fraction,
+  integer,
+  onOrOff,
+  overrides,
+  roles,
+  secretKeys,
+  url,
+} from './setting-kinds.ts'
 
 /** Thrown when the environment does not make a configuration; the message lists every fault, one per line. */
 export class ConfigError extends Error {
@@ -12,121 +25,7 @@ export class ConfigError extends Error {
   }
 }
 
-export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
-export type Role = (typeof ROLES)[number]
-
-/** The longest delay a timer takes, in milliseconds; beyond it Node fires at once. */
-const MAX_MS = 2 ** 31 - 1
-
-const integer = (fallback: number, min: number, max: number) =>
-  z
-    .string()
-    .regex(/^-?\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
-    .default(fallback)
-
-/** Milliseconds. */
-const duration = (fallback: number, min = 1) => integer(fallback, min, MAX_MS)
-
-const days = (fallback: number) => integer(fallback, 1, 36_500)
-
-/** A number above 0; fractions are allowed. */
-const fraction = (fallback: number, { min = 0, max = 1_000_000 }: { min?: number; max?: number } = {}) =>
-  z
-    .string()
-    .regex(/^\d*\.?\d+$/, 'must be a number, such as 5 or 0.5')
-    .transform(Number)
-    .refine((value) => value > 0 && value >= min, min > 0 ? `must be at least ${min}` : 'must be above 0')
-    .refine((value) => value <= max, `must be at most ${max}`)
-    .default(fallback)
-
-const url = (...protocols: string[]) =>
-  z.string('is required').superRefine((text, context) => {
-    const parsed = URL.parse(text)
-    if (parsed === null) context.addIssue('is no URL')
-    else if (!protocols.includes(parsed.protocol)) {
-      context.addIssue(`must be a URL with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`)
-    } else if (parsed.hostname === '' && !parsed.searchParams.has('host')) context.addIssue('names no host')
-  })
-
-/** Base URL without a slash at its end. */
-const baseUrl = url('http:', 'https:')
-  .superRefine((text, context) => {
-    const parsed = URL.parse(text)
-    if (parsed === null) return
-    if (parsed.username !== '' || parsed.password !== '') context.addIssue('must not hold credentials')
-    if (parsed.search !== '' || parsed.hash !== '') context.addIssue('must not hold a query or a fragment')
-  })
-  .transform((text) => text.replace(/\/+$/, ''))
-
-export interface SecretKey {
-  id: string
-  key: Buffer
-}
-
-function parseSecretKeys(text: string): SecretKey[] {
-  const keys = text.split(',').map((entry, index) => {
-    const [id, encoded = ''] = entry.trim().split(':', 2)
-    const key = Buffer.from(encoded, 'base64')
-    if (!id || key.length !== 32) throw new Error(`entry ${index + 1} must be id:base64(32 bytes)`)
-    return { id, key }
-  })
-  if (new Set(keys.map(({ id }) => id)).size !== keys.length) throw new Error('names a key id twice')
-  return keys
-}
-
-const secretKeys = z.string('is required').transform((text, context): SecretKey[] => {
-  try {
-    return parseSecretKeys(text)
-  } catch (error) {
-    context.addIssue(error instanceof Error ? error.message : 'cannot be read')
-    return z.NEVER
-  }
-})
-
-const projectLimit = z.strictObject({
-  per_second: z.number().positive().max(1_000_000),
-  burst: z.number().min(1).max(1_000_000),
-})
-
-export interface CallLimitOverride {
-  perSecond: number
-  burst: number
-}
-
-const overrides = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text)
-    } catch {
-      context.addIssue('is not JSON')
-      return z.NEVER
-    }
-  })
-  .pipe(z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id'), projectLimit))
-  .transform(
-    (limits): ReadonlyMap<string, CallLimitOverride> =>
-      new Map(
-        Object.entries(limits).map(([projectId, { per_second, burst }]) => [
-          projectId,
-          { perSecond: per_second, burst },
-        ]),
-      ),
-  )
-  .default(new Map())
-
-const roles = z
-  .string()
-  .transform((text) => text.split(',').map((role) => role.trim()))
-  .transform((names, context): ReadonlySet<Role> => {
-    if (names.length === 1 && names[0] === 'all') return new Set(ROLES)
-    const unknown = names.filter((name) => !ROLES.some((role) => role === name))
-    if (unknown.length > 0) context.addIssue(`must be "all" or any of ${ROLES.join(', ')}, comma separated`)
-    return new Set(names as Role[])
-  })
-  .default(new Set(ROLES))
+export { type CallLimitOverride, ROLES, type Role } from './setting-kinds.ts'
 
 /**
  * Every setting: its name in the environment, its default, its bounds and what it means. The configuration has the
@@ -155,13 +54,7 @@ const SETTINGS = {
   /** Projects with a limit of their own, as JSON: `{"<project_id>":{"per_second":..,"burst":..}}`. */
   RATE_LIMIT_OVERRIDES: overrides,
   /** Whether the rate gives way when CloudDC throttles below the configured limit, and recovers slowly. */
-  RATE_ADAPTIVE: z
-    .stringbool({
-      truthy: ['on', 'true', '1', 'yes'],
-      falsy: ['off', 'false', '0', 'no'],
-      error: 'must be on or off',
-    })
-    .default(false),
+  RATE_ADAPTIVE: onOrOff(false),
   /** Part of the call budget set aside for readiness polling, in percent. */
   READINESS_SHARE_PERCENT: fraction(2, { max: 50 }),
 
@@ -203,6 +96,9 @@ const SETTINGS = {
   /** How long an ended request's key still tells duplicates and conflicts. */
   IDEMPOTENCY_DAYS: days(90),
 
+  /** How long an event is kept that no queue is bound for. */
+  UNROUTABLE_EVENT_TTL_MS: duration(3_600_000),
+
   /** Where HTTP listens; port 0 takes a free one. */
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),
@@ -210,6 +106,20 @@ const SETTINGS = {
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** How long a graceful stop may take after SIGTERM or SIGINT. */
   SHUTDOWN_GRACE_MS: duration(20_000),
+
+  /** For the chaos run only: `point:pass:kill|stop`, where the process ends or pauses itself. */
+  CHAOS_FAULT_POINT: z
+    .string()
+    .transform((text, context): FaultPlan | null => {
+      try {
+        return parseFaultPlan(text)
+      } catch (error) {
+        context.addIssue(error instanceof Error ? error.message : 'cannot be read')
+        return z.NEVER
+      }
+    })
+    .nullable()
+    .default(null),
 }
 
 const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'CLOUDDC_AUTH_TOKEN', 'SECRET_KEYS'] as const

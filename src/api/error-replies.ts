@@ -1,0 +1,145 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { DatabaseUnavailableError } from '../store/reads.ts'
+import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
+
+/** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */
+export function registerErrorReplies(app: FastifyInstance): void {
+  const routes: { pattern: RegExp; methods: string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    routes.push({ pattern: pathPattern(url), methods: [method].flat() })
+  })
+
+  app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply))
+
+  // Before the body is read: a path or method that does not exist has no opinion on content types.
+  app.addHook('onRequest', async (request) => {
+    if (!request.is404) return
+    const path = request.url.split('?', 1)[0] ?? ''
+    const allowed = new Set(
+      routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods),
+    )
+    if (allowed.size === 0) {
+      throw new ProblemError({ status: 404, code: 'not_found', detail: 'there is nothing at this path' })
+    }
+    const allow = [...allowed].sort().join(', ')
+    throw new ProblemError({
+      status: 405,
+      code: 'method_not_allowed',
+      detail: `this path answers ${allow}`,
+      headers: { allow },
+    })
+  })
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, { status: 404, code: 'not_found' }))
+}
+
+/** Also the reply to what the router refuses before any hook runs, such as a path that cannot be decoded. */
+export function replyWithError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const fields = problemFields(error)
+  if (fields.status >= 500) logFailure(error, fields, request)
+  return sendProblem(reply, fields)
+}
+
+function sendProblem(reply: FastifyReply, fields: ProblemFields): FastifyReply {
+  return reply
+    .code(fields.status)
+    .headers({ ...fields.headers, 'content-type': PROBLEM_TYPE, 'cache-control': 'no-store' })
+    .send(JSON.stringify(problemDocument(fields)))
+}
+
+function problemFields(error: unknown): ProblemFields {
+  if (error instanceof ProblemError) return error.fields
+  if (error instanceof DatabaseUnavailableError) {
+    return {
+      status: 503,
+      code: 'database_unavailable',
+      detail: 'the database does not answer',
+      headers: { 'retry-after': '1' },
+    }
+  }
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const where = validationContext(error)
+    return {
+      status: 400,
+      code: 'invalid_request',
+      detail: `the ${where} is not valid`,
+      errors: error.validation.map(({ instancePath, message }) => ({
+        path: instancePath.slice(1).replaceAll('/', '.'),
+        message: message ?? 'is not valid',
+      })),
+    }
+  }
+  const { statusCode, code, message } = error as Partial<FastifyError>
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return { status: 503, code: 'timeout', detail: 'no answer in time' }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return { status: statusCode, code: 'invalid_request', detail: message }
+  }
+  return { status: 500, code: 'internal_error', detail: 'something went wrong here; the log says what' }
+}
+
+function validationContext(error: object): string {
+  const context = (error as { validationContext?: unknown }).validationContext
+  if (context === 'params') return 'path'
+  return context === 'querystring' ? 'query' : 'request'
+}
+
+/** Method and route only: a query may hold anything. */
+function logFailure(error: unknown, { status, code }: ProblemFields, request: FastifyRequest): void {
+  const facts = {
+    err: error,
+    method: request.method,
+    route: request.routeOptions?.url,
+    params: request.params,
+    status,
+  }
+  if (status === 500) request.log.error(facts, 'request failed')
+  else if (code !== 'not_ready') request.log.warn(facts, 'request could not be answered')
+}
+
+function pathPattern(url: string): RegExp {
+  const source = url
+    .split('/')
+    .map((part) =>
+      part.startsWith(':') ? '[^/]+' : part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&').replace('*', '.*'),
+    )
+    .join('/')
+  return new RegExp(`^${source}$`)
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, { status: number; detail: string }>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: { status: 408, detail: 'the request did not arrive in time' },
+  HPE_HEADER_OVERFLOW: { status: 431, detail: 'the headers are too large' },
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, detail: 'the chunk extensions are too large' },
+}
+
+/** Answers what is no HTTP request, or none that may be read to its end, straight on the socket. */
+export function answerClientError(
+  error: Error & { code?: string },
+  socket: Socket,
+  log: FastifyBaseLogger,
+): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  const { status, detail } = CLIENT_ERRORS[error.code ?? ''] ?? {
+    status: 400,
+    detail: 'this is no HTTP request',
+  }
+  log.debug({ code: error.code, status }, 'client error')
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(problemDocument({ status, code: 'invalid_request', detail }))
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `content-type: ${PROBLEM_TYPE}`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+    () => socket.destroySoon(),
+  )
+}

@@ -1,0 +1,29 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { type InstanceReply, instanceSchema } from '../contracts/status.ts'
+import type { Reads } from '../store/reads.ts'
+import { instanceParams } from './parameters.ts'
+import { notFound } from './problem.ts'
+import { replies } from './replies.ts'
+
+export function registerInstancesRoutes(instance: FastifyInstance, { reads }: { reads: Reads }): void {
+  instance.withTypeProvider<ZodTypeProvider>().get(
+    '/v1/:project_id/instances/:instance_id',
+    {
+      schema: {
+        tags: ['instances'],
+        operationId: 'getInstance',
+        summary: 'One instance and the provision request it belongs to',
+        params: instanceParams,
+        response: replies(instanceSchema, 'The instance', [400, 404, 503]),
+      },
+    },
+    async ({ params }): Promise<InstanceReply> => {
+      const found = await reads.instance({ projectId: params.project_id, instanceId: params.instance_id })
+      if (found !== null) return found
+      throw notFound(
+        `project ${params.project_id} has no instance ${params.instance_id} that was ordered here`,
+      )
+    },
+  )
+}

@@ -1,0 +1,44 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
+
+/** All that the documentation page loads comes from this server; its own styles are inline. */
+const DOCS_POLICY = {
+  'default-src': ["'none'"],
+  'script-src': ["'self'"],
+  'style-src': ["'self'", "'unsafe-inline'"],
+  'img-src': ["'self'", 'data:'],
+  'connect-src': ["'self'"],
+  'base-uri': ["'none'"],
+  'form-action': ["'none'"],
+  'frame-ancestors': ["'none'"],
+}
+
+/** Collects the routes registered after it, and serves them at /openapi.json and, for people, at /docs. */
+export function registerOpenapi(app: FastifyInstance): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'CloudDC provisioner',
+        version: '1',
+        description:
+          'What became of provision requests. Requests come in, and events go out, through RabbitMQ. ' +
+          'Times are RFC 3339 UTC with milliseconds; errors are RFC 9457 problem documents.',
+      },
+      tags: [{ name: 'provision requests' }, { name: 'instances' }, { name: 'operation' }],
+    },
+    transform: createJsonSchemaTransform({}),
+    transformObject: createJsonSchemaTransformObject({}),
+  })
+  app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: DOCS_POLICY,
+    theme: { title: 'CloudDC provisioner' },
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
+  })
+  app.register(async (scope) => {
+    scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  })
+}

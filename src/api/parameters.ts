@@ -1,0 +1,66 @@
+import { z } from 'zod'
+import { requestStateSchema } from '../contracts/status.ts'
+
+/** What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything. */
+
+const projectId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
+const requestId = z.string().regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
+/** CloudDC's own ids: whatever is printable. */
+const instanceId = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 printable ASCII characters')
+
+export const projectParams = z.object({ project_id: projectId })
+export const requestParams = z.object({ project_id: projectId, request_id: requestId })
+export const instanceParams = z.object({ project_id: projectId, instance_id: instanceId })
+
+export const MAX_WAIT_MS = 60_000
+
+/** `<n>s` or `<n>ms`, as milliseconds. */
+const wait = z
+  .string()
+  .regex(/^\d{1,6}(ms|s)$/, 'must be a duration such as 30s or 500ms')
+  .transform((text) => Number.parseInt(text, 10) * (text.endsWith('ms') ? 1 : 1000))
+  .refine((milliseconds) => milliseconds <= MAX_WAIT_MS, 'must be at most 60s')
+  .describe('Holds the reply until the state differs from `since` or is terminal; at most 60s')
+
+export const statusQuery = z.strictObject({
+  wait: wait.optional(),
+  since: requestStateSchema
+    .optional()
+    .describe('The state already known to the client; by default the state when the request arrives'),
+})
+
+const limit = z
+  .string()
+  .regex(/^\d{1,3}$/, 'must be a whole number')
+  .transform(Number)
+  .refine((count) => count >= 1 && count <= 200, 'must be between 1 and 200')
+  .default(50)
+  .describe('Requests per page, 1 to 200')
+
+const marker = z
+  .string()
+  .transform((text, context) => {
+    const id = markerToId(text)
+    if (id !== null) return id
+    context.addIssue('is no marker of this API')
+    return z.NEVER
+  })
+  .describe('`next_marker` of the page before')
+
+export const listQuery = z.strictObject({
+  state: requestStateSchema.optional(),
+  limit,
+  marker: marker.optional(),
+})
+
+/** The opaque marker of a page that ends with the request of this id (a UUID). */
+export function idToMarker(id: string): string {
+  return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
+}
+
+/** The id in a marker, null for what is none. */
+export function markerToId(marker: string): string | null {
+  const bytes = Buffer.from(marker, 'base64url')
+  if (bytes.length !== 16 || bytes.toString('base64url') !== marker) return null
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}

@@ -1,0 +1,126 @@
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import {
+  type History,
+  historySchema,
+  type RequestList,
+  type RequestStatus,
+  requestListSchema,
+  requestStatusSchema,
+} from '../contracts/status.ts'
+import { isTerminal, type RequestState } from '../domain/provision-request.ts'
+import type { Reads, RequestKey } from '../store/reads.ts'
+import { idToMarker, listQuery, projectParams, requestParams, statusQuery } from './parameters.ts'
+import { notFound, ProblemError } from './problem.ts'
+import { replies } from './replies.ts'
+import { type StatusWatcher, TooManyWaitersError } from './status-watcher.ts'
+
+const TAGS = ['provision requests']
+const PATH = '/v1/:project_id/provision-requests'
+
+export function registerRequestsRoutes(
+  instance: FastifyInstance,
+  { reads, watcher }: { reads: Reads; watcher: StatusWatcher },
+): void {
+  const app = instance.withTypeProvider<ZodTypeProvider>()
+
+  const readStatus = async (key: RequestKey) => {
+    const read = await reads.status(key)
+    if (read === null) throw notFound(`project ${key.projectId} has no provision request ${key.requestId}`)
+    return read
+  }
+
+  /** The status once it differs from `since` or is terminal, or as it is when the time is over. */
+  const waitForStatus = async (
+    key: RequestKey,
+    { waitMs, since, signal }: { waitMs: number; since: RequestState | undefined; signal: AbortSignal },
+  ): Promise<RequestStatus> => {
+    const deadline = performance.now() + waitMs
+    let { id, status } = await readStatus(key)
+    const known = since ?? status.state
+    for (;;) {
+      const timeoutMs = Math.ceil(deadline - performance.now())
+      if (status.state !== known || isTerminal(status.state) || timeoutMs <= 0 || signal.aborted)
+        return status
+      const ended = await watcher.waitForChange({
+        id,
+        key: `${key.projectId}/${key.requestId}`,
+        since: known,
+        timeoutMs,
+        signal,
+      })
+      if (ended === 'gone') return status
+      status = (await readStatus(key)).status
+      if (ended !== 'changed') return status
+    }
+  }
+
+  app.get(
+    `${PATH}/:request_id`,
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'getProvisionRequest',
+        summary: 'The status of one provision request',
+        params: requestParams,
+        querystring: statusQuery,
+        response: replies(requestStatusSchema, 'Its status', [400, 404, 503]),
+      },
+    },
+    async ({ params, query, signal }): Promise<RequestStatus> => {
+      const key = { projectId: params.project_id, requestId: params.request_id }
+      try {
+        return await waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
+      } catch (error) {
+        if (!(error instanceof TooManyWaitersError)) throw error
+        throw new ProblemError({
+          status: 503,
+          code: 'too_many_waiters',
+          detail: error.message,
+          headers: { 'retry-after': '1' },
+        })
+      }
+    },
+  )
+
+  app.get(
+    PATH,
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'listProvisionRequests',
+        summary: 'The provision requests of a project, newest first',
+        params: projectParams,
+        querystring: listQuery,
+        response: replies(requestListSchema, 'One page', [400, 503]),
+      },
+    },
+    async ({ params, query }): Promise<RequestList> => {
+      const { requests, lastId } = await reads.list({
+        projectId: params.project_id,
+        state: query.state,
+        limit: query.limit,
+        before: query.marker,
+      })
+      return { requests, next_marker: lastId === null ? null : idToMarker(lastId) }
+    },
+  )
+
+  app.get(
+    `${PATH}/:request_id/history`,
+    {
+      schema: {
+        tags: TAGS,
+        operationId: 'getProvisionRequestHistory',
+        summary: 'Every transition and attempt of one provision request, oldest first',
+        params: requestParams,
+        response: replies(historySchema, 'Its history', [400, 404, 503]),
+      },
+    },
+    async ({ params }): Promise<History> => {
+      const history = await reads.history({ projectId: params.project_id, requestId: params.request_id })
+      if (history !== null) return history
+      throw notFound(`project ${params.project_id} has no provision request ${params.request_id}`)
+    },
+  )
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { Logger } from 'pino'
+import type { Service } from '../runtime/service.ts'
+import type { Reads } from '../store/reads.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { answerClientError, registerErrorReplies, replyWithError } from './error-replies.ts'
+import { registerHealthRoutes } from './health-routes.ts'
+import { registerInstancesRoutes } from './instances-routes.ts'
+import { registerOpenapi } from './openapi.ts'
+import { MAX_WAIT_MS } from './parameters.ts'
+import { createReadiness, type ReadinessCheck } from './readiness.ts'
+import { registerRequestsRoutes } from './requests-routes.ts'
+import type { StatusWatcher } from './status-watcher.ts'
+
+export interface ApiServerOptions {
+  reads: Reads
+  /** What /readyz asks, by name. */
+  checks: Readonly<Record<string, ReadinessCheck>>
+  metrics: Metrics
+  logger: Logger
+  /** Started and stopped with the server. */
+  watcher: StatusWatcher
+  host: string
+  /** 0 takes a free one. */
+  port: number
+  /** How long /readyz says no before connections close, so that load balancers can turn away. Default 300. */
+  drainMs?: number
+  /** How long requests under way may take to end after that. Default 5,000. */
+  closeMs?: number
+}
+
+export interface ApiServer extends Service {
+  /** `http://host:port`; throws before the server listens. */
+  url(): string
+  /** For tests: the routes without a socket. */
+  readonly app: FastifyInstance
+}
+
+/** A reply may be held for MAX_WAIT_MS; whatever takes this much longer is stuck. */
+const STUCK_MS = MAX_WAIT_MS + 15_000
+
+/** The HTTP API with health and metrics. It listens from `start` on, whatever the state of database and broker. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { host, port, watcher, drainMs = 300, closeMs = 5000 } = options
+  let stopping = false
+  const app = buildApp(options, () => stopping)
+  let starting: Promise<void> | undefined
+  let stopped: Promise<void> | undefined
+
+  const stop = async () => {
+    stopping = true
+    await starting?.catch(() => undefined)
+    const { server } = app
+    if (server.listening) await sleep(drainMs)
+    // Held replies go out now, with the status as it is.
+    await watcher.stop()
+    const closing = app.close()
+    // A connection that was busy when the server closed is idle later, and one that sends nothing never is.
+    const idle = setInterval(() => server.closeIdleConnections(), 100)
+    const deadline = setTimeout(() => server.closeAllConnections(), closeMs)
+    try {
+      await closing
+    } finally {
+      clearInterval(idle)
+      clearTimeout(deadline)
+    }
+  }
+
+  return {
+    name: 'api',
+    app,
+    start: async () => {
+      if (stopping) return
+      starting ??= (async () => {
+        await watcher.start()
+        const address = await app.listen({ host, port })
+        options.logger.info({ address }, 'listening')
+      })()
+      await starting
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    url: () => app.listeningOrigin,
+  }
+}
+
+function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
+  const { reads, checks, metrics, logger, watcher } = options
+  const log: FastifyBaseLogger = logger
+  const app = fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 65_536,
+    // The whole request must have arrived by then.
+    requestTimeout: 10_000,
+    // No byte either way; longer than any reply is held.
+    connectionTimeout: STUCK_MS,
+    handlerTimeout: STUCK_MS,
+    // Longer than common load balancers keep an idle connection, or they meet one that is closing.
+    keepAliveTimeout: 75_000,
+    http: { headersTimeout: 10_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5000 },
+    routerOptions: { maxParamLength: 1024 },
+    // While closing, requests on open connections are still answered, with `connection: close`.
+    return503OnClosing: false,
+    frameworkErrors: replyWithError,
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  registerErrorReplies(app)
+
+  app.addHook('onSend', async (_request, reply) => {
+    if (isStopping()) reply.header('connection', 'close')
+    reply.header('x-content-type-options', 'nosniff')
+    if (!reply.hasHeader('content-security-policy')) {
+      reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
+    }
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    const seconds = reply.elapsedTime / 1000
+    metrics.http.requests.inc({ route, method: request.method, status: reply.statusCode })
+    metrics.http.seconds.observe({ route }, seconds)
+    request.log.debug(
+      { method: request.method, route, status: reply.statusCode, seconds },
+      'request answered',
+    )
+  })
+
+  registerOpenapi(app)
+  // After the plugin that collects the routes.
+  app.register(async (routes) => {
+    registerRequestsRoutes(routes, { reads, watcher })
+    registerInstancesRoutes(routes, { reads })
+    registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
+  })
+  return app
+}

@@ -1,0 +1,140 @@
+import type { Logger } from 'pino'
+import type { Gauge } from 'prom-client'
+import type { RequestState } from '../domain/provision-request.ts'
+import { createLoop } from '../runtime/run-loop.ts'
+import type { Service } from '../runtime/service.ts'
+import type { Reads } from '../store/reads.ts'
+
+/** Time between two looks for the states of all requests that are waited for, in milliseconds. */
+const LOOK_MS = 500
+/** Ids per statement. */
+const BATCH = 1000
+const MAX_WAITERS = 10_000
+
+/** Thrown when more clients wait than one replica holds. */
+export class TooManyWaitersError extends Error {
+  override readonly name = 'TooManyWaitersError'
+}
+
+export interface WaitOptions {
+  /** The request's row, and its key as events have it: `<project id>/<request id>`. */
+  id: string
+  key: string
+  /** The wait ends when the request is in another state than this. */
+  since: RequestState
+  timeoutMs: number
+  /** Ends the wait: the client has gone. */
+  signal: AbortSignal
+}
+
+/** Why a wait ended: another state was seen, the time is over, the client has gone, or the watcher stops. */
+export type WaitEnd = 'changed' | 'timeout' | 'gone' | 'stopped'
+
+export interface StatusWatcher extends Service {
+  /** Resolves when the wait ends, and never rejects. Throws a TooManyWaitersError when too many wait already. */
+  waitForChange(options: WaitOptions): Promise<WaitEnd>
+  /** Says that this process has just changed requests, by their keys; saves their waiters the time to the next look. */
+  notify(keys: Iterable<string>): void
+  /** Clients waiting now. */
+  size(): number
+}
+
+interface Waiter {
+  id: string
+  key: string
+  since: RequestState
+  end: (why: WaitEnd) => void
+}
+
+/**
+ * One watcher for all clients that wait: one statement per look and per 1,000 requests waited for, however many
+ * clients wait for them. Changes by other replicas are seen at the next look, those of this one at once.
+ */
+export function createStatusWatcher(options: {
+  reads: Pick<Reads, 'states'>
+  logger: Logger
+  waiters?: Gauge
+}): StatusWatcher {
+  const { reads, logger, waiters: gauge } = options
+  const waiters = new Set<Waiter>()
+  const waitersByKey = new Map<string, Set<Waiter>>()
+  const changed = new Set<string>()
+  let nextLookAt = 0
+  let stopped = false
+
+  const add = (waiter: Waiter) => {
+    waiters.add(waiter)
+    waitersByKey.set(waiter.key, (waitersByKey.get(waiter.key) ?? new Set()).add(waiter))
+    gauge?.set(waiters.size)
+  }
+
+  const remove = (waiter: Waiter) => {
+    waiters.delete(waiter)
+    const others = waitersByKey.get(waiter.key)
+    others?.delete(waiter)
+    if (others?.size === 0) waitersByKey.delete(waiter.key)
+    gauge?.set(waiters.size)
+  }
+
+  const look = async (looked: readonly Waiter[]) => {
+    const ids = [...new Set(looked.map((waiter) => waiter.id))]
+    for (let start = 0; start < ids.length; start += BATCH) {
+      const batch = ids.slice(start, start + BATCH)
+      const states = await reads.states(batch)
+      const asked = new Set(batch)
+      for (const waiter of looked) {
+        if (asked.has(waiter.id) && states.get(waiter.id) !== waiter.since) waiter.end('changed')
+      }
+    }
+  }
+
+  const loop = createLoop({
+    name: 'status watcher',
+    logger,
+    idleMs: 60_000,
+    runOnce: async () => {
+      const isFull = performance.now() >= nextLookAt
+      const looked = isFull ? [...waiters] : [...changed].flatMap((key) => [...(waitersByKey.get(key) ?? [])])
+      changed.clear()
+      if (isFull) nextLookAt = performance.now() + LOOK_MS
+      await look(looked)
+      if (waiters.size === 0) return { again: false }
+      return { again: false, waitMs: Math.max(0, nextLookAt - performance.now()) }
+    },
+  })
+
+  return {
+    name: 'status watcher',
+    start: loop.start,
+    stop: async () => {
+      stopped = true
+      for (const waiter of waiters) waiter.end('stopped')
+      await loop.stop()
+    },
+    size: () => waiters.size,
+    notify: (keys) => {
+      for (const key of keys) if (waitersByKey.has(key)) changed.add(key)
+      if (changed.size > 0) loop.wake()
+    },
+    waitForChange: ({ id, key, since, timeoutMs, signal }) => {
+      if (waiters.size >= MAX_WAITERS) throw new TooManyWaitersError('too many clients wait')
+      if (stopped) return Promise.resolve('stopped')
+      if (signal.aborted) return Promise.resolve('gone')
+      return new Promise<WaitEnd>((resolve) => {
+        const end = (why: WaitEnd) => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', gone)
+          remove(waiter)
+          resolve(why)
+        }
+        const gone = () => end('gone')
+        const timer = setTimeout(() => end('timeout'), timeoutMs)
+        signal.addEventListener('abort', gone)
+        const waiter: Waiter = { id, key, since, end }
+        add(waiter)
+        // The loop sleeps while nobody waits.
+        if (waiters.size === 1) loop.wake()
+      })
+    },
+  }
+}
