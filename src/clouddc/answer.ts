@@ -1,0 +1,46 @@
+import { cleanText } from './clean-text.ts'
+import { parseErrorBody } from './error-body.ts'
+import { type CallEvidence, isCredentialCode } from './evidence.ts'
+import type { Exchange } from './exchange.ts'
+import { parseRetryAfter } from './retry-after.ts'
+
+type Response = Extract<Exchange, { kind: 'response' }>
+
+const CODE_LENGTH = 128
+
+/** What an answer says beside its payload. */
+export type AnswerFacts = Pick<
+  Extract<CallEvidence, { kind: 'response' }>,
+  'status' | 'retryAfterMs' | 'upstreamRequestId' | 'code' | 'message'
+>
+
+/**
+ * Status, code, words and headers of an answer, cleaned of the given secrets. A body that is no JSON, or was cut
+ * short, hides neither the status nor the headers; one that was cut short gives no words, since a quotation in it
+ * could end inside a secret.
+ */
+export function answerFacts(response: Response, secrets: readonly string[]): AnswerFacts {
+  const { status, headers, body, complete } = response
+  const said = complete && !isSuccess(status) ? parseErrorBody(body.toString('utf8')) : null
+  const requestId = headers['x-request-id'] ?? said?.requestId ?? null
+  const words = said?.message ?? `HTTP ${status}${complete ? '' : ', the answer was cut short'}`
+  return {
+    status,
+    retryAfterMs: parseRetryAfter(headers['retry-after'], headers.date, Date.now()),
+    upstreamRequestId: tidy(Array.isArray(requestId) ? (requestId[0] ?? null) : requestId, secrets),
+    code: tidy(said?.code ?? null, secrets),
+    message: cleanText(words, secrets),
+  }
+}
+
+function tidy(text: string | null, secrets: readonly string[]): string | null {
+  return text === null ? null : cleanText(text, secrets, CODE_LENGTH) || null
+}
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+export function isUnauthorized({ status, code }: { status: number; code: string | null }): boolean {
+  return status === 401 || (status >= 400 && status < 500 && isCredentialCode(code))
+}

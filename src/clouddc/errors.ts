@@ -1,0 +1,57 @@
+/** Facts that every failed reading call carries. */
+export interface CloudDcErrorFacts {
+  /** Null when no answer came. */
+  status: number | null
+  /** CloudDC's error code, or the system's when no answer came. */
+  code: string | null
+  retryAfterMs: number | null
+  upstreamRequestId: string | null
+}
+
+/** A reading call that did not give what was asked for. Decide by the class, never by the message. */
+export abstract class CloudDcError extends Error {
+  /** Whether the same call may succeed later without anybody's doing. */
+  abstract readonly retryable: boolean
+  readonly status: number | null
+  readonly code: string | null
+  readonly retryAfterMs: number | null
+  readonly upstreamRequestId: string | null
+
+  constructor(message: string, facts: Partial<CloudDcErrorFacts> = {}) {
+    super(message)
+    this.status = facts.status ?? null
+    this.code = facts.code ?? null
+    this.retryAfterMs = facts.retryAfterMs ?? null
+    this.upstreamRequestId = facts.upstreamRequestId ?? null
+  }
+}
+
+/** 429: the call limit is reached. Wait at least `retryAfterMs` where it is given. */
+export class CloudDcThrottledError extends CloudDcError {
+  override readonly name = 'CloudDcThrottledError'
+  readonly retryable = true
+}
+
+/** The token was refused, or could not be read; a renewal is under way. Retry late: refusals in a row lock an account out. */
+export class CloudDcUnauthorizedError extends CloudDcError {
+  override readonly name = 'CloudDcUnauthorizedError'
+  readonly retryable = true
+}
+
+/** No answer: not reached, cut off or too slow. */
+export class CloudDcUnreachableError extends CloudDcError {
+  override readonly name = 'CloudDcUnreachableError'
+  readonly retryable = true
+}
+
+/** 4xx: the same call will be refused again. */
+export class CloudDcRefusedError extends CloudDcError {
+  override readonly name = 'CloudDcRefusedError'
+  readonly retryable = false
+}
+
+/** 5xx, or an answer that cannot be read or cannot be complete. */
+export class CloudDcUnexpectedError extends CloudDcError {
+  override readonly name = 'CloudDcUnexpectedError'
+  readonly retryable = true
+}

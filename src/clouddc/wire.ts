@@ -1,0 +1,167 @@
+import { z } from 'zod'
+import { cleanText } from './clean-text.ts'
+import { type InstanceState, instanceStateOf } from './instance-state.ts'
+
+/*
+ * CloudDC's JSON, old versions and new. Only what the service cannot do without makes an answer unreadable: the ids
+ * and the list itself. Everything else may be absent, null or of another type.
+ */
+
+export interface InstanceError {
+  code: string
+  message: string
+}
+
+export interface InstanceStatus {
+  state: InstanceState
+  /** CloudDC's own word, for people. */
+  upstreamState: string
+  error: InstanceError | null
+}
+
+export interface UpstreamInstance extends InstanceStatus {
+  id: string
+  /** Not unique: all instances of a batch may carry the same. */
+  name: string | null
+  serverId: string | null
+  metadata: Record<string, string>
+  description: string | null
+  /** As CloudDC writes it: the format is not documented. */
+  createdAt?: string
+  launchedAt?: string
+}
+
+export interface InstancePage {
+  instances: UpstreamInstance[]
+  nextMarker: string | null
+  /** How many instances the listing has on all its pages, where CloudDC says so. */
+  total: number | null
+}
+
+const ID = /^[\x21-\x7e]{1,128}$/
+const WORD_LENGTH = 255
+
+const idSchema = z.string().regex(ID)
+const textSchema = z
+  .string()
+  .nullish()
+  .catch(null)
+  .transform((text) => (text ? text : null))
+
+const createdSchema = z.object({ instances: z.array(z.unknown()) })
+const createdItemSchema = z.object({ id: idSchema })
+
+const statusSchema = z.object({
+  state: textSchema,
+  /** What one published sample has instead of `state`. */
+  status: textSchema,
+  operation_state: textSchema,
+  error: z.unknown(),
+})
+
+const instanceSchema = statusSchema.extend({
+  id: idSchema,
+  name: textSchema,
+  server_id: textSchema,
+  metadata: z.unknown(),
+  description: textSchema,
+  created_at: textSchema,
+  launched_at: textSchema,
+})
+
+const pageSchema = z.object({
+  instances: z.array(instanceSchema),
+  page_info: z.object({ next_marker: textSchema }).nullish().catch(null),
+  count: z.number().int().nonnegative().nullish().catch(null),
+})
+
+const errorSchema = z.object({ error_code: textSchema, error_msg: textSchema, error_type: textSchema })
+
+/** The readable ids of a 2xx answer to batch-create; null when there is none. */
+export function parseCreated(text: string): string[] | null {
+  const parsed = createdSchema.safeParse(parseJson(text))
+  if (!parsed.success) return null
+  const ids = parsed.data.instances.flatMap((item) => {
+    const instance = createdItemSchema.safeParse(item)
+    return instance.success ? [instance.data.id] : []
+  })
+  return ids.length > 0 ? ids : null
+}
+
+/** A page of ListInstances; null when it cannot be read, which one instance without an id is enough for. */
+export function parsePage(text: string): InstancePage | null {
+  const parsed = pageSchema.safeParse(parseJson(text))
+  if (!parsed.success) return null
+  const { instances, page_info, count } = parsed.data
+  return {
+    instances: instances.map(instanceOf),
+    nextMarker: markerOf(page_info?.next_marker ?? null),
+    total: count ?? null,
+  }
+}
+
+/** The answer of ShowInstanceStatus; null when it names no state. */
+export function parseStatus(text: string): InstanceStatus | null {
+  const parsed = statusSchema.safeParse(parseJson(text))
+  if (!parsed.success || (parsed.data.state ?? parsed.data.status) === null) return null
+  return statusOf(parsed.data)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
+  } catch {
+    return undefined
+  }
+}
+
+/** A marker is opaque, but one that is the next page's address stands for the `marker` in its query. */
+function markerOf(marker: string | null): string | null {
+  if (marker === null) return null
+  const query = /^(?:https?:\/\/|\/)[^?]*(?:\?(.*))?$/i.exec(marker)
+  if (query === null) return marker
+  return new URLSearchParams(query[1] ?? '').get('marker') || null
+}
+
+function instanceOf(item: z.output<typeof instanceSchema>): UpstreamInstance {
+  return {
+    ...statusOf(item),
+    id: item.id,
+    name: item.name === null ? null : cleanText(item.name, [], WORD_LENGTH),
+    serverId: item.server_id === null ? null : cleanText(item.server_id, [], WORD_LENGTH),
+    metadata: metadataOf(item.metadata),
+    description: item.description,
+    ...(item.created_at === null ? {} : { createdAt: item.created_at }),
+    ...(item.launched_at === null ? {} : { launchedAt: item.launched_at }),
+  }
+}
+
+function statusOf(item: z.output<typeof statusSchema>): InstanceStatus {
+  const upstreamState = cleanText(item.state ?? item.status ?? '', [], WORD_LENGTH)
+  return {
+    state: instanceStateOf(upstreamState, item.operation_state),
+    upstreamState,
+    error: instanceErrorOf(item.error),
+  }
+}
+
+/** A map; the first published version also knew a list of maps. */
+function metadataOf(value: unknown): Record<string, string> {
+  const maps: unknown[] = Array.isArray(value) ? value : [value]
+  const pairs = maps.flatMap((map) => (typeof map === 'object' && map !== null ? Object.entries(map) : []))
+  return Object.fromEntries(pairs.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+}
+
+function instanceErrorOf(value: unknown): InstanceError | null {
+  if (typeof value === 'string' && value !== '') {
+    return { code: 'unknown', message: cleanText(value, []) }
+  }
+  const parsed = errorSchema.safeParse(value)
+  if (!parsed.success) return null
+  const { error_code: code, error_msg: message, error_type: type } = parsed.data
+  if (code === null && message === null && type === null) return null
+  return {
+    code: cleanText(code ?? type ?? 'unknown', [], WORD_LENGTH),
+    message: cleanText(message ?? '', []),
+  }
+}

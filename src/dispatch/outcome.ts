@@ -1,0 +1,120 @@
+import { type CallEvidence, FAULT_CODES, isCredentialCode } from '../clouddc/evidence.ts'
+
+/** What a batch-create attempt came to. The fields beside the class are evidence. */
+export type Outcome =
+  | { class: 'created'; instanceIds: string[]; httpStatus: number }
+  | {
+      class: 'not_created'
+      reason: NotCreatedReason
+      code: string
+      message: string
+      httpStatus: number | null
+      retryAfterMs: number | null
+    }
+  | { class: 'unknown'; reason: UnknownReason; code: string; message: string; httpStatus: number | null }
+
+export type NotCreatedReason = 'refused' | 'throttled' | 'unauthorized' | 'unreachable' | 'not_sent'
+
+export type UnknownReason =
+  | 'timeout'
+  | 'connection_lost'
+  | 'server_error'
+  | 'unreadable_answer'
+  | 'unexpected_status'
+
+type Answer = Extract<CallEvidence, { kind: 'response' }>
+type Silence = Extract<CallEvidence, { kind: 'no_response' }>
+
+/**
+ * The statuses that say that nothing was created, and why. A status that is not here says nothing: 408, 499 and every
+ * 5xx may follow a creation.
+ */
+const NOT_CREATED: Readonly<Record<number, NotCreatedReason>> = {
+  400: 'refused',
+  401: 'unauthorized',
+  403: 'refused',
+  404: 'refused',
+  405: 'refused',
+  409: 'refused',
+  413: 'refused',
+  414: 'refused',
+  415: 'refused',
+  422: 'refused',
+  429: 'throttled',
+  494: 'refused',
+}
+
+/** Client errors that say that the wait for an answer ended, not that there was nothing to answer. */
+const GAVE_UP: readonly number[] = [408, 499]
+
+const TIMEOUT_CODES: readonly string[] = [
+  FAULT_CODES.timeout,
+  'ETIMEDOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+]
+
+/** The one decision that keeps a server from being ordered twice. When in doubt: unknown. */
+export function classifyOutcome(evidence: CallEvidence): Outcome {
+  return evidence.kind === 'response' ? ofAnswer(evidence) : ofSilence(evidence)
+}
+
+function ofAnswer(answer: Answer): Outcome {
+  const { status, message } = answer
+  const code = answer.code ?? `http_${status}`
+  if (isIn(status, 200)) {
+    const instanceIds = [...new Set(answer.instanceIds)]
+    if (instanceIds.length > 0) return { class: 'created', instanceIds, httpStatus: status }
+    return { class: 'unknown', reason: 'unreadable_answer', code, message, httpStatus: status }
+  }
+  const reason = refusalOf(answer)
+  if (reason !== undefined) {
+    return {
+      class: 'not_created',
+      reason,
+      code,
+      message,
+      httpStatus: status,
+      retryAfterMs: answer.retryAfterMs,
+    }
+  }
+  return { class: 'unknown', reason: doubtOf(status), code, message, httpStatus: status }
+}
+
+function refusalOf({ status, code }: Answer): NotCreatedReason | undefined {
+  const credentialRefused = isIn(status, 400) && !GAVE_UP.includes(status) && isCredentialCode(code)
+  return credentialRefused ? 'unauthorized' : NOT_CREATED[status]
+}
+
+function doubtOf(status: number): UnknownReason {
+  if (GAVE_UP.includes(status)) return 'timeout'
+  return isIn(status, 500) ? 'server_error' : 'unexpected_status'
+}
+
+function ofSilence({ requestStarted, code, message }: Silence): Outcome {
+  if (!requestStarted) {
+    return {
+      class: 'not_created',
+      reason: unsentReason(code),
+      code,
+      message,
+      httpStatus: null,
+      retryAfterMs: null,
+    }
+  }
+  return { class: 'unknown', reason: lossOf(code), code, message, httpStatus: null }
+}
+
+function unsentReason(code: string): NotCreatedReason {
+  if (code === FAULT_CODES.notSent) return 'not_sent'
+  return code === FAULT_CODES.noCredential ? 'unauthorized' : 'unreachable'
+}
+
+function lossOf(code: string): UnknownReason {
+  if (TIMEOUT_CODES.includes(code)) return 'timeout'
+  return code.startsWith('HPE_') ? 'unreadable_answer' : 'connection_lost'
+}
+
+function isIn(status: number, hundred: number): boolean {
+  return status >= hundred && status < hundred + 100
+}
