@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { coerceError } from '../runtime/errors.ts'
+import type { Service } from '../runtime/service.ts'
+import type { Broker } from './connection.ts'
+import type { OutgoingMessage } from './message.ts'
+import { createPublishLane, failure, type PublishLane } from './publish-lane.ts'
+import type { Session } from './session.ts'
+import { createSparseLog } from './sparse-log.ts'
+
+/**
+ * Publishes with confirms on a channel of its own, so that a channel error, e.g. a missing exchange, ends no other
+ * publisher's messages; that channel alone is then opened again, after the topology.
+ *
+ * Nothing is kept for later: without a session `publish` fails at once. `stop` lets what is under way finish.
+ */
+export interface Publisher extends Service {
+  /**
+   * Resolves when the broker has confirmed the message, so that it is stored. Rejects with a PublishError. Waits
+   * while the window is full; messages leave in the order of the calls.
+   */
+  publish(message: OutgoingMessage): Promise<void>
+  /** Messages that are unconfirmed or wait for the window. */
+  inFlight(): number
+}
+
+export interface PublisherOptions {
+  broker: Pick<Broker, 'join'>
+  logger: Logger
+  /** For logs. Default `publisher`. */
+  name?: string
+  /** The window: unconfirmed messages. Default 1,000. */
+  maxInFlight?: number
+  /** The window: bytes of unconfirmed bodies; a larger message goes alone. Default 16 MiB. */
+  maxInFlightBytes?: number
+  /** A message unconfirmed for so long ends the session. Time does not count while the broker blocks. Default 30,000. */
+  confirmTimeoutMs?: number
+}
+
+const REOPEN_BACKOFF_MS = { minMs: 50, maxMs: 5000 }
+
+export function createPublisher({
+  broker,
+  logger,
+  name = 'publisher',
+  maxInFlight = 1000,
+  maxInFlightBytes = 16 * 1024 * 1024,
+  confirmTimeoutMs = 30_000,
+}: PublisherOptions): Publisher {
+  const limits = { maxInFlight, maxInFlightBytes, confirmTimeoutMs }
+  const logLoss = createSparseLog({
+    logger,
+    message: `${name}: the broker closed the channel, opening another`,
+  })
+  let lane: PublishLane | undefined
+  let closeChannel: (() => Promise<void>) | undefined
+  let leave: (() => void) | undefined
+  let lossesInARow = 0
+  let stopping = false
+  let stopped: Promise<void> | undefined
+
+  const open = async (session: Session) => {
+    const channel = await session.within('open a channel', () => session.publishing.createConfirmChannel())
+    let cause: Error | undefined
+    channel.on('error', (error: Error) => {
+      cause = error
+    })
+    const opened = createPublishLane({
+      channel,
+      limits,
+      onConfirm: () => {
+        lossesInARow = 0
+      },
+      onSilence: (error) => session.fail(error),
+    })
+    const end = () => {
+      if (lane === opened) lane = undefined
+      session.signal.removeEventListener('abort', end)
+      opened.end(cause ?? session.signal.reason ?? new Error('the channel was closed'))
+    }
+    session.signal.throwIfAborted()
+    session.signal.addEventListener('abort', end)
+    channel.on('close', () => {
+      end()
+      if (!stopping) void reopen(session, cause)
+    })
+    closeChannel = () => session.within('close a channel', () => channel.close())
+    lane = opened
+  }
+
+  /** After a channel error. The session and its other channels go on. */
+  const reopen = async (session: Session, cause: Error | undefined) => {
+    lossesInARow += 1
+    const delay = jitteredBackoff(lossesInARow, REOPEN_BACKOFF_MS)
+    await sleep(delay, undefined, { signal: session.signal }).catch(() => undefined)
+    if (session.signal.aborted || stopping) return
+    logLoss(cause)
+    try {
+      await session.declare()
+      await open(session)
+    } catch (error) {
+      session.fail(coerceError(error))
+    }
+  }
+
+  const attach = async (session: Session) => {
+    session.publishing.on('blocked', (reason: string) => lane?.blocked(reason))
+    session.publishing.on('unblocked', () => lane?.unblocked())
+    await open(session)
+  }
+
+  const stop = async () => {
+    stopping = true
+    leave?.()
+    const last = lane
+    if (last === undefined) return
+    // A silent session is ended by the lane's own watch; this is for a broker that blocks.
+    const patience = setTimeout(
+      () => last.end(new Error('stopped while the broker blocked')),
+      confirmTimeoutMs + 1000,
+    )
+    await last.idle()
+    clearTimeout(patience)
+    if (lane === last) await closeChannel?.().catch(() => undefined)
+  }
+
+  return {
+    name,
+    start: async () => {
+      if (!stopping) leave ??= broker.join({ attach })
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+    publish: (message) => {
+      if (stopping) return Promise.reject(failure('unavailable', 'the publisher is stopped'))
+      if (lane === undefined) return Promise.reject(failure('unavailable', 'no channel to the broker'))
+      return lane.publish(message)
+    },
+    inFlight: () => lane?.inFlight() ?? 0,
+  }
+}

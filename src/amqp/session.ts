@@ -1,0 +1,143 @@
+import { setMaxListeners } from 'node:events'
+import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib'
+import type { BrokerAddress } from './broker-address.ts'
+import { withDeadline } from './deadline.ts'
+import { DeadlineError } from './errors.ts'
+import type { DeclareOn } from './topology.ts'
+
+/**
+ * One life of the link to the broker: two connections, since a broker short of memory stops reading from those that
+ * publish, and acknowledgements must still get through.
+ *
+ * Any loss ends the whole session: the signal aborts with the reason, both sockets are destroyed, and nothing of the
+ * session is ever used again. Whoever holds something of it watches the signal.
+ */
+export interface Session {
+  readonly consuming: ChannelModel
+  readonly publishing: ChannelModel
+  readonly signal: AbortSignal
+  /** Why the broker has stopped reading what is published, or null. */
+  blockedReason(): string | null
+  /** Ends the session. Only the first call counts. */
+  fail(error: Error): void
+  /** Awaits a call to the broker; one that is not answered in time ends the session. */
+  within<T>(what: string, call: () => Promise<T>): Promise<T>
+  /** Runs declarations on a channel of their own, since a refused one closes its channel. */
+  declareOn: DeclareOn
+  /** Declares the topology. */
+  declare(): Promise<void>
+  /** Says goodbye to the broker, then ends the session. Unsettled publishes are lost: await them before. */
+  close(): Promise<void>
+}
+
+export interface SessionOptions {
+  address: BrokerAddress
+  /** Shown in the broker's list of connections. */
+  connectionName: string
+  connectTimeoutMs: number
+  /** For every answer of the broker but a publisher confirm. */
+  callTimeoutMs: number
+  declareTopology: (on: DeclareOn) => Promise<void>
+}
+
+/** The session was ended by ourselves. */
+export class SessionClosed extends Error {
+  override readonly name = 'SessionClosed'
+}
+
+/** Opens both connections, or throws the error of the first that failed. Aborting `stop` ends the attempt. */
+export async function openSession(options: SessionOptions, stop: AbortSignal): Promise<Session> {
+  const { address, connectionName, connectTimeoutMs, callTimeoutMs } = options
+  const over = new AbortController()
+  const { signal } = over
+  setMaxListeners(0, signal)
+  let blocked: string | null = null
+  let closing = false
+
+  const fail = (error: Error) => {
+    if (!signal.aborted) over.abort(error)
+  }
+  const onStop = () => fail(new SessionClosed('stopped while connecting'))
+  if (stop.aborted) onStop()
+  stop.addEventListener('abort', onStop)
+
+  const open = async (purpose: string): Promise<ChannelModel> => {
+    const socket: SocketOptions & { signal: AbortSignal } = {
+      credentials: credentials.plain(address.username, address.password),
+      clientProperties: { connection_name: `${connectionName} (${purpose})` },
+      noDelay: true,
+      keepAlive: true,
+      signal,
+    }
+    const what = `connect to ${address.display}`
+    const connection = await withDeadline(connect(address.url, socket), {
+      what,
+      ms: connectTimeoutMs,
+      signal,
+    })
+    let cause: Error | undefined
+    connection.on('error', (error: Error) => {
+      cause = error
+      if (!closing) fail(error)
+    })
+    connection.on('close', (error?: Error) => {
+      if (!closing) fail(error ?? cause ?? new Error('the broker closed the connection'))
+    })
+    return connection
+  }
+
+  try {
+    signal.throwIfAborted()
+    const [consuming, publishing] = await Promise.all([open('consume'), open('publish')])
+    publishing.on('blocked', (reason: string) => {
+      blocked = reason
+    })
+    publishing.on('unblocked', () => {
+      blocked = null
+    })
+    signal.throwIfAborted()
+
+    const within = async <T>(what: string, call: () => Promise<T>): Promise<T> => {
+      signal.throwIfAborted()
+      try {
+        return await withDeadline(call(), { what, ms: callTimeoutMs, signal })
+      } catch (error) {
+        if (error instanceof DeadlineError) fail(error)
+        throw error
+      }
+    }
+
+    const declareOn: DeclareOn = async (what, declare) => {
+      const channel = await within('open a channel', () => publishing.createChannel())
+      // The call in progress rejects with the same error; without a listener it would end the connection.
+      channel.on('error', () => undefined)
+      const answer = await within(what, () => declare(channel))
+      await within('close a channel', () => channel.close())
+      return answer
+    }
+
+    return {
+      consuming,
+      publishing,
+      signal,
+      blockedReason: () => blocked,
+      fail,
+      within,
+      declareOn,
+      declare: () => options.declareTopology(declareOn),
+      close: async () => {
+        closing = true
+        const goodbyes = [consuming, publishing].map((connection) => connection.close())
+        await withDeadline(Promise.allSettled(goodbyes), { what: 'close', ms: callTimeoutMs, signal }).catch(
+          () => undefined,
+        )
+        fail(new SessionClosed('closed'))
+      },
+    }
+  } catch (error) {
+    fail(error instanceof Error ? error : new Error(String(error)))
+    throw signal.reason
+  } finally {
+    stop.removeEventListener('abort', onStop)
+  }
+}
