@@ -1,0 +1,108 @@
+import type { CaseFile, RequestCase } from './case-file.ts'
+import { TERMINAL_STATES } from './evidence.ts'
+import type { Violation } from './verdict.ts'
+
+/** CloudDC's words for instances that did not come to run. */
+const FAILED_UPSTREAM = ['error', 'shutting-down', 'terminated']
+
+/** Answers that end a request: the order is wrong, or cannot be carried out as it is. */
+const REFUSALS = [400, 403, 404, 409, 413, 415, 422]
+
+/**
+ * I3: every request has ended, in the state that the ledger justifies. With `demandTerminal` false, one that says
+ * what it waits for and until when is in order too.
+ */
+export function findUnfinished(
+  { evidence, cases }: CaseFile,
+  { demandTerminal }: { demandTerminal: boolean },
+): Violation[] {
+  const violations: Violation[] = []
+  if (evidence.queueDepth > 0) {
+    violations.push({
+      subject: 'request queue',
+      message: `${evidence.queueDepth} messages were not taken off it`,
+    })
+  }
+  for (const one of cases) {
+    const { key, row } = one
+    if (TERMINAL_STATES.includes(row.state)) {
+      const message = contradictionOf(one)
+      if (message !== null) violations.push({ subject: key, message })
+      continue
+    }
+    if (demandTerminal || row.waiting === null) {
+      const waits = row.waiting
+        ? `waiting (${row.waiting.reason}) until ${row.waiting.until.toISOString()}`
+        : 'and does not say what it waits for'
+      violations.push({ subject: key, message: `still ${row.state}, ${waits}` })
+    }
+  }
+  return violations
+}
+
+/** Requests that ended in a legal way, but not in the one that was meant. */
+export function findSurprisingEnds({ cases }: CaseFile): Violation[] {
+  return cases.flatMap(({ key, row, messages, ledgerInstances }) => {
+    // Those with the same content end alike: the first that says something about the end counts.
+    const expected = messages.find(({ expect }) => expect.kind !== 'copy')?.expect.kind
+    const created = ledgerInstances.length > 0
+    const message = `ended ${row.state} (${row.errorCode ?? 'no error'}), expected`
+    if (expected === 'creates' && !created) return [{ subject: key, message: `${message} instances` }]
+    if (expected === 'refused' && row.state !== 'failed')
+      return [{ subject: key, message: `${message} failed` }]
+    if (expected === 'expires' && row.state !== 'expired')
+      return [{ subject: key, message: `${message} expired` }]
+    if (expected === 'cancels' && row.state !== 'cancelled') {
+      return [{ subject: key, message: `${message} cancelled` }]
+    }
+    return []
+  })
+}
+
+/** How a terminal state contradicts the ledger, or null. */
+function contradictionOf(one: RequestCase): string | null {
+  const { row, calls, ledgerInstances, instances, order } = one
+  if (row.hasPassword) return `${row.state}, and the sealed password is still stored`
+  if (ledgerInstances.length === 0) return contradictionWithout(one)
+
+  const running = ledgerInstances.filter(({ state }) => state === 'running' || state === 'stopped').length
+  const failed = ledgerInstances.filter(({ state }) => FAILED_UPSTREAM.includes(state)).length
+  const created = ledgerInstances.length
+  if (row.created !== created || row.running !== running || row.failed !== failed) {
+    const stored = `${row.created} created, ${row.running} running, ${row.failed} failed`
+    return `counts ${stored}; CloudDC has ${created}, ${running}, ${failed}`
+  }
+  const min = order === null ? row.min : (order.servers?.length ?? order.min)
+  const justified = failed === 0 ? 'running' : running >= min ? 'partially_running' : 'failed'
+  if (row.state !== justified) return `${row.state}, but ${running} of ${created} run: ${justified}`
+  const upstream = new Map(ledgerInstances.map(({ id, state }) => [id, state]))
+  for (const { id, state } of instances) {
+    const expected = FAILED_UPSTREAM.includes(upstream.get(id) ?? '') ? 'failed' : 'running'
+    if (state !== expected) return `instance ${id} is ${state}, but ${upstream.get(id)} in the ledger`
+  }
+  if (!calls.some((call) => call.instance_ids.length > 0)) return 'has instances, but no call that made them'
+  return null
+}
+
+/** The same for a request without instances: it must have been refused, given up, too late or withdrawn. */
+function contradictionWithout({ row, calls, transitions, order }: RequestCase): string | null {
+  switch (row.state) {
+    case 'expired': {
+      const deadline = order?.deadline ?? row.deadline
+      if (deadline === null) return 'expired, but has no deadline'
+      if (row.completedAt !== null && row.completedAt < deadline) return 'expired before its deadline'
+      return null
+    }
+    case 'cancelled':
+      return null
+    case 'failed': {
+      if (row.errorCode === null) return 'failed without a reason'
+      if (calls.some(({ status }) => REFUSALS.includes(status ?? 0))) return null
+      if (row.errorCode === 'attempts_exhausted' && transitions.some(({ to }) => to === 'uncertain'))
+        return null
+      return `failed (${row.errorCode}), but CloudDC never refused it`
+    }
+    default:
+      return `${row.state}, but CloudDC created nothing for it`
+  }
+}

@@ -1,0 +1,46 @@
+import { eventsOf, type FirstCopy } from './event-record.ts'
+
+/**
+ * How the first copies of one request's events came out of order: accepted before all, dispatched before the events
+ * of its instances, an unknown outcome before its adoption, attempts one after the other, completed after all.
+ */
+export function faultsOfOrder(events: readonly FirstCopy[]): string[] {
+  const own = events.filter(({ kind }) => kind !== 'request.rejected')
+  const faults: string[] = []
+  const demand = (earlier: FirstCopy | undefined, later: FirstCopy | undefined) => {
+    if (earlier && later && earlier.position > later.position) {
+      faults.push(`${later.kind} came before ${earlier.kind}`)
+    }
+  }
+
+  const accepted = eventsOf(own, 'request.accepted')[0]
+  const completed = eventsOf(own, 'request.completed')[0]
+  for (const event of own) {
+    if (event !== accepted) demand(accepted, event)
+    // What is found after the end is told after the end.
+    if (event !== completed && !isFoundLate(event)) demand(event, completed)
+  }
+
+  const dispatched = eventsOf(own, 'request.dispatched')
+  for (const event of [...eventsOf(own, 'instance.running'), ...eventsOf(own, 'instance.failed')]) {
+    demand(
+      dispatched.find(({ data }) => data.instance_ids.includes(event.data.instance_id)),
+      event,
+    )
+  }
+  const uncertain = eventsOf(own, 'request.uncertain').filter((event) => !isFoundLate(event))
+  for (const doubt of uncertain) {
+    for (const other of [...dispatched, ...uncertain]) {
+      if (other.data.attempt > doubt.data.attempt) demand(doubt, other)
+    }
+    demand(
+      doubt,
+      dispatched.find(({ data }) => data.attempt === doubt.data.attempt),
+    )
+  }
+  return [...new Set(faults)]
+}
+
+function isFoundLate(event: FirstCopy): boolean {
+  return event.kind === 'request.uncertain' && event.data.reason === 'unexpected_instances'
+}

@@ -1,0 +1,307 @@
+import { describe, expect, it } from 'vitest'
+import type { LedgerCall } from '../../dev/checker/evidence.ts'
+import { judge } from '../../dev/checker/judge.ts'
+import { countViolations, type Invariant } from '../../dev/checker/verdict.ts'
+import { type MutableEvidence, modelRun, passwordOf } from '../support/model-run.ts'
+
+/** Takes the first of a list; the model's lists are never empty. */
+function first<Item>(items: readonly Item[]): Item {
+  const [item] = items
+  if (item === undefined) throw new Error('the model has none')
+  return item
+}
+
+function replace<Item>(items: Item[], index: number, patch: Partial<Item>): void {
+  items[index] = { ...(items[index] as Item), ...patch }
+}
+
+const eventAt = (evidence: MutableEvidence, kind: string) =>
+  evidence.events.findIndex((event) => event.type === `provisioner.${kind}`)
+
+type Change = (evidence: MutableEvidence) => void
+
+const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
+  lost: {
+    'a confirmed message without a trace': (evidence) => {
+      evidence.requests.shift()
+    },
+    'a rejected message without its dead letter': (evidence) => {
+      evidence.deadLetters.shift()
+    },
+    'a dead letter with another body': (evidence) => {
+      replace(evidence.deadLetters, 0, { body: Buffer.from('{}') })
+    },
+    'a dead letter without the message id it had': (evidence) => {
+      replace(evidence.deadLetters, 0, { messageId: undefined })
+    },
+  },
+  duplicates: {
+    'a second creating call': (evidence) => {
+      evidence.calls.push({ ...first(evidence.calls), n: 999, at_ms: 2_000_000, instance_ids: ['another'] })
+    },
+    'an instance that the service does not know': (evidence) => {
+      evidence.instances.shift()
+    },
+    'an instance that CloudDC never created': (evidence) => {
+      evidence.instances.push({ ...first(evidence.instances), id: 'invented' })
+    },
+    'an instance under the wrong request': (evidence) => {
+      replace(evidence.instances, 0, { provisionRequestId: evidence.requests[3]?.id ?? '' })
+    },
+    'an instance under the wrong attempt': (evidence) => {
+      replace(evidence.instances, 0, { attemptId: evidence.attempts[1]?.id ?? '' })
+    },
+    'a call for a request that nobody stored': (evidence) => {
+      const call: LedgerCall = first(evidence.calls)
+      const asked = { name: 'stranger', min_count: 1, max_count: 1, servers: null }
+      evidence.calls.push({ ...call, n: 998, at_ms: 2_000_000, asked })
+    },
+  },
+  unfinished: {
+    'a request that still waits': (evidence) => {
+      replace(evidence.requests, 0, { state: 'queued', hasPassword: true })
+    },
+    'a state that the counts do not justify': (evidence) => {
+      replace(evidence.requests, 0, { state: 'partially_running' })
+    },
+    'a refusal that CloudDC never gave': (evidence) => {
+      const refused = evidence.calls.findIndex((call) => call.status === 400)
+      replace(evidence.calls, refused, { status: 500 })
+    },
+    'an instance that runs only in the table': (evidence) => {
+      replace(evidence.ledgerInstances, 0, { state: 'error' })
+    },
+    'an end before the deadline': (evidence) => {
+      const refused = evidence.requests.findIndex(
+        (request) => request.state === 'failed' && request.created === 0,
+      )
+      replace(evidence.requests, refused, { state: 'expired', deadline: new Date('2100-01-01') })
+    },
+    'messages left on the queue': (evidence) => {
+      evidence.queueDepth = 3
+    },
+  },
+  missing_events: {
+    'no request.accepted': (evidence) => {
+      evidence.events.splice(eventAt(evidence, 'request.accepted'), 1)
+    },
+    'no request.rejected': (evidence) => {
+      evidence.events.splice(eventAt(evidence, 'request.rejected'), 1)
+    },
+    'no request.uncertain': (evidence) => {
+      const { messageId } = evidence.events[eventAt(evidence, 'request.uncertain')] ?? {}
+      evidence.events = evidence.events.filter((event) => event.messageId !== messageId)
+    },
+    'an instance left out of request.dispatched': (evidence) => {
+      const index = eventAt(evidence, 'request.dispatched')
+      const body = JSON.parse(evidence.events[index]?.body ?? '{}')
+      body.data.instance_ids = ['another']
+      replace(evidence.events, index, { body: JSON.stringify(body) })
+    },
+    'completed before dispatched': (evidence) => {
+      const index = eventAt(evidence, 'request.completed')
+      evidence.events.unshift(...evidence.events.splice(index, 1))
+    },
+    'a routing key of another project': (evidence) => {
+      replace(evidence.events, 0, { routingKey: 'request.accepted.elsewhere' })
+    },
+    'an event that is not persistent': (evidence) => {
+      replace(evidence.events, 0, { persistent: false })
+    },
+    'another correlation id': (evidence) => {
+      const { messageId } = first(evidence.events)
+      evidence.events = evidence.events.map((event) =>
+        event.messageId === messageId ? { ...event, correlationId: 'foreign' } : event,
+      )
+    },
+    'copies of one id that differ': (evidence) => {
+      const event = first(evidence.events)
+      evidence.events.push({ ...event, body: event.body.replace('"queued"', '"running"') })
+    },
+    'other counts than the row': (evidence) => {
+      const index = eventAt(evidence, 'request.completed')
+      replace(evidence.events, index, {
+        body: (evidence.events[index]?.body ?? '').replace('"failed":0', '"failed":1'),
+      })
+    },
+  },
+  budget_violations: {
+    'a burst above the limit': (evidence) => {
+      const call = first(evidence.calls)
+      for (let extra = 0; extra < 6; extra += 1) {
+        evidence.calls.push({ ...call, n: 900 + extra, at_ms: 3_000_000, asked: null, instance_ids: [] })
+      }
+    },
+    'listings and creations that keep the limit only apart': (evidence) => {
+      const { project } = first(evidence.calls)
+      for (const call of evidence.calls.filter((one) => one.project === project)) {
+        evidence.calls.push({
+          ...call,
+          n: call.n + 500,
+          operation: 'ListInstances',
+          asked: null,
+          instance_ids: [],
+        })
+      }
+    },
+  },
+  secret_leaks: {
+    'a password in a log': (evidence) => {
+      evidence.texts.push({ source: 'replica-2.log', text: `... ${passwordOf(4)} ...` })
+    },
+    'a password in base64 in a table': (evidence) => {
+      const text = `7b"x":"${Buffer.from(`{"password":"${passwordOf(4)}"}`).toString('base64')}"`
+      evidence.texts.push({ source: 'table outbox_event', text })
+    },
+    'a password in hex in a table': (evidence) => {
+      evidence.texts.push({
+        source: 'table attempt',
+        text: `\\x${Buffer.from(passwordOf(4)).toString('hex')}`,
+      })
+    },
+    'a password in the header of a dead letter': (evidence) => {
+      const letter = first(evidence.deadLetters)
+      const detail = JSON.stringify([{ path: `spec.${passwordOf(12)}`, message: 'unknown key' }])
+      replace(evidence.deadLetters, 0, { headers: { ...letter.headers, 'x-rejection-detail': detail } })
+    },
+    'a password in an event': (evidence) => {
+      const event = first(evidence.events)
+      evidence.events.push({ ...event, messageId: 'other', body: `{"note":"${passwordOf(3)}"}` })
+    },
+    'a sealed password kept after the end': (evidence) => {
+      replace(evidence.requests, 0, { hasPassword: true })
+    },
+  },
+  unexpected: {
+    'an invalid message that was stored': (evidence) => {
+      evidence.requests.push({
+        ...first(evidence.requests),
+        id: 'invalid',
+        projectId: 'project-0',
+        requestId: 'order-12',
+        name: 'unnamed',
+      })
+    },
+    'a valid message that was rejected': (evidence) => {
+      const message = first(evidence.published)
+      const letter = first(evidence.deadLetters)
+      evidence.deadLetters.push({
+        ...letter,
+        ...message,
+        headers: { ...letter.headers, 'x-message-number': 1 },
+      })
+    },
+    'a dead letter with another code': (evidence) => {
+      const letter = first(evidence.deadLetters)
+      replace(evidence.deadLetters, 0, { headers: { ...letter.headers, 'x-rejection-code': 'invalid_json' } })
+    },
+    'a dead letter that nobody published': (evidence) => {
+      const letter = first(evidence.deadLetters)
+      evidence.deadLetters.push({ ...letter, headers: { ...letter.headers, 'x-message-number': 4711 } })
+    },
+    'another order than was asked for': (evidence) => {
+      const asked = {
+        ...(first(evidence.calls).asked ?? { name: '', servers: null }),
+        min_count: 1,
+        max_count: 100,
+      }
+      replace(evidence.calls, 0, { asked })
+    },
+    'a refusal of an order that should have worked': (evidence) => {
+      const index = evidence.published.findIndex((message) => message.expect.kind === 'refused')
+      replace(evidence.published, index, { expect: { kind: 'creates' } })
+    },
+  },
+}
+
+describe.each(Object.entries(changes) as [Invariant | 'unexpected', Record<string, Change>][])(
+  'the judge counts as %s',
+  (kind, cases) => {
+    it.each(Object.entries(cases))('%s', (_, change) => {
+      const evidence = modelRun()
+      change(evidence)
+      const verdict = judge(evidence)
+      expect(verdict.ok).toBe(false)
+      const found = kind === 'unexpected' ? verdict.unexpected.length : countViolations(verdict)[kind]
+      expect(found).toBeGreaterThan(0)
+    })
+  },
+)
+
+describe('the judge allows', () => {
+  const expectInOrder = (change: Change, options = {}) => {
+    const evidence = modelRun()
+    change(evidence)
+    expect(judge(evidence, options)).toMatchObject({ ok: true })
+  }
+
+  it('an unconfirmed message that never arrived', () => {
+    expectInOrder((evidence) => {
+      evidence.published.push({
+        ...first(evidence.published),
+        number: 500,
+        requestId: 'gone',
+        confirmed: false,
+      })
+    })
+  })
+
+  it('a second dead letter of one message, and a copy of an event', () => {
+    expectInOrder((evidence) => {
+      evidence.deadLetters.push(first(evidence.deadLetters))
+      evidence.events.push(first(evidence.events))
+    })
+  })
+
+  it('either of two conflicting messages to be the dead letter', () => {
+    expectInOrder((evidence) => {
+      const original = first(evidence.published)
+      const name = 'the-other-content'
+      const order = { ...(original.order ?? { min: 1, max: 1, servers: null, deadline: null }), name }
+      const conflict = { ...original, number: 501, order, expect: { kind: 'conflict' } as const }
+      evidence.published.push(conflict)
+      const letter = first(evidence.deadLetters)
+      const headers = { 'x-message-number': 501, 'x-rejection-code': 'idempotency_conflict' }
+      evidence.deadLetters.push({ ...letter, ...conflict, headers: { ...letter.headers, ...headers } })
+      const rejected = evidence.events[eventAt(evidence, 'request.rejected')]
+      const body = JSON.parse(rejected?.body ?? '{}')
+      const id = '0198170e-4ca7-7ee4-89a7-fa631843920b'
+      evidence.events.push({
+        ...(rejected ?? first(evidence.events)),
+        messageId: id,
+        routingKey: `request.rejected.${original.projectId}`,
+        body: JSON.stringify({
+          ...body,
+          id,
+          source: `/v1/${original.projectId}/provision-requests/${original.requestId}`,
+          data: {
+            ...body.data,
+            project_id: original.projectId,
+            request_id: original.requestId,
+            code: 'idempotency_conflict',
+          },
+        }),
+      })
+    })
+  })
+
+  it('a request that waits and says so, where the end is not demanded', () => {
+    expectInOrder(
+      (evidence) => {
+        const index = evidence.requests.findIndex(
+          (request) => request.state === 'failed' && request.created === 0,
+        )
+        replace(evidence.requests, index, {
+          state: 'queued',
+          errorCode: null,
+          waiting: { reason: 'retry', until: new Date() },
+        })
+        evidence.events = evidence.events.filter((event) => !event.body.includes('too few servers'))
+        evidence.published = evidence.published.map((message) =>
+          message.expect.kind === 'refused' ? { ...message, expect: { kind: 'open' } } : message,
+        )
+      },
+      { demandTerminal: false },
+    )
+  })
+})
