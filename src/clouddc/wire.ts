@@ -56,14 +56,14 @@ const statusSchema = z.object({
   /** What one published sample has instead of `state`. */
   status: textSchema,
   operation_state: textSchema,
-  error: z.unknown(),
+  error: z.unknown().optional(),
 })
 
 const instanceSchema = statusSchema.extend({
   id: idSchema,
   name: textSchema,
   server_id: textSchema,
-  metadata: z.unknown(),
+  metadata: z.unknown().optional(),
   description: textSchema,
   created_at: textSchema,
   launched_at: textSchema,
