@@ -82,11 +82,11 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     faultPoint('dispatch.claimed')
     const startedAt = performance.now()
     const outcome = await send(call).catch(unsent)
-    metrics.dispatch.callSeconds.observe((performance.now() - startedAt) / 1000)
-    metrics.dispatch.calls.inc({
-      class: outcome.class,
-      reason: outcome.class === 'created' ? '' : outcome.reason,
-    })
+    metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, (performance.now() - startedAt) / 1000)
+    const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
+    metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
+    if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
+    if (reason === 'not_sent') metrics.dispatch.leaseRefusals.inc()
     faultPoint('dispatch.answered')
     const attempt = openAttempt(call)
     await recorder.record({
@@ -113,7 +113,9 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         probeMs: options.callTimeoutMs + 5000,
         readinessShare: options.readinessShare,
       })
-      metrics.dispatch.claims.inc()
+      metrics.dispatch.claimSeconds.observe((performance.now() - claimedAt) / 1000)
+      metrics.dispatch.claimed.inc(requests.length)
+      metrics.dispatch.tokensTaken.inc(requests.length)
       for (const request of requests) {
         const call = carryOut({ request, replicaId, claimedAt, claimedAtWall })
           .catch((error: unknown) => {

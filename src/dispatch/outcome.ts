@@ -54,6 +54,13 @@ const TIMEOUT_CODES: readonly string[] = [
   'UND_ERR_BODY_TIMEOUT',
 ]
 
+/** What undici calls an answer that is no HTTP; its parser's own codes begin with HPE_. */
+const UNREADABLE_CODES: readonly string[] = [
+  'HTTPParserError',
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+]
+
 /** The one decision that keeps a server from being ordered twice. When in doubt: unknown. */
 export function classifyOutcome(evidence: CallEvidence): Outcome {
   return evidence.kind === 'response' ? ofAnswer(evidence) : ofSilence(evidence)
@@ -112,7 +119,7 @@ function unsentReason(code: string): NotCreatedReason {
 
 function lossOf(code: string): UnknownReason {
   if (TIMEOUT_CODES.includes(code)) return 'timeout'
-  return code.startsWith('HPE_') ? 'unreadable_answer' : 'connection_lost'
+  return UNREADABLE_CODES.includes(code) || code.startsWith('HPE_') ? 'unreadable_answer' : 'connection_lost'
 }
 
 function isIn(status: number, hundred: number): boolean {

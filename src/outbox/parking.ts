@@ -37,7 +37,7 @@ export function createParking({
     runOnce: async () => {
       if (!(await replica.holdDuty('parking', 5 * INTERVAL_MS))) return { again: false }
       const dropped = await dropParkedEvents(database, unroutableTtlMs, BATCH)
-      for (const type of dropped) metrics.outbox.unroutableDropped.inc({ type })
+      metrics.outbox.dropped.inc(dropped.length)
       if (dropped.length > 0)
         logger.warn({ events: dropped.length }, 'dropped events that no queue is bound for')
       const unparked = await unparkEvents(database, BATCH)

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { PublishError, type Publisher } from '../amqp/publisher.ts'
+import { PublishError } from '../amqp/errors.ts'
+import type { Publisher } from '../amqp/publisher.ts'
+import { EVENT_EXCHANGE } from '../amqp/topology.ts'
 import type { Replica } from '../replica/replica.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
@@ -10,7 +12,6 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createOrderedLanes } from './ordered-lanes.ts'
 import { createReadCursor } from './read-cursor.ts'
 
-const EXCHANGE = 'provision.events'
 const READ_LIMIT = 1000
 /** How soon events that another replica wrote are noticed. */
 const IDLE_MS = 25
@@ -24,6 +25,8 @@ const FIRST_RETURN_RETRY_MS = 2000
 export interface RelayOptions {
   database: Database
   publisher: Publisher
+  /** Whether publishing has a chance at all. */
+  brokerReady: () => boolean
   replica: Replica
   /** Most events read and not yet removed. */
   window: number
@@ -40,7 +43,7 @@ export interface RelayOptions {
  * replaced) leads to another copy with the same id, never to a gap.
  */
 export function createRelay(options: RelayOptions): Loop {
-  const { database, publisher, replica, window, metrics, logger } = options
+  const { database, publisher, brokerReady, replica, window, metrics, logger } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
   const cursor = createReadCursor()
   /** Positions read and not yet removed. */
@@ -55,7 +58,7 @@ export function createRelay(options: RelayOptions): Loop {
     const startedAt = performance.now()
     try {
       await publisher.publish({
-        exchange: EXCHANGE,
+        exchange: EVENT_EXCHANGE,
         routingKey: event.routingKey,
         body: event.body,
         mandatory: true,
@@ -68,17 +71,20 @@ export function createRelay(options: RelayOptions): Loop {
         },
       })
       faultPoint('outbox.confirmed')
-      metrics.outbox.published.inc({ type: event.type })
-      metrics.outbox.confirmSeconds.observe((performance.now() - startedAt) / 1000)
+      metrics.outbox.published.inc()
+      const confirmMs = performance.now() - startedAt
+      metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
+      metrics.outbox.delaySeconds.observe((event.ageMs + confirmMs) / 1000)
       confirmed.push(event.position)
     } catch (error) {
       if (!(error instanceof PublishError)) throw error
-      if (error.kind !== 'returned') {
+      if (error.kind !== 'returned' && error.kind !== 'unencodable') {
         if (error.kind === 'nacked') metrics.outbox.nacked.inc()
+        if (error.kind === 'unknown') metrics.outbox.unknown.inc()
         return 'give up'
       }
       // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
-      metrics.outbox.returned.inc({ type: event.type })
+      metrics.outbox.returned.inc()
       returned.push(event.position)
     }
     removing ??= remove().finally(() => {
@@ -136,7 +142,7 @@ export function createRelay(options: RelayOptions): Loop {
     idleMs: STANDBY_MS,
     runOnce: async () => {
       if (!(await relays())) return { again: false }
-      if (!publisher.available()) return { again: false, waitMs: 100 }
+      if (!brokerReady()) return { again: false, waitMs: 100 }
       const limit = Math.min(READ_LIMIT, window - known.size)
       if (limit <= 0) return { again: false, waitMs: IDLE_MS }
       const events = await readEvents(database, { after: cursor.start(), inHand: [...known], limit })

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcError } from '../clouddc/errors.ts'
+import { CloudDcThrottledError } from '../clouddc/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
@@ -30,7 +30,7 @@ export interface ReadinessPollerOptions {
   metrics: Metrics
   logger: Logger
   /** Called after each commit that wrote events. */
-  onEvents: (projectIds: readonly string[]) => void
+  onEvents: (requestKeys: readonly string[]) => void
   faultPoint?: FaultPoint
 }
 
@@ -54,7 +54,6 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
             share: readinessShare,
           })
     for (const { id } of missing.slice(0, granted)) {
-      metrics.readiness.calls.inc({ operation: 'show' })
       const status = await client.showInstanceStatus({ projectId, instanceId: id })
       sightings.set(id, status === 'not_found' ? status : { name: null, serverId: null, ...status })
     }
@@ -62,7 +61,6 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   }
 
   const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<ObservationResult> => {
-    metrics.readiness.calls.inc({ operation: 'list' })
     const page = await client.listInstances({ projectId, instanceIds: claimed.map(({ id }) => id) })
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
     const missing = claimed.filter(({ id }) => !sightings.has(id))
@@ -81,7 +79,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     faultPoint('readiness.recorded')
     metrics.readiness.instances.inc({ result: 'running' }, result.running)
     metrics.readiness.instances.inc({ result: 'failed' }, result.failed)
-    if (result.running + result.failed > 0) onEvents([projectId])
+    if (result.changed.length > 0) onEvents(result.changed)
     return result
   }
 
@@ -91,7 +89,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
       outage.recovered()
     } catch (error) {
       outage.failed(error)
-      if (error instanceof CloudDcError && error.kind === 'throttled') {
+      if (error instanceof CloudDcThrottledError) {
         const blockMs = error.retryAfterMs ?? jitteredBackoff(1, { minMs: 1000, maxMs: 1000 })
         await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
       }

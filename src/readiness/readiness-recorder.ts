@@ -13,6 +13,8 @@ export interface ObservationResult {
   running: number
   failed: number
   completed: number
+  /** Keys of the requests with events: `<project id>/<request id>`. */
+  changed: string[]
 }
 
 /**
@@ -38,6 +40,7 @@ export async function recordReadiness(
       running: ended.filter((instance) => instance.state === 'running').length,
       failed: ended.filter((instance) => instance.state === 'failed').length,
       completed: moves.filter((move) => move.to !== null).length,
+      changed: moves.flatMap((move) => move.events.slice(0, 1).map((event) => event.orderingKey)),
     }
   })
 }

@@ -1,0 +1,253 @@
+import type { Logger } from 'pino'
+import { createBroker } from './amqp/connection.ts'
+import { createConsumer } from './amqp/consumer.ts'
+import { createPublisher } from './amqp/publisher.ts'
+import { REQUEST_QUEUE } from './amqp/topology.ts'
+import { createApiServer } from './api/server.ts'
+import { createStatusWatcher } from './api/status-watcher.ts'
+import { createAuth } from './clouddc/auth.ts'
+import { createCloudDcClient } from './clouddc/client.ts'
+import type { Config, Role } from './config.ts'
+import { createDispatcher } from './dispatch/dispatcher.ts'
+import { createLimitSync } from './dispatch/limit-sync.ts'
+import { createOutcomeRecorder } from './dispatch/outcome-recorder.ts'
+import { createSweeper } from './dispatch/sweeper.ts'
+import { createPasswordDigester } from './intake/digest.ts'
+import { createIntake } from './intake/intake.ts'
+import { createSealer } from './intake/seal.ts'
+import { createParking } from './outbox/parking.ts'
+import { createRelay } from './outbox/relay.ts'
+import { createReadinessPoller } from './readiness/readiness-poller.ts'
+import { createReconciler } from './reconcile/reconciler.ts'
+import { createRescuer } from './reconcile/rescuer.ts'
+import { createReplica } from './replica/replica.ts'
+import { createFaultPoint } from './runtime/fault-point.ts'
+import { type Service, startAll, stopAll } from './runtime/service.ts'
+import { createDatabase } from './store/database.ts'
+import { pendingMigrations } from './store/migrate.ts'
+import { createReads } from './store/reads.ts'
+import { createRequestStore } from './store/requests.ts'
+import type { SettleRow } from './store/sql/settle-attempts.ts'
+import { addDatabaseFigures } from './telemetry/database-figures.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+
+export interface App {
+  start(): Promise<void>
+  /** Stops taking work, finishes what is in flight, and lets go of the servers. */
+  stop(): Promise<void>
+  /** Where the HTTP API listens, once started. */
+  url(): string
+}
+
+/**
+ * Builds and wires every part by hand, in the order of a request's way. Nothing waits for a server to be up: each
+ * part keeps trying by itself, and /readyz tells.
+ */
+export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
+  const metrics = createMetrics()
+  const faultPoint = createFaultPoint(config.chaosFaultPoint)
+  const readinessShare = config.readinessSharePercent / 100
+  const firstLookMs = Math.min(1000, config.reconcileSettleMs / 4)
+  const limitOf = (projectId: string) =>
+    config.rateLimitOverrides.get(projectId) ?? {
+      perSecond: config.rateLimitPerSecond,
+      burst: config.rateLimitBurst,
+    }
+  const on = (role: Role, ...services: Service[]): Service[] => (config.roles.has(role) ? services : [])
+
+  const database = createDatabase({ url: config.databaseUrl, poolSize: config.databasePoolSize, logger })
+  const store = createRequestStore({ database, limitOf })
+  const sealer = createSealer(config.secretKeys)
+  const replica = createReplica({ database, leaseMs: config.leaseMs, logger })
+  const broker = createBroker({ url: config.amqpUrl, logger })
+  const client = createCloudDcClient({
+    endpoint: config.clouddcEndpoint,
+    auth: createAuth({
+      token: config.clouddcAuthToken ?? undefined,
+      tokenFile: config.clouddcAuthTokenFile ?? undefined,
+      logger,
+    }),
+    callTimeoutMs: config.callTimeoutMs,
+    connections: 8,
+    logger,
+  })
+
+  const reads = createReads({ prisma: database.prisma })
+  const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
+  addDatabaseFigures({ metrics, sql: database, logger })
+  const api = createApiServer({
+    reads,
+    watcher,
+    metrics,
+    logger,
+    host: config.host,
+    port: config.port,
+    checks: {
+      database: async () => {
+        await database.query('SELECT 1')
+      },
+      broker: () => {
+        const health = broker.health()
+        if (!health.ok) throw new Error(health.reason)
+      },
+      migrations: async () => {
+        const pending = await pendingMigrations(database)
+        if (pending.length > 0) throw new Error(`not applied yet: ${pending.join(', ')}; run npm run migrate`)
+      },
+    },
+  })
+
+  const eventPublisher = createPublisher({ broker, logger, name: 'events', maxInFlight: config.outboxWindow })
+  const relay = createRelay({
+    database,
+    publisher: eventPublisher,
+    brokerReady: () => broker.health().ok,
+    replica,
+    window: config.outboxWindow,
+    metrics,
+    logger,
+    faultPoint,
+  })
+  const parking = createParking({
+    database,
+    replica,
+    unroutableTtlMs: config.unroutableEventTtlMs,
+    metrics,
+    logger,
+    onUnparked: relay.wake,
+  })
+
+  /** Requests have changed, with events in the outbox: who waits for either is told. */
+  const onEvents = (keys: Iterable<string> = []) => {
+    relay.wake()
+    watcher.notify(keys)
+  }
+  const onSettled = (rows: readonly SettleRow[]) => onEvents(rows.flatMap(keysOf))
+
+  const readiness = createReadinessPoller({
+    database,
+    client,
+    pollMinMs: config.pollMinMs,
+    pollMaxMs: config.pollMaxMs,
+    limits: { provisionTimeoutMs: config.provisionTimeoutMs, visibilityMs: config.reconcileSettleMs },
+    readinessShare,
+    metrics,
+    logger,
+    onEvents,
+    faultPoint,
+  })
+
+  const recording = new AbortController()
+  const recorder = createOutcomeRecorder({
+    database,
+    firstPollMs: config.pollMinMs,
+    logger,
+    onRecorded: onSettled,
+    signal: recording.signal,
+  })
+  const dispatcher = createDispatcher({
+    database,
+    client,
+    sealer,
+    replica,
+    recorder,
+    concurrency: config.dispatchConcurrency,
+    callTimeoutMs: config.callTimeoutMs,
+    readinessShare,
+    firstLookMs,
+    metrics,
+    logger,
+    faultPoint,
+  })
+  const wakeQueue = () => {
+    dispatcher.wake()
+    relay.wake()
+  }
+  const limitSync = createLimitSync({
+    database,
+    limit: limitOf(''),
+    overrides: config.rateLimitOverrides,
+    logger,
+  })
+  const sweeper = createSweeper({ database, replica, logger, onMoved: wakeQueue })
+
+  const rescuer = createRescuer({
+    database,
+    replica,
+    firstLookMs,
+    firstPollMs: config.pollMinMs,
+    metrics,
+    logger,
+    onSettled,
+  })
+  const reconciler = createReconciler({
+    database,
+    client,
+    replica,
+    settleMs: config.reconcileSettleMs,
+    maxAttempts: config.maxAttempts,
+    firstPollMs: config.pollMinMs,
+    metrics,
+    logger,
+    onSettled,
+    onEvents,
+    faultPoint,
+  })
+
+  const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
+  const intake = createIntake({
+    store,
+    publisher: deadLetters,
+    sealer,
+    passwordDigester: createPasswordDigester(config.secretKeys),
+    logger,
+    metrics: metrics.intake,
+    batchSize: config.intakeBatchSize,
+    deliveryLimit: config.deliveryLimit,
+    onStored: wakeQueue,
+    onEvents: relay.wake,
+    pauseConsuming: () => consumer.pause(),
+    resumeConsuming: () => consumer.resume(),
+    faultPoint,
+  })
+  const consumer = createConsumer({
+    broker,
+    queue: REQUEST_QUEUE,
+    prefetch: config.intakePrefetch,
+    handle: intake.handle,
+    logger,
+  })
+
+  const services: Service[] = [
+    { name: 'database', start: async () => undefined, stop: database.close },
+    broker,
+    replica,
+    { name: 'CloudDC client', start: async () => undefined, stop: client.close },
+    ...on('outbox', eventPublisher, relay, parking),
+    ...on('readiness', readiness),
+    ...on('dispatch', limitSync, dispatcher, sweeper, rescuer, reconciler),
+    ...on('intake', deadLetters, {
+      name: 'intake',
+      start: consumer.start,
+      // Together: the consumer waits for its handlers, and those that wait for a server end only when intake does.
+      stop: async () => {
+        await Promise.all([consumer.stop(), intake.stop()])
+      },
+    }),
+    ...on('api', api),
+  ]
+
+  return {
+    start: () => startAll(services),
+    stop: async () => {
+      // Outcomes that a database stays away from are left to whoever takes the lease over.
+      const giveUp = setTimeout(() => recording.abort(), config.shutdownGraceMs * 0.8)
+      await stopAll(services).finally(() => clearTimeout(giveUp))
+    },
+    url: api.url,
+  }
+}
+
+function keysOf({ events }: SettleRow): string[] {
+  return events.map((event) => event.orderingKey)
+}

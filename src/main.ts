@@ -1,0 +1,61 @@
+import { type App, createApp } from './app.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+import { createLogger } from './logger.ts'
+
+/** sysexits.h EX_CONFIG */
+const EXIT_CONFIG = 78
+
+function readConfig(): Config {
+  try {
+    return loadConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+}
+
+const config = readConfig()
+const logger = createLogger({ level: config.logLevel })
+
+process.on('uncaughtException', (error) => {
+  logger.fatal({ err: error }, 'uncaught exception')
+  process.exit(1)
+})
+process.on('unhandledRejection', (reason) => {
+  logger.fatal({ err: reason }, 'unhandled rejection')
+  process.exit(1)
+})
+
+const app: App = createApp({ config, logger })
+
+let stopping = false
+async function stop(signal: NodeJS.Signals): Promise<void> {
+  if (stopping) {
+    logger.warn({ signal }, 'second signal, ending at once')
+    process.exit(1)
+  }
+  stopping = true
+  logger.info({ signal, graceMs: config.shutdownGraceMs }, 'stopping')
+  setTimeout(() => {
+    logger.error('not stopped in time, ending; what is in flight is taken over when the lease runs out')
+    process.exit(1)
+  }, config.shutdownGraceMs).unref()
+  try {
+    await app.stop()
+    logger.info('stopped')
+    process.exit(0)
+  } catch (error) {
+    logger.error({ err: error }, 'stopped with an error')
+    process.exit(1)
+  }
+}
+process.on('SIGTERM', (signal) => void stop(signal))
+process.on('SIGINT', (signal) => void stop(signal))
+
+try {
+  await app.start()
+} catch (error) {
+  logger.fatal({ err: error }, 'cannot start')
+  process.exit(1)
+}

@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createOrderedLanes } from '../../src/outbox/ordered-lanes.ts'
+import { createReadCursor } from '../../src/outbox/read-cursor.ts'
+
+describe('ordered lanes', () => {
+  it('run one key in order and one at a time, whatever the others do', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 30 }),
+        async (scheduler, keys) => {
+          const done: { key: number; n: number }[] = []
+          const running = new Set<number>()
+          const lanes = createOrderedLanes<{ key: number; n: number }>({
+            keyOf: ({ key }) => String(key),
+            run: async (item) => {
+              expect(running.has(item.key)).toBe(false)
+              running.add(item.key)
+              await scheduler.schedule(Promise.resolve())
+              running.delete(item.key)
+              done.push(item)
+              return 'go on'
+            },
+            onDropped: () => undefined,
+          })
+          keys.forEach((key, n) => {
+            lanes.add({ key, n })
+          })
+          const drained = lanes.drained()
+          await scheduler.waitAll()
+          await drained
+          expect(done).toHaveLength(keys.length)
+          for (const key of new Set(keys)) {
+            const order = done.filter((item) => item.key === key).map((item) => item.n)
+            expect(order).toEqual(order.toSorted((a, b) => a - b))
+          }
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  it('drop what waits behind an item that is given up', async () => {
+    const dropped: number[] = []
+    const ran: number[] = []
+    const lanes = createOrderedLanes<number>({
+      keyOf: () => 'one',
+      run: async (n) => {
+        ran.push(n)
+        return n === 2 ? 'give up' : 'go on'
+      },
+      onDropped: (items) => dropped.push(...items),
+    })
+    for (const n of [1, 2, 3, 4]) lanes.add(n)
+    await lanes.drained()
+    expect(ran).toEqual([1, 2])
+    expect(dropped).toEqual([2, 3, 4])
+  })
+})
+
+describe('the read cursor', () => {
+  it('starts at the beginning, and again every two seconds', () => {
+    let now = 0
+    const cursor = createReadCursor(() => now)
+    expect(cursor.start()).toBe('0')
+    cursor.readTo({ position: '900' })
+    now = 1999
+    expect(cursor.start()).toBe('900')
+    now = 2000
+    expect(cursor.start()).toBe('0')
+  })
+
+  it('looks back a quarter of a second for rows that were committed late', () => {
+    let now = 0
+    const cursor = createReadCursor(() => now)
+    cursor.start()
+    cursor.readTo({ position: '10' })
+    now = 100
+    cursor.readTo({ position: '20' })
+    expect(cursor.start()).toBe('0')
+    now = 250
+    expect(cursor.start()).toBe('10')
+    now = 350
+    expect(cursor.start()).toBe('20')
+  })
+})
