@@ -5,10 +5,12 @@ import type { TakenRow } from './insert-requests.ts'
 const TEXT = `
 SELECT
   i."id"::text AS "id",
-  encode(r.content_digest, 'base64') AS "contentDigest",
-  r.password_digest AS "passwordDigest"
+  encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
+  coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
 FROM json_to_recordset($1::json) AS i("id" uuid, "projectId" text, "requestId" text)
-JOIN provision_request r ON r.project_id = i."projectId" AND r.request_id = i."requestId"
+LEFT JOIN provision_request r ON r.project_id = i."projectId" AND r.request_id = i."requestId"
+LEFT JOIN retired_key k ON k.project_id = i."projectId" AND k.request_id = i."requestId"
+WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
 `
 
 export async function findTaken(

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import type { LookMemory } from './verdict.ts'
+
+/** Looks kept in an attempt's evidence: the first ones tell little, the last ones decide. */
+const LOOKS_KEPT = 20
+
+const lookSchema = z.looseObject({
+  at: z.string(),
+  /** How long the outcome had been unknown when the listing began. */
+  after_ms: z.number(),
+  /** Instances in the listing; absent when it failed. */
+  listed: z.number().optional(),
+  found: z.number().optional(),
+  lookalikes: z.array(z.string()).optional(),
+  error: z.string().optional(),
+  /** Looks in a row that failed in the same way. */
+  times: z.number().optional(),
+})
+
+const reconcilingSchema = z.object({
+  found: z.array(z.string()),
+  agreed: z.number(),
+  looks: z.array(lookSchema),
+  look_count: z.number(),
+  /** People were told that only they can resolve it. */
+  alarmed: z.boolean().optional(),
+})
+
+export type LookRecord = z.infer<typeof lookSchema>
+type Reconciling = z.infer<typeof reconcilingSchema>
+
+const NOTHING: Reconciling = { found: [], agreed: 0, looks: [], look_count: 0 }
+
+/** What an attempt's evidence (attempt.evidence) says about earlier looks. */
+export function readEvidence(evidence: unknown): Omit<LookMemory, 'listingsWithout'> & { alarmed: boolean } {
+  const { found, agreed, alarmed = false } = reconcilingOf(evidence)
+  return { found, agreed, alarmed }
+}
+
+/** The evidence with one more look. The reason why the outcome was unknown stays in it. */
+export function addLook(
+  evidence: unknown,
+  look: LookRecord,
+  update: Partial<Pick<Reconciling, 'found' | 'agreed' | 'alarmed'>> = {},
+): Record<string, unknown> {
+  const before = reconcilingOf(evidence)
+  const last = before.looks.at(-1)
+  const repeats = look.error !== undefined && last?.error === look.error
+  const looks = repeats
+    ? [...before.looks.slice(0, -1), { ...look, times: (last.times ?? 1) + 1 }]
+    : [...before.looks, look].slice(-LOOKS_KEPT)
+  return {
+    ...objectOf(evidence),
+    reconciling: { ...before, ...update, looks, look_count: before.look_count + 1 },
+  }
+}
+
+function reconcilingOf(evidence: unknown): Reconciling {
+  const parsed = reconcilingSchema.safeParse(objectOf(evidence).reconciling)
+  return parsed.success ? parsed.data : NOTHING
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+}

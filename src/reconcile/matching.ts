@@ -1,0 +1,101 @@
+import type { UpstreamInstance } from '../clouddc/wire.ts'
+import type { ProvisionSpec } from '../contracts/spec.ts'
+import { attemptMarkers, type MarkerPlace, markerPlace, type StoredSpec } from '../dispatch/create-body.ts'
+
+/** How far CloudDC's clock may be behind ours, at the most, when it says that an instance is older than an attempt. */
+const CLOCK_SKEW_MS = 10 * 60_000
+
+/** What a reconciler looks for: an attempt, and what its call would have created. */
+export interface Sought {
+  attemptId: string
+  /** Where the call wrote the attempt's id. */
+  place: MarkerPlace
+  /** Instances that the 202 would have named, at the most. */
+  expected: number
+  /** The servers that were selected; empty when CloudDC was to choose. */
+  servers: readonly string[]
+  spec: StoredSpec
+  startedAt: Date
+}
+
+/** Which attempt each known instance belongs to: by id, of the instances that the service has a row for. */
+export type KnownInstances = ReadonlyMap<string, string>
+
+export function soughtOf(attempt: {
+  attemptId: string
+  spec: StoredSpec
+  maxCount: number
+  startedAt: Date
+}): Sought {
+  const { attemptId, spec, maxCount, startedAt } = attempt
+  const { placement } = spec as ProvisionSpec
+  const servers = [...new Set(placement?.server_id_set ?? [])]
+  return {
+    attemptId,
+    place: markerPlace(spec),
+    expected: placement === undefined ? maxCount : servers.length,
+    servers,
+    spec,
+    startedAt,
+  }
+}
+
+/** The instances that carry the attempt's id where its call wrote it, and that no other attempt is known to own. */
+export function findOwn(
+  { attemptId, place }: Sought,
+  instances: readonly UpstreamInstance[],
+  known: KnownInstances,
+): UpstreamInstance[] {
+  if (place === 'none') return []
+  return instances.filter((instance) => {
+    const markers = attemptMarkers(instance)
+    // Where there are two, metadata comes first; one of them is then the sender's own text.
+    const marker = markers.length < 2 || place === 'metadata' ? markers[0] : markers[1]
+    return marker === attemptId && (known.get(instance.id) ?? attemptId) === attemptId
+  })
+}
+
+/**
+ * The instances that a call without a marker may have created: unknown to the service, made since the call, and like
+ * the request in all that it said about them. What CloudDC does not tell counts as alike, so that an empty result is
+ * evidence of absence; a result is no proof of anything.
+ */
+export function findLookalikes(
+  { attemptId, servers, spec, startedAt }: Sought,
+  instances: readonly UpstreamInstance[],
+  known: KnownInstances,
+): UpstreamInstance[] {
+  const { name, metadata = {}, description = '' } = spec as ProvisionSpec
+  return instances.filter((instance) => {
+    if ((known.get(instance.id) ?? attemptId) !== attemptId) return false
+    if (instance.name !== null && instance.name !== name) return false
+    if (instance.description !== null && instance.description !== description) return false
+    if (Object.keys(instance.metadata).length > 0 && !hasSamePairs(instance.metadata, metadata)) return false
+    if (instance.serverId !== null && servers.length > 0 && !servers.includes(instance.serverId)) return false
+    const createdAt = Date.parse(instance.createdAt ?? '')
+    return Number.isNaN(createdAt) || createdAt >= startedAt.getTime() - CLOCK_SKEW_MS
+  })
+}
+
+/**
+ * The instances of a listing whose rows matter for the sought attempts: those with the id of any attempt in them, and,
+ * where an attempt has no marker, all that share its name.
+ */
+export function relevantInstances(
+  sought: readonly Sought[],
+  instances: readonly UpstreamInstance[],
+): UpstreamInstance[] {
+  const names = new Set(sought.filter(({ place }) => place === 'none').map(({ spec }) => spec.name))
+  return instances.filter(
+    (instance) =>
+      attemptMarkers(instance).length > 0 ||
+      (names.size > 0 && (instance.name === null || names.has(instance.name))),
+  )
+}
+
+function hasSamePairs(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(a)
+  return (
+    keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && a[key] === b[key])
+  )
+}

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import type { UpstreamInstance } from '../clouddc/wire.ts'
+import type { Database } from '../store/database.ts'
+import { takeListingToken } from '../store/sql/take-listing-token.ts'
+
+/** ListInstances takes at most 100 server ids (clouddc-api.md 3.2). */
+const SERVERS_PER_CALL = 100
+/** Between two tries for a token; a bucket may be opened before its time. */
+const MIN_WAIT_MS = 20
+const MAX_WAIT_MS = 500
+
+export interface ProjectListing {
+  /** Every instance of the project, each once. */
+  instances: readonly UpstreamInstance[]
+  /** performance.now() when the first call began: what was created later may be missing. */
+  beganAt: number
+  /** Calls made, each paid for. */
+  calls: number
+  /** Calls per second that flow into the project's bucket. */
+  refillPerSecond: number
+}
+
+export interface ProjectListingOptions {
+  database: Database
+  client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
+  projectId: string
+  /** Servers that are asked for by id as well. */
+  serverIds: readonly string[]
+  signal: AbortSignal
+  onToken: () => void
+}
+
+/**
+ * Lists a project completely, or throws. Each page waits for a token of the project's call budget, however long that
+ * takes; a closed bucket is waited for too.
+ */
+export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
+  const { database, client, projectId, serverIds, signal, onToken } = options
+  let beganAt: number | undefined
+  let calls = 0
+  let refillPerSecond = Number.POSITIVE_INFINITY
+
+  const pay = async (): Promise<void> => {
+    for (;;) {
+      signal.throwIfAborted()
+      const token = await takeListingToken(database, projectId)
+      if (token === null || token.granted) {
+        refillPerSecond = token?.refillPerSecond ?? refillPerSecond
+        break
+      }
+      await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, token.waitMs)), undefined, { signal })
+    }
+    onToken()
+    calls += 1
+    beganAt ??= performance.now()
+  }
+
+  const instances = new Map<string, UpstreamInstance>()
+  for (const instance of await client.listAllInstances({ projectId, beforeCall: pay })) {
+    instances.set(instance.id, instance)
+  }
+  for (let from = 0; from < serverIds.length; from += SERVERS_PER_CALL) {
+    await pay()
+    const page = await client.listInstances({
+      projectId,
+      serverIds: serverIds.slice(from, from + SERVERS_PER_CALL),
+    })
+    for (const instance of page.instances) instances.set(instance.id, instance)
+  }
+  return { instances: [...instances.values()], beganAt: beganAt ?? performance.now(), calls, refillPerSecond }
+}

@@ -1,0 +1,232 @@
+import type { Logger } from 'pino'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import { CloudDcError, CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
+import type { Replica } from '../replica/replica.ts'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Database } from '../store/database.ts'
+import {
+  claimAudits,
+  claimUncertain,
+  endAudits,
+  type UncertainAttempt,
+} from '../store/sql/claim-uncertain.ts'
+import { recordLooks } from '../store/sql/record-looks.ts'
+import type { SettleRow } from '../store/sql/settle-attempts.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { findOwners } from '../store/sql/unexpected-instances.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { addLook } from './look-evidence.ts'
+import { relevantInstances, soughtOf } from './matching.ts'
+import { listProject, type ProjectListing } from './project-listing.ts'
+import { createUnexpectedInstances } from './unexpected-instances.ts'
+import { createVerdictRecorder } from './verdict-recorder.ts'
+
+/** How soon an attempt that another replica left uncertain is noticed. */
+const IDLE_MS = 250
+const DUTY_LEASE_MS = 5000
+const DUTY_RENEW_MS = 1000
+/** Projects looked at side by side. */
+const MAX_LOOKS = 32
+const AUDITS_PER_CLAIM = 1000
+/** Listings take at most this part of a project's call budget, unless they are rarer than MAX_REST_MS. */
+const BUDGET_PART = 0.1
+const MAX_REST_MS = 5000
+const FAILED = { minMs: 1000, maxMs: 30_000 }
+/** Refused tokens lock accounts out. */
+const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
+
+export interface ReconcilerOptions {
+  database: Database
+  client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
+  replica: Replica
+  /** How long an attempt without an answer is looked for before it counts as not created. */
+  settleMs: number
+  /** Attempts of one request that may have reached CloudDC. */
+  maxAttempts: number
+  /** From an adoption to its instances' first poll. */
+  firstPollMs: number
+  /** What a reconciler that dies in the middle of a look costs. */
+  intervalMs?: number
+  metrics: Metrics
+  logger: Logger
+  /** Called after each commit that settled attempts. */
+  onSettled: (rows: readonly SettleRow[]) => void
+  /** Called after instances that nobody expected were stored with their events. */
+  onEvents?: () => void
+  faultPoint?: FaultPoint
+}
+
+/** Uncertain attempts and audits of one project that one listing serves. */
+interface ProjectClaim {
+  attempts: UncertainAttempt[]
+  auditIds: string[]
+  /** performance.now() when the claim was known: no earlier than the ages in it. */
+  claimedAt: number
+}
+
+/**
+ * Finds out what calls of unknown outcome came to. Lists a project once, completely, for all its uncertain attempts,
+ * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more.
+ * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
+ * only under the claim it was made for.
+ */
+export function createReconciler(options: ReconcilerOptions): Loop {
+  const { database, client, replica, settleMs, metrics, logger, onEvents } = options
+  const faultPoint = options.faultPoint ?? noFaultPoint
+  const moveOnMs = options.intervalMs ?? 5000
+  const outage = createOutageLog({ logger, subject: 'reconciling' })
+  const storeUnexpected = createUnexpectedInstances(options)
+  const recordVerdicts = createVerdictRecorder(options)
+  const looks = new Map<string, Promise<void>>()
+  /** By project, performance.now() before which it is left alone, and failed listings in a row. */
+  const resting = new Map<string, number>()
+  const failures = new Map<string, number>()
+  const lookSignal = new AbortController()
+  let dutyCheckedAt = Number.NEGATIVE_INFINITY
+  let holdsDuty = false
+
+  const onToken = () => metrics.dispatch.tokensTaken.inc()
+
+  const look = async (projectId: string, claim: ProjectClaim): Promise<void> => {
+    const sought = new Map(claim.attempts.map((attempt) => [attempt, soughtOf(attempt)]))
+    // What stands on a selected server is asked for in both ways before its absence may be believed.
+    const serverIds = claim.attempts
+      .filter((attempt) => attempt.ageMs >= settleMs)
+      .flatMap((attempt) => sought.get(attempt)?.servers ?? [])
+    const listing = await listProject({
+      database,
+      client,
+      projectId,
+      serverIds: [...new Set(serverIds)],
+      signal: lookSignal.signal,
+      onToken,
+    })
+    metrics.reconcile.listings.inc({ result: 'ok' })
+    rest(projectId, listing)
+    faultPoint('reconcile.listed')
+
+    const relevant = relevantInstances([...sought.values()], listing.instances)
+    const known = await findOwners(
+      database,
+      projectId,
+      relevant.map((instance) => instance.id),
+    )
+    await recordVerdicts({
+      sought,
+      instances: relevant,
+      listed: listing.instances.length,
+      known,
+      elapsedMs: listing.beganAt - claim.claimedAt,
+    })
+    faultPoint('reconcile.recorded')
+
+    if ((await storeUnexpected(projectId, relevant)) > 0) onEvents?.()
+    await endAudits(database, claim.auditIds)
+  }
+
+  const rest = (projectId: string, { calls, refillPerSecond }: ProjectListing) => {
+    const restMs = Math.min(MAX_REST_MS, (calls / refillPerSecond / BUDGET_PART) * 1000)
+    resting.set(projectId, performance.now() + restMs)
+    failures.delete(projectId)
+    outage.recovered()
+  }
+
+  /** The next look after a failed listing; what failed is kept, though it proves nothing. */
+  const putOff = async (projectId: string, claim: ProjectClaim, error: CloudDcError): Promise<void> => {
+    metrics.reconcile.listings.inc({ result: 'failed' })
+    const count = (failures.get(projectId) ?? 0) + 1
+    failures.set(projectId, count)
+    if (error instanceof CloudDcThrottledError) {
+      metrics.dispatch.throttled.inc({ call: 'list_instances' })
+      const blockMs = error.retryAfterMs ?? jitteredBackoff(count, FAILED)
+      await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
+    }
+    const patient = error instanceof CloudDcUnauthorizedError || !error.retryable
+    const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
+    resting.set(projectId, performance.now() + lookInMs)
+    const at = new Date().toISOString()
+    await recordLooks(
+      database,
+      claim.attempts.map((attempt) => ({
+        attemptId: attempt.attemptId,
+        claim: attempt.claim,
+        evidence: addLook(attempt.evidence, {
+          at,
+          after_ms: Math.round(attempt.ageMs + performance.now() - claim.claimedAt),
+          error: error.code ?? error.name,
+        }),
+        listingsWithout: attempt.listingsWithout,
+        lookInMs,
+      })),
+    )
+  }
+
+  const lookSafely = async (projectId: string, claim: ProjectClaim): Promise<void> => {
+    try {
+      await look(projectId, claim)
+    } catch (error) {
+      if (lookSignal.signal.aborted) return
+      outage.failed(error)
+      // Otherwise it was the database: the claim has moved the attempts on.
+      if (!(error instanceof CloudDcError)) return
+      await putOff(projectId, claim, error).catch((failure: unknown) => outage.failed(failure))
+    }
+  }
+
+  const hasDuty = async (): Promise<boolean> => {
+    const now = performance.now()
+    if (now - dutyCheckedAt >= DUTY_RENEW_MS) {
+      holdsDuty = await replica.holdDuty('reconcile', DUTY_LEASE_MS)
+      dutyCheckedAt = now
+    }
+    return holdsDuty
+  }
+
+  const claim = async (): Promise<Map<string, ProjectClaim>> => {
+    const now = performance.now()
+    for (const [projectId, until] of resting) if (until <= now) resting.delete(projectId)
+    const exceptProjects = [...new Set([...looks.keys(), ...resting.keys()])]
+    const maxProjects = MAX_LOOKS - looks.size
+    const attempts = await claimUncertain(database, { exceptProjects, maxProjects, moveOnMs })
+    const audits = await claimAudits(database, { exceptProjects, limit: AUDITS_PER_CLAIM, moveOnMs })
+    const claimedAt = performance.now()
+    const claims = new Map<string, ProjectClaim>()
+    const claimOf = (projectId: string): ProjectClaim => {
+      const existing = claims.get(projectId)
+      if (existing !== undefined) return existing
+      const created: ProjectClaim = { attempts: [], auditIds: [], claimedAt }
+      claims.set(projectId, created)
+      return created
+    }
+    for (const attempt of attempts) claimOf(attempt.projectId).attempts.push(attempt)
+    for (const audit of audits) claimOf(audit.projectId).auditIds.push(audit.attemptId)
+    return claims
+  }
+
+  const loop = createLoop({
+    name: 'reconciler',
+    logger,
+    idleMs: IDLE_MS,
+    runOnce: async () => {
+      if (!(await hasDuty()) || looks.size >= MAX_LOOKS) return { again: false }
+      for (const [projectId, projectClaim] of await claim()) {
+        const running = lookSafely(projectId, projectClaim).finally(() => looks.delete(projectId))
+        looks.set(projectId, running)
+      }
+      return { again: false }
+    },
+    onStop: async () => {
+      await Promise.all(looks.values())
+    },
+  })
+  return {
+    ...loop,
+    stop: () => {
+      lookSignal.abort()
+      return loop.stop()
+    },
+  }
+}

@@ -1,0 +1,101 @@
+import type { Logger } from 'pino'
+import type { UpstreamInstance } from '../clouddc/wire.ts'
+import { requestDispatched, requestUncertain } from '../contracts/events.ts'
+import { attemptMarkers } from '../dispatch/create-body.ts'
+import type { Database, Sql } from '../store/database.ts'
+import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
+import { insertEvents } from '../store/sql/outbox-events.ts'
+import {
+  addInstances,
+  findUnexpected,
+  keepUnexpected,
+  type LockedAttempt,
+  lockAttempts,
+  type UnexpectedInstance,
+} from '../store/sql/unexpected-instances.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export interface UnexpectedInstancesOptions {
+  database: Database
+  firstPollMs: number
+  metrics: Pick<Metrics, 'reconcile' | 'invariantViolations'>
+  logger: Logger
+}
+
+/**
+ * Looks through a listing for instances that carry the id of one of our attempts although its settled outcome does
+ * not name them: made visible too late, or made by a call that was said to have made nothing. Where the request is
+ * still provisioning by that attempt, they are added to it. Elsewhere no state may change any more; they are kept in
+ * the attempt's evidence and told by an event. Each instance is reported once. Returns how many there were.
+ */
+export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
+  const { database, firstPollMs, metrics, logger } = options
+
+  const report = async (sql: Sql, attempt: LockedAttempt, request: LockedRequest, ids: readonly string[]) => {
+    const belongs = attempt.state === 'adopted' || attempt.state === 'created'
+    const added =
+      belongs && request.state === 'provisioning'
+        ? await addInstances(sql, {
+            provisionRequestId: request.id,
+            attemptId: attempt.attemptId,
+            instances: ids.map((id) => ({ id, name: null })),
+            firstPollMs,
+          })
+        : []
+    await keepUnexpected(sql, attempt.attemptId, [...attempt.unexpected, ...ids])
+    const event =
+      added.length > 0
+        ? requestDispatched(request, { instanceIds: added, attempt: attempt.attemptNumber })
+        : requestUncertain(request, { attempt: attempt.attemptNumber, reason: 'unexpected_instances' })
+    await insertEvents(sql, [event])
+    return {
+      projectId: request.projectId,
+      requestId: request.requestId,
+      requestState: request.state,
+      attemptId: attempt.attemptId,
+      attemptState: attempt.state,
+      instanceIds: ids,
+      added: added.length,
+      isDuplicate: !belongs || request.createdCount + added.length > request.maxCount,
+    }
+  }
+
+  const store = (found: readonly UnexpectedInstance[]) =>
+    database.transaction(async (sql) => {
+      const byAttempt = Map.groupBy(found, (instance) => instance.attemptId)
+      const attempts = await lockAttempts(sql, [...byAttempt.keys()])
+      const requestIds = new Set(attempts.map((attempt) => attempt.provisionRequestId))
+      const requests = new Map(
+        (await lockRequests(sql, [...requestIds])).map((request) => [request.id, request]),
+      )
+      const reports = []
+      for (const attempt of attempts) {
+        const request = requests.get(attempt.provisionRequestId)
+        const fresh = (byAttempt.get(attempt.attemptId) ?? [])
+          .map((instance) => instance.id)
+          .filter((id) => !attempt.unexpected.includes(id))
+        if (request !== undefined && fresh.length > 0)
+          reports.push(await report(sql, attempt, request, fresh))
+      }
+      return reports
+    })
+
+  return async (projectId: string, instances: readonly UpstreamInstance[]): Promise<number> => {
+    const marked = instances.flatMap((instance) =>
+      attemptMarkers(instance)
+        .filter((marker) => UUID.test(marker))
+        .map((attemptId) => ({ id: instance.id, attemptId })),
+    )
+    const found = await findUnexpected(database, projectId, marked)
+    if (found.length === 0) return 0
+    const reports = await store(found)
+    for (const { isDuplicate, ...facts } of reports) {
+      logger.error(facts, 'CloudDC holds instances of ours that no outcome told of')
+      metrics.reconcile.unexpectedInstances.inc(facts.instanceIds.length)
+      if (isDuplicate) metrics.invariantViolations.inc({ invariant: 'duplicate' })
+    }
+    return reports.length
+  }
+}
