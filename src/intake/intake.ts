@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { Verdict } from '../amqp/acknowledger.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { type MessageRejection, parseRequestMessage, rejectMessage } from '../contracts/request-message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
@@ -21,9 +22,6 @@ const SUSPECT_DELIVERIES = 2
 const INSERTS_IN_FLIGHT = 2
 /** Before a delivery that met a fault of this program goes back to the queue, lest it go round in a circle. */
 const FAULT_PAUSE_MS = 1000
-
-/** What becomes of the delivery itself: `requeue` gives it back to its queue. */
-export type Verdict = 'ack' | 'requeue'
 
 export interface IntakeOptions {
   store: RequestStore
@@ -56,7 +54,10 @@ export interface Intake {
   handle(delivery: Delivery): Promise<Verdict>
   /** Deliveries without a verdict. */
   inHand(): number
-  /** Takes no more, ends retries, and resolves when every delivery in hand has its verdict. */
+  /**
+   * Gives new deliveries back, ends retries, and resolves when every delivery in hand has its verdict. Cancel the
+   * consumer at the same time, and before awaiting either: its own stop waits for these verdicts.
+   */
   stop(): Promise<void>
 }
 

@@ -1,0 +1,26 @@
+/** A valid password that stands out wherever it should not be. */
+export const CANARY = 'Canary-Passw0rd!'
+
+/** A valid spec; `changes` replace or add members, undefined takes one away. */
+export function buildSpec(changes: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    name: 'web',
+    image_id: 'image-1',
+    vpc_id: 'vpc-1',
+    network_interfaces: [{ subnet_id: 'subnet-1' }],
+    password: CANARY,
+    ...changes,
+  }
+}
+
+/** A valid request message; `spec` changes its spec, the other changes its own members. */
+export function buildRequest({
+  spec = {},
+  ...changes
+}: { spec?: Record<string, unknown> } & Record<string, unknown> = {}) {
+  return { request_id: 'order-1', project_id: 'project-1', spec: buildSpec(spec), ...changes }
+}
+
+export function toBody(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}

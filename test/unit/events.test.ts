@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest'
+import * as events from '../../src/contracts/events.ts'
+
+const subject = {
+  projectId: 'project-1',
+  requestId: 'order-1',
+  correlationId: 'c-1',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  tracestate: 'a=1',
+}
+const at = new Date('2026-11-23T12:00:00.5Z')
+const counts = { min: 1, max: 3, created: 3, running: 2, failed: 1 }
+const error = { code: 'c', message: 'm' }
+
+const samples: Record<events.EventKind, events.NewEvent> = {
+  'request.accepted': events.requestAccepted(subject, { state: 'queued' }, at),
+  'request.rejected': events.requestRejected(
+    subject,
+    { code: 'invalid_json', detail: [{ path: '', message: 'm' }] },
+    at,
+  ),
+  'request.dispatched': events.requestDispatched(subject, { instanceIds: ['i-1'], attempt: 2 }, at),
+  'request.uncertain': events.requestUncertain(subject, { attempt: 2, reason: 'timeout' }, at),
+  'request.completed': events.requestCompleted(
+    subject,
+    { state: 'failed', counts, error: { ...error, at } },
+    at,
+  ),
+  'instance.running': events.instanceRunning(
+    subject,
+    { instanceId: 'i-1', name: 'web', serverId: null, runningAt: at },
+    at,
+  ),
+  'instance.failed': events.instanceFailed(subject, { instanceId: 'i-1', error }, at),
+}
+
+describe.each(events.EVENT_KINDS)('%s', (kind) => {
+  const event = samples[kind]
+  const body = JSON.parse(event.body)
+
+  test('has the form of its schema', () => {
+    expect(events.eventSchema(kind).parse(body)).toEqual(body)
+  })
+
+  test('says what it is about', () => {
+    expect(event).toMatchObject({
+      id: body.id,
+      orderingKey: 'project-1/order-1',
+      routingKey: `${kind}.project-1`,
+      type: `provisioner.${kind}`,
+      correlationId: 'c-1',
+    })
+    expect(body).toMatchObject({
+      type: `provisioner.${kind}`,
+      source: '/v1/project-1/provision-requests/order-1',
+      time: '2026-11-23T12:00:00.500Z',
+      traceparent: subject.traceparent,
+      tracestate: 'a=1',
+      data: { project_id: 'project-1', request_id: 'order-1' },
+    })
+    expect(body.subject).toBe(kind.startsWith('instance.') ? 'i-1' : undefined)
+  })
+})
+
+test('what the request did not bring is absent, not null', () => {
+  const bare = { ...subject, correlationId: null, traceparent: null, tracestate: null }
+  const { correlationId, body } = events.requestAccepted(bare, { state: 'queued' })
+  expect(correlationId).toBeNull()
+  expect(Object.keys(JSON.parse(body))).not.toEqual(expect.arrayContaining(['traceparent']))
+  expect(events.eventSchema('request.accepted').safeParse(JSON.parse(body)).success).toBe(true)
+})
+
+test('a completion without an error, and a nameless instance', () => {
+  const completed = events.requestCompleted(subject, { state: 'running', counts, error: null })
+  expect(events.eventSchema('request.completed').parse(JSON.parse(completed.body)).data.error).toBeNull()
+  const running = events.instanceRunning(subject, {
+    instanceId: 'i',
+    name: null,
+    serverId: 's',
+    runningAt: at,
+  })
+  expect(JSON.parse(running.body).data).toMatchObject({
+    name: null,
+    server_id: 's',
+    running_at: at.toISOString(),
+  })
+})
+
+test('ids are in the order of creation', () => {
+  const ids = Array.from({ length: 100 }, () => events.requestAccepted(subject, { state: 'queued' }).id)
+  expect(ids.toSorted()).toEqual(ids)
+})
