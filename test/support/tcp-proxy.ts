@@ -1,0 +1,1 @@
+export { createTcpProxy, type Direction, type TcpProxy } from '../../dev/tcp-proxy.ts'
