@@ -429,7 +429,7 @@ describe('rejections', () => {
       (password) => buildRequest({ spec: { password, metadata: { [`${password}/`]: 'x' } } }),
       (password) => buildRequest({ [`x${password}`]: 1, spec: { password } }),
       (password) => ({ password }),
-      (password) => buildRequest({ spec: password }),
+      (password) => ({ ...buildRequest(), spec: password }),
     ]
     const canary = fc.string({ minLength: 8, maxLength: 26 }).map((tail) => `${CANARY}${tail}`.slice(0, 26))
     fc.assert(

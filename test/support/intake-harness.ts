@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { pino } from 'pino'
+import type { Delivery, MessageProperties, OutgoingMessage } from '../../src/amqp/message.ts'
+import type { NewEvent } from '../../src/contracts/events.ts'
+import { createPasswordDigester } from '../../src/intake/digest.ts'
+import { createIntake, type IntakeOptions } from '../../src/intake/intake.ts'
+import { createSealer } from '../../src/intake/seal.ts'
+import type { NewRequest, RequestStore } from '../../src/store/requests.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { buildRequest, toBody } from './request-builder.ts'
+
+/** An error of the database with its SQLSTATE, or without one: a lost connection. */
+export function databaseError(sqlState?: string): Error {
+  return Object.assign(new Error('database error'), sqlState === undefined ? {} : { code: sqlState })
+}
+
+/** A delivery as the consumer hands it over; a body that is no buffer is sent as JSON. */
+export function buildDelivery(
+  body: unknown = buildRequest(),
+  { properties = {}, deliveryCount = 0 }: { properties?: MessageProperties; deliveryCount?: number } = {},
+): Delivery {
+  return {
+    body: Buffer.isBuffer(body) ? body : toBody(body),
+    contentType: properties.contentType,
+    messageId: properties.messageId,
+    correlationId: properties.correlationId,
+    headers: properties.headers ?? {},
+    properties,
+    exchange: '',
+    routingKey: 'provision.requests',
+    deliveryCount,
+    redelivered: deliveryCount > 0,
+  }
+}
+
+/**
+ * Intake with a store and a publisher in memory. `hooks` run before each call and may throw or wait; `log` holds
+ * every call and log line in order.
+ */
+export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
+  const rows = new Map<string, NewRequest>()
+  const events: NewEvent[] = []
+  const deadLetters: OutgoingMessage[] = []
+  const batches: number[] = []
+  const log: string[] = []
+  const lines: string[] = []
+  const hooks = {
+    insertRequests: async (_rows: readonly NewRequest[]): Promise<void> => undefined,
+    insertEvents: async (_events: readonly NewEvent[]): Promise<void> => undefined,
+    publish: async (_message: OutgoingMessage): Promise<void> => undefined,
+  }
+  const store: RequestStore = {
+    insertRequests: async (batch) => {
+      await hooks.insertRequests(batch)
+      batches.push(batch.length)
+      log.push(`insert ${batch.length}`)
+      return batch.map((row) => {
+        const key = `${row.projectId}/${row.requestId}`
+        const other = rows.get(key)
+        if (other === undefined) {
+          rows.set(key, row)
+          return { kind: 'inserted' }
+        }
+        return { kind: 'existing', contentDigest: other.contentDigest, passwordDigest: other.passwordDigest }
+      })
+    },
+    insertEvents: async (batch) => {
+      await hooks.insertEvents(batch)
+      log.push(`events ${batch.length}`)
+      events.push(...batch)
+    },
+  }
+  const publisher = {
+    publish: async (message: OutgoingMessage) => {
+      await hooks.publish(message)
+      log.push('dead letter')
+      deadLetters.push(message)
+    },
+  }
+  const keys = [{ id: 'k1', key: randomBytes(32) }]
+  const sealer = createSealer(keys)
+  const metrics = createMetrics()
+  const intake = createIntake({
+    store,
+    publisher,
+    sealer,
+    passwordDigester: createPasswordDigester(keys),
+    logger: pino({ level: 'trace' }, { write: (line: string) => lines.push(line) }),
+    metrics: metrics.intake,
+    pauseConsuming: () => {
+      log.push('pause')
+    },
+    resumeConsuming: () => {
+      log.push('resume')
+    },
+    onStored: (count) => log.push(`stored ${count}`),
+    onEvents: () => log.push('events stored'),
+    ...options,
+  })
+  return { intake, sealer, hooks, rows, events, deadLetters, batches, log, lines, metrics }
+}

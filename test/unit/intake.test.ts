@@ -1,0 +1,255 @@
+import { describe, expect, test } from 'vitest'
+import { PublishError } from '../../src/amqp/errors.ts'
+import { eventSchema } from '../../src/contracts/events.ts'
+import { buildDelivery, createIntakeHarness, databaseError } from '../support/intake-harness.ts'
+import { buildRequest, CANARY } from '../support/request-builder.ts'
+
+const order = (id: string, changes: Parameters<typeof buildRequest>[0] = {}) =>
+  buildDelivery(buildRequest({ request_id: id, ...changes }))
+
+function reasonOf(
+  { properties }: { properties: { headers?: Readonly<Record<string, unknown>> | undefined } } = {
+    properties: {},
+  },
+) {
+  const { 'x-rejection-code': code, 'x-rejection-detail': detail } = properties.headers ?? {}
+  return { code, paths: JSON.parse(String(detail)).map((fault: { path: string }) => fault.path) }
+}
+
+describe('a valid message', () => {
+  test('is stored whole and sealed, with its event, and then acknowledged', async () => {
+    const { intake, rows, sealer, log } = createIntakeHarness()
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const properties = { correlationId: 'c-1', headers: { traceparent, tracestate: 'a=1' } }
+    const verdict = await intake.handle(
+      buildDelivery(buildRequest({ priority: 4, spec: { max_count: 2 } }), { properties }),
+    )
+    expect(verdict).toBe('ack')
+    expect(log).toEqual(['insert 1', 'stored 1'])
+    const row = rows.get('project-1/order-1')
+    expect(row).toMatchObject({
+      projectId: 'project-1',
+      requestId: 'order-1',
+      priority: 4,
+      minCount: 1,
+      maxCount: 2,
+      deadline: null,
+      correlationId: 'c-1',
+      traceparent,
+      tracestate: 'a=1',
+      acceptedEvent: { routingKey: 'request.accepted.project-1', correlationId: 'c-1' },
+    })
+    const body = JSON.parse(row?.acceptedEvent.body ?? '')
+    expect(eventSchema('request.accepted').parse(body)).toMatchObject({
+      traceparent,
+      data: { state: 'queued' },
+    })
+    expect(sealer.open(row?.sealedPassword ?? Buffer.alloc(0), 'project-1/order-1')).toBe(CANARY)
+    expect(JSON.stringify({ ...row, sealedPassword: undefined })).not.toContain(CANARY)
+  })
+
+  test('ignores tracing headers that are no plain text', async () => {
+    const { intake, rows } = createIntakeHarness()
+    const headers = { traceparent: { a: 1 }, tracestate: 'a\0b' }
+    expect(await intake.handle(buildDelivery(buildRequest(), { properties: { headers } }))).toBe('ack')
+    expect(rows.get('project-1/order-1')).toMatchObject({ traceparent: null, tracestate: null })
+  })
+})
+
+describe('batches', () => {
+  test('a burst of one turn is one insert, up to the batch size', async () => {
+    const { intake, batches } = createIntakeHarness({ batchSize: 50 })
+    const verdicts = await Promise.all(
+      Array.from({ length: 120 }, (_, index) => intake.handle(order(`r-${index}`))),
+    )
+    expect(verdicts).toEqual(Array(120).fill('ack'))
+    expect(batches).toEqual([50, 50, 20])
+  })
+
+  test('at most two inserts are under way, and what comes meanwhile leaves together', async () => {
+    const { intake, hooks, batches } = createIntakeHarness()
+    const release: (() => void)[] = []
+    hooks.insertRequests = () => new Promise((resolve) => release.push(resolve))
+    const verdicts = [intake.handle(order('r-1'))]
+    await expect.poll(() => release.length).toBe(1)
+    verdicts.push(intake.handle(order('r-2')))
+    await expect.poll(() => release.length).toBe(2)
+    verdicts.push(intake.handle(order('r-3')), intake.handle(order('r-4')))
+    for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
+    expect(release.length).toBe(2)
+    release[0]?.()
+    await expect.poll(() => release.length).toBe(3)
+    for (const resolve of release) resolve()
+    expect(await Promise.all(verdicts)).toEqual(['ack', 'ack', 'ack', 'ack'])
+    expect(batches.toSorted()).toEqual([1, 1, 2])
+  })
+
+  test('one bad message among 500 does not harm the others', async () => {
+    const { intake, rows, deadLetters } = createIntakeHarness()
+    const verdicts = await Promise.all(
+      Array.from({ length: 500 }, (_, index) =>
+        intake.handle(order(`r-${index}`, index === 77 ? { extra: 1 } : {})),
+      ),
+    )
+    expect(verdicts).toEqual(Array(500).fill('ack'))
+    expect(rows.size).toBe(499)
+    expect(deadLetters.map(reasonOf)).toEqual([{ code: 'invalid_request', paths: ['extra'] }])
+  })
+
+  test('a row that the database refuses is found and dead-lettered, the others are stored', async () => {
+    const { intake, hooks, rows, deadLetters, events } = createIntakeHarness()
+    hooks.insertRequests = async (batch) => {
+      if (batch.some(({ requestId }) => ['r-3', 'r-90'].includes(requestId))) throw databaseError('22P05')
+    }
+    const verdicts = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => intake.handle(order(`r-${index}`))),
+    )
+    expect(verdicts).toEqual(Array(100).fill('ack'))
+    expect(rows.size).toBe(98)
+    expect(deadLetters.map(reasonOf)).toEqual(Array(2).fill({ code: 'invalid_request', paths: [''] }))
+    expect(events.map(({ orderingKey }) => orderingKey).toSorted()).toEqual([
+      'project-1/r-3',
+      'project-1/r-90',
+    ])
+  })
+})
+
+describe('a key that is taken', () => {
+  const same = order('r-1')
+  const other = order('r-1', { spec: { name: 'other' } })
+  const otherPassword = order('r-1', { spec: { password: 'Another-Passw0rd' } })
+
+  test.each([
+    ['in one batch', true],
+    ['one after the other', false],
+  ])('the same content is acknowledged, other content is a conflict: %s', async (_, together) => {
+    const { intake, rows, deadLetters, events, metrics } = createIntakeHarness()
+    const deliveries = [order('r-1'), same, other, otherPassword, order('r-2')]
+    const verdicts = together ? await Promise.all(deliveries.map(intake.handle)) : []
+    if (!together) for (const delivery of deliveries) verdicts.push(await intake.handle(delivery))
+    expect(verdicts).toEqual(Array(5).fill('ack'))
+    expect([...rows.keys()]).toEqual(['project-1/r-1', 'project-1/r-2'])
+    expect(deadLetters.map(reasonOf)).toEqual([
+      { code: 'idempotency_conflict', paths: [''] },
+      { code: 'idempotency_conflict', paths: ['spec.password'] },
+    ])
+    expect(events).toHaveLength(2)
+    const { values } = await metrics.intake.messages.get()
+    expect(Object.fromEntries(values.map(({ labels, value }) => [labels.result, value]))).toMatchObject({
+      stored: 2,
+      duplicate: 1,
+      dead_lettered: 2,
+    })
+  })
+
+  test('a refused first of its key does not decide for others', async () => {
+    const { intake, hooks, rows, deadLetters } = createIntakeHarness()
+    hooks.insertRequests = async (batch) => {
+      if (batch.some(({ spec }) => spec.name === 'web')) throw databaseError('22P05')
+    }
+    expect(await Promise.all([same, other, same].map(intake.handle))).toEqual(['ack', 'ack', 'ack'])
+    expect(rows.get('project-1/r-1')?.spec.name).toBe('other')
+    expect(deadLetters).toHaveLength(2)
+  })
+})
+
+describe('a dead letter', () => {
+  test('is the message as it came, with the reason; its event is stored before', async () => {
+    const at = new Date('2026-11-23T12:00:00Z')
+    const { intake, deadLetters, events, log } = createIntakeHarness({ now: () => at })
+    const properties = {
+      contentType: 'application/json',
+      correlationId: 'c-1',
+      messageId: 'm-1',
+      replyTo: 'me',
+      timestamp: 1,
+      headers: { traceparent: 't', own: { deep: [1] } },
+    }
+    const delivery = buildDelivery(Buffer.from(' {"project_id":"p","request_id":"r", "spec":{}} '), {
+      properties,
+    })
+    expect(await intake.handle(delivery)).toBe('ack')
+    expect(log).toEqual(['events 1', 'events stored', 'dead letter'])
+    expect(deadLetters).toMatchObject([{ exchange: 'provision.dead', mandatory: true, body: delivery.body }])
+    expect(deadLetters[0]?.properties).toEqual({
+      ...properties,
+      headers: {
+        ...properties.headers,
+        'x-rejection-code': 'invalid_request',
+        'x-rejection-detail': expect.stringContaining('spec.password'),
+        'x-rejected-at': at.toISOString(),
+      },
+    })
+    const body = JSON.parse(events[0]?.body ?? '')
+    expect(eventSchema('request.rejected').parse(body)).toMatchObject({
+      traceparent: 't',
+      data: { project_id: 'p', request_id: 'r', code: 'invalid_request' },
+    })
+  })
+
+  test('without readable ids has no event', async () => {
+    const { intake, log } = createIntakeHarness()
+    expect(await intake.handle(buildDelivery(Buffer.from('{')))).toBe('ack')
+    expect(log).toEqual(['dead letter'])
+  })
+
+  test('has no password in header, event or log', async () => {
+    const { intake, deadLetters, events, lines } = createIntakeHarness()
+    const messages = [
+      buildRequest({ extra: CANARY }),
+      buildRequest({ spec: { [CANARY]: 1 } }),
+      Buffer.from(JSON.stringify(buildRequest()).slice(0, -1)),
+      Buffer.from(JSON.stringify(buildRequest()).replace('"name"', '"password"')),
+    ]
+    await Promise.all(messages.map((message) => intake.handle(buildDelivery(message))))
+    expect(deadLetters).toHaveLength(4)
+    const seen = JSON.stringify([deadLetters.map(({ properties }) => properties), events, lines])
+    expect(seen).not.toMatch(/Canary|Passw0rd/)
+  })
+
+  test('a correlation id that Postgres cannot store is a fault', async () => {
+    const { intake, deadLetters, rows } = createIntakeHarness()
+    expect(await intake.handle(buildDelivery(buildRequest(), { properties: { correlationId: 'a\0' } }))).toBe(
+      'ack',
+    )
+    expect(rows.size).toBe(0)
+    expect(deadLetters.map(reasonOf)).toEqual([{ code: 'invalid_request', paths: ['correlation_id'] }])
+  })
+
+  test('whose headers leave no room goes without them', async () => {
+    const { intake, hooks, deadLetters } = createIntakeHarness()
+    hooks.publish = async ({ properties }) => {
+      if (JSON.stringify(properties).length > 1000) throw new PublishError('unencodable', 'headers too large')
+    }
+    const properties = { headers: { large: 'x'.repeat(2000) }, messageId: 'm' }
+    expect(await intake.handle(buildDelivery('text', { properties }))).toBe('ack')
+    expect(deadLetters[0]?.properties).toMatchObject({
+      messageId: 'm',
+      headers: { 'x-rejection-code': 'invalid_request' },
+    })
+    expect(deadLetters[0]?.properties.headers).not.toHaveProperty('large')
+  })
+})
+
+describe('a message that keeps coming back', () => {
+  test('is dead-lettered at the delivery limit, sound or not', async () => {
+    const { intake, deadLetters, rows, events } = createIntakeHarness({ deliveryLimit: 5 })
+    expect(await intake.handle(buildDelivery(buildRequest(), { deliveryCount: 4 }))).toBe('ack')
+    expect(rows.size).toBe(1)
+    const returned = buildDelivery(buildRequest({ request_id: 'r-2' }), { deliveryCount: 5 })
+    expect(await intake.handle(returned)).toBe('ack')
+    expect(rows.size).toBe(1)
+    expect(deadLetters.map(reasonOf)).toEqual([{ code: 'delivery_limit', paths: [''] }])
+    expect(events).toHaveLength(1)
+  })
+
+  test('is taken alone from the second return on', async () => {
+    const { intake, batches } = createIntakeHarness()
+    await Promise.all(
+      [0, 1, 2, 3].map((deliveryCount) =>
+        intake.handle(buildDelivery(buildRequest({ request_id: `r-${deliveryCount}` }), { deliveryCount })),
+      ),
+    )
+    expect(batches.toSorted()).toEqual([1, 1, 2])
+  })
+})
