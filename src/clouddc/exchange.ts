@@ -123,12 +123,12 @@ export function exchange(options: ExchangeOptions): Promise<Exchange> {
   })
 }
 
-function faultOf(error: unknown): Fault {
-  const { message } = coerceError(error)
-  const code =
-    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'UNKNOWN'
+function faultOf(thrown: unknown): Fault {
+  const error = coerceError(thrown)
+  // Some of undici's errors have no code; their name tells them apart.
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
   if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED') {
     return { code: FAULT_CODES.notSent, message: 'the client is closed' }
   }
-  return { code, message: message === '' ? code : message }
+  return { code, message: error.message === '' ? code : error.message }
 }

@@ -1,0 +1,120 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { classifyOutcome } from '../../src/dispatch/outcome.ts'
+import { createClients } from '../support/clouddc-client.ts'
+import {
+  answer,
+  answerAndHangUp,
+  hang,
+  inTurn,
+  type ScriptedCloudDc,
+  startScriptedCloudDc,
+} from '../support/scripted-clouddc.ts'
+
+const CALL = { projectId: 'p1', body: '{"name":"web"}' }
+const CREATED = { instances: [{ id: 'a' }] }
+const PAGE = { instances: [], page_info: {}, count: 0 }
+
+const clients = createClients()
+let cloud: ScriptedCloudDc
+
+beforeEach(async () => {
+  cloud = await startScriptedCloudDc()
+})
+
+afterEach(async () => {
+  await clients.closeAll()
+  await cloud.close()
+})
+
+it('a server that closes after each answer costs no call its outcome', async () => {
+  cloud.setScript(answerAndHangUp(202, CREATED))
+  const client = clients.open(cloud.endpoint)
+  const classes = new Set<string>()
+  for (let call = 0; call < 200; call += 1) classes.add(classifyOutcome(await client.batchCreate(CALL)).class)
+  expect([...classes]).toEqual(['created'])
+  expect(cloud.arrivals).toHaveLength(200)
+})
+
+it('each batch-create has a connection of its own, also many at once', async () => {
+  cloud.setScript(answer(202, CREATED))
+  const client = clients.open(cloud.endpoint)
+  await client.batchCreate(CALL)
+  await Promise.all(Array.from({ length: 20 }, () => client.batchCreate(CALL)))
+  await client.batchCreate(CALL)
+  expect(new Set(cloud.arrivals.map((arrival) => arrival.connection)).size).toBe(22)
+})
+
+it('batch-create keeps its connections where that is asked for', async () => {
+  cloud.setScript(answer(202, CREATED))
+  const client = clients.open(cloud.endpoint, { reuseConnections: true })
+  for (let call = 0; call < 20; call += 1) await client.batchCreate(CALL)
+  expect(cloud.arrivals).toHaveLength(20)
+  expect(cloud.connections()).toBeLessThan(20)
+})
+
+it('with kept connections, a closing one leaves evidence that never denies what arrived', async () => {
+  cloud.setScript(answerAndHangUp(202, CREATED))
+  const client = clients.open(cloud.endpoint, { reuseConnections: true })
+  for (let call = 0; call < 50; call += 1) {
+    const before = cloud.arrivals.length
+    const outcome = classifyOutcome(await client.batchCreate(CALL))
+    if (cloud.arrivals.length > before) expect(outcome.class).not.toBe('not_created')
+  }
+})
+
+it('a long answer that nobody reads to its end does not hold up the next call', async () => {
+  cloud.setScript(inTurn(answer(500, 'x'.repeat(3_000_000)), answer(202, CREATED)))
+  const client = clients.open(cloud.endpoint, { reuseConnections: true })
+  expect(classifyOutcome(await client.batchCreate(CALL)).class).toBe('unknown')
+  expect(classifyOutcome(await client.batchCreate(CALL)).class).toBe('created')
+})
+
+it('calls that hang do not hold up others', async () => {
+  cloud.setScript(inTurn(hang, hang, hang, answer(202, CREATED)))
+  const client = clients.open(cloud.endpoint, { callTimeoutMs: 1000 })
+  const hanging = [client.batchCreate(CALL), client.batchCreate(CALL), client.batchCreate(CALL)]
+  await cloud.arrived(3)
+  expect(classifyOutcome(await client.batchCreate(CALL)).class).toBe('created')
+  for (const outcome of (await Promise.all(hanging)).map(classifyOutcome)) {
+    expect(outcome).toMatchObject({ class: 'unknown', reason: 'timeout' })
+  }
+  expect(cloud.arrivals).toHaveLength(4)
+})
+
+it('reading calls share kept connections, and those that wait too long for one are never sent', async () => {
+  cloud.setScript(hang)
+  const client = clients.open(cloud.endpoint, { connections: 1, callTimeoutMs: 200 })
+  const results = await Promise.allSettled([1, 2, 3].map(() => client.listInstances({ projectId: 'p1' })))
+  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected'])
+  cloud.setScript(answer(200, PAGE))
+  await client.listInstances({ projectId: 'p1' })
+  expect(cloud.arrivals).toHaveLength(2)
+})
+
+it('a TLS connection offers HTTP/1.1 only', async () => {
+  let hello = ''
+  const server = await startScriptedCloudDc({
+    onFirstBytes: (socket, bytes) => {
+      hello = bytes.toString('latin1')
+      socket.destroy()
+      return true
+    },
+  })
+  await clients.open(`https://localhost:${server.port}`).batchCreate(CALL)
+  expect(hello).toContain('\x08http/1.1')
+  expect(hello).not.toContain('\x02h2')
+  await server.close()
+})
+
+it('close waits for the calls in flight, and may be called twice', async () => {
+  cloud.setScript(hang)
+  const client = clients.open(cloud.endpoint, { callTimeoutMs: 300 })
+  const call = client.batchCreate(CALL)
+  await cloud.arrived(1)
+  let ended = false
+  void call.then(() => {
+    ended = true
+  })
+  await Promise.all([client.close(), client.close()])
+  expect(ended).toBe(true)
+})

@@ -1,0 +1,143 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { CallEvidence } from '../../src/clouddc/evidence.ts'
+import { classifyOutcome } from '../../src/dispatch/outcome.ts'
+
+const code = fc.oneof(
+  fc.constantFrom(
+    'APIGW.0301',
+    'APIG.0307',
+    'APIGW.0308',
+    'iMetal.0001',
+    'CALL_TIMEOUT',
+    'NOT_SENT',
+    'ECONNRESET',
+  ),
+  fc.string(),
+)
+const answers: fc.Arbitrary<Extract<CallEvidence, { kind: 'response' }>> = fc.record({
+  kind: fc.constant('response' as const),
+  status: fc.integer({ min: 100, max: 599 }),
+  retryAfterMs: fc.option(fc.nat()),
+  upstreamRequestId: fc.option(fc.string()),
+  instanceIds: fc.option(fc.array(fc.constantFrom('a', 'b', 'c', 'd'))),
+  code: fc.option(code),
+  message: fc.string(),
+})
+const silences: fc.Arbitrary<Extract<CallEvidence, { kind: 'no_response' }>> = fc.record({
+  kind: fc.constant('no_response' as const),
+  requestStarted: fc.boolean(),
+  code,
+  message: fc.string(),
+})
+
+const NOT_CREATED = [400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 494]
+
+describe('any answer', () => {
+  it('means a creation exactly when it is a 2xx with ids, which stay in order, each once', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        const outcome = classifyOutcome(answer)
+        const ids = answer.instanceIds ?? []
+        const succeeded = answer.status >= 200 && answer.status < 300 && ids.length > 0
+        expect(outcome.class === 'created').toBe(succeeded)
+        if (outcome.class === 'created') {
+          expect(outcome.instanceIds).toEqual(ids.filter((id, index) => ids.indexOf(id) === index))
+        }
+      }),
+    )
+  })
+
+  it('means no creation only by a listed status, or a 4xx that refuses the credential', () => {
+    fc.assert(
+      fc.property(answers, (answer) => {
+        const outcome = classifyOutcome(answer)
+        if (NOT_CREATED.includes(answer.status)) expect(outcome.class).toBe('not_created')
+        else if (outcome.class === 'not_created') {
+          expect(outcome.reason).toBe('unauthorized')
+          expect(answer.code).toMatch(/^APIGW?\.030[17]$/)
+          expect(Math.trunc(answer.status / 100)).toBe(4)
+          expect([408, 499]).not.toContain(answer.status)
+        }
+      }),
+    )
+  })
+
+  it.each([100, 103, 204, 302, 408, 418, 451, 499, 500, 502, 503, 504])(
+    'without ids is unknown at %i',
+    (status) => {
+      for (const sent of [null, 'iMetal.0001', 'APIGW.0613', 'APIGW.0605']) {
+        expect(classifyOutcome(response({ status, code: sent })).class).toBe('unknown')
+      }
+    },
+  )
+
+  it('keeps the status, code and words as evidence', () => {
+    const facts = { status: 429, code: 'iMetal.0005', message: 'slow down', retryAfterMs: 1500 }
+    expect(classifyOutcome(response(facts))).toEqual({
+      class: 'not_created',
+      reason: 'throttled',
+      code: 'iMetal.0005',
+      message: 'slow down',
+      httpStatus: 429,
+      retryAfterMs: 1500,
+    })
+    expect(classifyOutcome(response({ status: 500, code: null }))).toMatchObject({ code: 'http_500' })
+  })
+
+  it('refuses the credential with a gateway code on another status', () => {
+    for (const status of [400, 403, 418, 429]) {
+      const outcome = classifyOutcome(response({ status, code: 'APIGW.0301' }))
+      expect(outcome).toMatchObject({ class: 'not_created', reason: 'unauthorized' })
+    }
+  })
+})
+
+describe('no answer', () => {
+  it('is unknown exactly when the request was started', () => {
+    fc.assert(
+      fc.property(silences, (silence) => {
+        expect(classifyOutcome(silence).class).toBe(silence.requestStarted ? 'unknown' : 'not_created')
+      }),
+    )
+  })
+
+  it.each([
+    ['NOT_SENT', 'not_sent'],
+    ['NO_CREDENTIAL', 'unauthorized'],
+    ['ECONNREFUSED', 'unreachable'],
+    ['ENOTFOUND', 'unreachable'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'unreachable'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'unreachable'],
+    ['CALL_TIMEOUT', 'unreachable'],
+  ])('%s before the start: %s', (sent, reason) => {
+    const silence = { kind: 'no_response', requestStarted: false, code: sent, message: '' } as const
+    expect(classifyOutcome(silence)).toMatchObject({ class: 'not_created', reason, httpStatus: null })
+  })
+
+  it.each([
+    ['CALL_TIMEOUT', 'timeout'],
+    ['ECONNRESET', 'connection_lost'],
+    ['EPIPE', 'connection_lost'],
+    ['UND_ERR_SOCKET', 'connection_lost'],
+    ['HPE_INVALID_CONSTANT', 'unreadable_answer'],
+    ['NOT_SENT', 'connection_lost'],
+    ['ECONNREFUSED', 'connection_lost'],
+  ])('%s after the start: %s', (sent, reason) => {
+    const silence = { kind: 'no_response', requestStarted: true, code: sent, message: '' } as const
+    expect(classifyOutcome(silence)).toMatchObject({ class: 'unknown', reason })
+  })
+})
+
+function response(facts: Partial<Extract<CallEvidence, { kind: 'response' }>>): CallEvidence {
+  return {
+    kind: 'response',
+    status: 202,
+    retryAfterMs: null,
+    upstreamRequestId: null,
+    instanceIds: null,
+    code: null,
+    message: '',
+    ...facts,
+  }
+}
