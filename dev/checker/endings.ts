@@ -1,9 +1,13 @@
 import type { CaseFile, RequestCase } from './case-file.ts'
-import { TERMINAL_STATES } from './evidence.ts'
+import { sameCounts } from './counts.ts'
+import { keyOf, TERMINAL_STATES } from './evidence.ts'
 import type { Violation } from './verdict.ts'
 
 /** CloudDC's words for instances that did not come to run. */
 const FAILED_UPSTREAM = ['error', 'shutting-down', 'terminated']
+
+/** The call's way to CloudDC, and what the wall clock and the ledger's clock may have drifted apart. */
+const CLOCK_SPREAD_MS = 250
 
 /** Answers that end a request: the order is wrong, or cannot be carried out as it is. */
 const REFUSALS = [400, 403, 404, 409, 413, 415, 422]
@@ -56,6 +60,35 @@ export function findSurprisingEnds({ cases }: CaseFile): Violation[] {
       return [{ subject: key, message: `${message} cancelled` }]
     }
     return []
+  })
+}
+
+/** Orders that reached CloudDC after the deadline of their request. */
+export function findLateOrders({ cases }: CaseFile): Violation[] {
+  return cases.flatMap(({ key, order, calls }) => {
+    const deadline = order?.deadline?.getTime() ?? Number.POSITIVE_INFINITY
+    return calls
+      .filter((call) => call.at_ms > deadline + CLOCK_SPREAD_MS)
+      .map((call) => ({
+        subject: key,
+        message: `call ${call.n} came ${call.at_ms - deadline} ms after its deadline`,
+      }))
+  })
+}
+
+/** Ended requests of which the HTTP API says something else than their row. */
+export function findWrongStatuses({ evidence, byKey }: CaseFile): Violation[] {
+  return evidence.statuses.flatMap((status) => {
+    const found = byKey.get(keyOf(status.projectId, status.requestId))
+    if (found === undefined || !TERMINAL_STATES.includes(found.row.state)) return []
+    const { state, min, max, created, running, failed } = found.row
+    const same =
+      status.state === state &&
+      status.instances === found.instances.length &&
+      sameCounts(status.counts, { min, max, created, running, failed })
+    return same
+      ? []
+      : [{ subject: found.key, message: `the API says ${status.state}, or other counts than the row` }]
   })
 }
 

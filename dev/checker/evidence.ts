@@ -1,3 +1,5 @@
+import type { Counts } from './counts.ts'
+
 /**
  * What a run left behind, as seen from outside: what was published, what CloudDC's ledger holds, what a consumer of
  * its own received, what stands in the tables, and every text where no secret may be. Collected by collect.ts,
@@ -12,6 +14,8 @@ export interface Evidence {
   attempts: readonly AttemptRow[]
   instances: readonly InstanceRow[]
   transitions: readonly TransitionRow[]
+  /** What the HTTP API said of requests, of all or of a part of them. */
+  statuses: readonly RequestStatus[]
   /** Every copy that arrived, in order of arrival. */
   events: readonly ObservedEvent[]
   calls: readonly LedgerCall[]
@@ -123,6 +127,17 @@ export interface TransitionRow {
   to: string
   cause: string
   attemptId: string | null
+}
+
+export interface RequestStatus {
+  projectId: string
+  requestId: string
+  /** `HTTP 404` and the like where there was no status. */
+  state: string
+  counts: Counts | null
+  waiting: RequestRow['waiting']
+  /** How many are listed. */
+  instances: number
 }
 
 export interface ObservedEvent {

@@ -1,7 +1,7 @@
 import { findBudgetViolations } from './budget.ts'
 import { openCaseFile } from './case-file.ts'
 import { findDuplicates, findWrongOrders } from './duplicates.ts'
-import { findSurprisingEnds, findUnfinished } from './endings.ts'
+import { findLateOrders, findSurprisingEnds, findUnfinished, findWrongStatuses } from './endings.ts'
 import type { Evidence } from './evidence.ts'
 import { findLeaks } from './leaks.ts'
 import { findLost, findMisjudged } from './lost.ts'
@@ -24,7 +24,13 @@ export function judge(evidence: Evidence, { demandTerminal = true }: JudgeOption
     budget_violations: findBudgetViolations(file),
     secret_leaks: findLeaks(file),
   }
-  const unexpected = [...findMisjudged(file), ...findWrongOrders(file), ...findSurprisingEnds(file)]
+  const unexpected = [
+    ...findMisjudged(file),
+    ...findWrongOrders(file),
+    ...findLateOrders(file),
+    ...findSurprisingEnds(file),
+    ...findWrongStatuses(file),
+  ]
   const ok = unexpected.length === 0 && Object.values(violations).every((list) => list.length === 0)
   return { ok, violations, unexpected }
 }

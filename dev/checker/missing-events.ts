@@ -1,4 +1,5 @@
 import type { CaseFile, RequestCase } from './case-file.ts'
+import { sameCounts } from './counts.ts'
 import { faultsOfOrder } from './event-order.ts'
 import { eventsOf, type FirstCopy, type FirstCopyOf, recordEvents } from './event-record.ts'
 import { keyOf, TERMINAL_STATES } from './evidence.ts'
@@ -128,10 +129,7 @@ function faultsOfCompleted({ row }: RequestCase, events: readonly FirstCopy[]): 
   for (const { data } of completed) {
     const { min, max, created, running, failed } = row
     if (data.state !== row.state) faults.push(`request.completed says ${data.state}, the row ${row.state}`)
-    if (
-      JSON.stringify(Object.entries(data.counts).toSorted()) !==
-      JSON.stringify(Object.entries({ min, max, created, running, failed }).toSorted())
-    ) {
+    if (!sameCounts(data.counts, { min, max, created, running, failed })) {
       faults.push('request.completed has other counts than the row')
     }
     if ((data.error?.code ?? null) !== row.errorCode)

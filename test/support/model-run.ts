@@ -55,6 +55,7 @@ export function modelRun(mistake: Mistake = 'none'): MutableEvidence {
     attempts: [],
     instances: [],
     transitions: [],
+    statuses: [],
     events: [],
     calls: [],
     ledgerInstances: [],

@@ -207,6 +207,19 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
       }
       replace(evidence.calls, 0, { asked })
     },
+    'an order sent after its deadline': (evidence) => {
+      const { name } = first(evidence.requests)
+      evidence.published = evidence.published.map((message) =>
+        message.order?.name === name
+          ? { ...message, order: { ...message.order, deadline: new Date(0) } }
+          : message,
+      )
+    },
+    'an API that says another state': (evidence) => {
+      const { projectId, requestId } = first(evidence.requests)
+      const counts = { min: 2, max: 3, created: 3, running: 3, failed: 0 }
+      evidence.statuses.push({ projectId, requestId, state: 'queued', counts, waiting: null, instances: 3 })
+    },
     'a refusal of an order that should have worked': (evidence) => {
       const index = evidence.published.findIndex((message) => message.expect.kind === 'refused')
       replace(evidence.published, index, { expect: { kind: 'creates' } })

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { RunFolder } from './servers/run-folder.ts'
+import { waitUntil } from './servers/wait-until.ts'
+
+const ENTRY = fileURLToPath(new URL('../simulator/main.ts', import.meta.url))
+
+export interface SimulatorProcess {
+  readonly url: string
+  readonly adminUrl: string
+  /** Calls the admin port; rejects with its message when it says no. */
+  admin<Answer>(method: string, path: string, body?: unknown): Promise<Answer>
+  stop(): Promise<void>
+}
+
+/**
+ * The CloudDC simulator in a process of its own, so that nothing else here delays the arrival times it records.
+ * `knobs` are its SIM_ variables.
+ */
+export async function startSimulator({
+  folder,
+  knobs,
+}: {
+  folder: RunFolder
+  knobs: Readonly<Record<string, string>>
+}): Promise<SimulatorProcess> {
+  const name = 'simulator'
+  const child = folder.start({
+    name,
+    command: process.execPath,
+    args: [ENTRY],
+    env: { PATH: process.env.PATH, SIM_PORT: '0', ...knobs },
+    endSignal: 'KILL',
+  })
+  const { url, admin_url: adminUrl } = await waitUntil(
+    async () => {
+      const [line = ''] = readFileSync(join(folder.path, `${name}.log`), 'utf8').split('\n')
+      return JSON.parse(line) as { url: string; admin_url: string }
+    },
+    {
+      what: 'the CloudDC simulator did not start',
+      timeoutMs: 20_000,
+      pollMs: 20,
+      givenUp: () => (child.isRunning() ? undefined : `it ended\n${child.logTail()}`),
+    },
+  )
+  return {
+    url,
+    adminUrl,
+    admin: async <Answer>(method: string, path: string, body?: unknown) => {
+      const response = await fetch(`${adminUrl}/admin/${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(30_000),
+      })
+      const answer = (await response.json()) as Answer & { error?: string }
+      if (!response.ok) throw new Error(`the simulator refused ${method} ${path}: ${answer.error}`)
+      return answer
+    },
+    stop: () => child.end('SIGTERM'),
+  }
+}
