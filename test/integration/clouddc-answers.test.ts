@@ -60,6 +60,11 @@ const cases: [name: string, script: Script, outcome: object][] = [
     answerHalf(202, CREATED, 30, reset),
     unknown('unreadable_answer', { httpStatus: 202 }),
   ],
+  [
+    '202 cut where it could end',
+    answerHalf(202, `${CREATED_TEXT}    `, CREATED_TEXT.length, reset),
+    unknown('unreadable_answer'),
+  ],
   ['202 of which the rest never comes', answerHalf(202, CREATED, 30, hang), unknown('unreadable_answer')],
   ['202 that never ends', answerSlowly(202), unknown('unreadable_answer')],
   ['202 too long', answer(202, { ...CREATED, x: 'x'.repeat(2_000_000) }), unknown('unreadable_answer')],

@@ -166,6 +166,16 @@ it('a connection that is reset when accepted leaves evidence that agrees with wh
   await server.close()
 })
 
+it('an answer that has arrived by the deadline counts, though nobody had time to read it', async () => {
+  cloud.setScript((socket, arrival) => {
+    answer(202, CREATED)(socket, arrival)
+    const blockedUntil = performance.now() + 2 * DEADLINE_MS
+    while (performance.now() < blockedUntil);
+  })
+  const evidence = await clients.open(cloud.endpoint, { callTimeoutMs: DEADLINE_MS }).batchCreate(CALL)
+  expect(classifyOutcome(evidence)).toMatchObject({ class: 'created' })
+})
+
 it('beforeWrite runs once, before anything arrives', async () => {
   cloud.setScript(answer(202, CREATED))
   const seen: number[] = []
