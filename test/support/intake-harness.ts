@@ -99,3 +99,13 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   })
   return { intake, sealer, hooks, rows, events, deadLetters, batches, log, lines, metrics }
 }
+
+/** Why a message was dead-lettered: the code, and the paths of the faults. */
+export function reasonOf(
+  { properties }: { properties: { headers?: Readonly<Record<string, unknown>> | undefined } } = {
+    properties: {},
+  },
+) {
+  const { 'x-rejection-code': code, 'x-rejection-detail': detail } = properties.headers ?? {}
+  return { code, paths: JSON.parse(String(detail)).map((fault: { path: string }) => fault.path) }
+}

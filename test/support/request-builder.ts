@@ -1,3 +1,5 @@
+import { parseRequestMessage } from '../../src/contracts/request-message.ts'
+
 /** A valid password that stands out wherever it should not be. */
 export const CANARY = 'Canary-Passw0rd!'
 
@@ -23,4 +25,25 @@ export function buildRequest({
 
 export function toBody(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value))
+}
+
+/** What intake makes of a message. */
+export function parseMessage(
+  value: unknown,
+  { contentType = 'application/json', messageId }: { contentType?: string; messageId?: string } = {},
+) {
+  return parseRequestMessage({ body: toBody(value), contentType, messageId })
+}
+
+/** The command of a valid message. */
+export function commandOf(...input: Parameters<typeof parseMessage>) {
+  const result = parseMessage(...input)
+  if (!result.ok) throw new Error(JSON.stringify(result))
+  return result.command
+}
+
+/** The paths of a message's faults. */
+export function faultsOf(...input: Parameters<typeof parseMessage>): string[] {
+  const result = parseMessage(...input)
+  return result.ok ? [] : result.detail.map(({ path }) => path)
 }

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest'
+import { PublishError } from '../../src/amqp/errors.ts'
+import { eventSchema } from '../../src/contracts/events.ts'
+import { buildDelivery, createIntakeHarness, reasonOf } from '../support/intake-harness.ts'
+import { buildRequest, CANARY } from '../support/request-builder.ts'
+
+describe('a dead letter', () => {
+  test('is the message as it came, with the reason; its event is stored before', async () => {
+    const at = new Date('2026-11-23T12:00:00Z')
+    const { intake, deadLetters, events, log } = createIntakeHarness({ now: () => at })
+    const properties = {
+      contentType: 'application/json',
+      correlationId: 'c-1',
+      messageId: 'm-1',
+      replyTo: 'me',
+      timestamp: 1,
+      headers: { traceparent: 't', own: { deep: [1] } },
+    }
+    const delivery = buildDelivery(Buffer.from(' {"project_id":"p","request_id":"r", "spec":{}} '), {
+      properties,
+    })
+    expect(await intake.handle(delivery)).toBe('ack')
+    expect(log).toEqual(['events 1', 'events stored', 'dead letter'])
+    expect(deadLetters).toMatchObject([{ exchange: 'provision.dead', mandatory: true, body: delivery.body }])
+    expect(deadLetters[0]?.properties).toEqual({
+      ...properties,
+      headers: {
+        ...properties.headers,
+        'x-rejection-code': 'invalid_request',
+        'x-rejection-detail': expect.stringContaining('spec.password'),
+        'x-rejected-at': at.toISOString(),
+      },
+    })
+    const body = JSON.parse(events[0]?.body ?? '')
+    expect(eventSchema('request.rejected').parse(body)).toMatchObject({
+      traceparent: 't',
+      data: { project_id: 'p', request_id: 'r', code: 'invalid_request' },
+    })
+  })
+
+  test('without readable ids has no event', async () => {
+    const { intake, log } = createIntakeHarness()
+    expect(await intake.handle(buildDelivery(Buffer.from('{')))).toBe('ack')
+    expect(log).toEqual(['dead letter'])
+  })
+
+  test('has no password in header, event or log', async () => {
+    const { intake, deadLetters, events, lines } = createIntakeHarness()
+    const messages = [
+      buildRequest({ extra: CANARY }),
+      buildRequest({ spec: { [CANARY]: 1 } }),
+      Buffer.from(JSON.stringify(buildRequest()).slice(0, -1)),
+      Buffer.from(JSON.stringify(buildRequest()).replace('"name"', '"password"')),
+    ]
+    await Promise.all(messages.map((message) => intake.handle(buildDelivery(message))))
+    expect(deadLetters).toHaveLength(4)
+    const seen = JSON.stringify([deadLetters.map(({ properties }) => properties), events, lines])
+    expect(seen).not.toMatch(/Canary|Passw0rd/)
+  })
+
+  test('a correlation id that Postgres cannot store is a fault', async () => {
+    const { intake, deadLetters, rows } = createIntakeHarness()
+    expect(await intake.handle(buildDelivery(buildRequest(), { properties: { correlationId: 'a\0' } }))).toBe(
+      'ack',
+    )
+    expect(rows.size).toBe(0)
+    expect(deadLetters.map(reasonOf)).toEqual([{ code: 'invalid_request', paths: ['correlation_id'] }])
+  })
+
+  test('whose headers leave no room goes without them', async () => {
+    const { intake, hooks, deadLetters } = createIntakeHarness()
+    hooks.publish = async ({ properties }) => {
+      if (JSON.stringify(properties).length > 1000) throw new PublishError('unencodable', 'headers too large')
+    }
+    const properties = { headers: { large: 'x'.repeat(2000) }, messageId: 'm' }
+    expect(await intake.handle(buildDelivery('text', { properties }))).toBe('ack')
+    expect(deadLetters[0]?.properties).toMatchObject({
+      messageId: 'm',
+      headers: { 'x-rejection-code': 'invalid_request' },
+    })
+    expect(deadLetters[0]?.properties.headers).not.toHaveProperty('large')
+  })
+})
