@@ -34,7 +34,9 @@ const AUDITS_PER_CLAIM = 1000
 /** Listings take at most this part of a project's call budget, unless they are rarer than MAX_REST_MS. */
 const BUDGET_PART = 0.1
 const MAX_REST_MS = 5000
-const FAILED = { minMs: 1000, maxMs: 30_000 }
+const FAILED = { minMs: 500, maxMs: 30_000 }
+/** A 429 without Retry-After. */
+const THROTTLED = { minMs: 1000, maxMs: 60_000 }
 /** Refused tokens lock accounts out. */
 const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 
@@ -141,7 +143,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     failures.set(projectId, count)
     if (error instanceof CloudDcThrottledError) {
       metrics.dispatch.throttled.inc({ call: 'list_instances' })
-      const blockMs = error.retryAfterMs ?? jitteredBackoff(count, FAILED)
+      const blockMs = error.retryAfterMs ?? jitteredBackoff(count, THROTTLED)
       await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
     }
     const patient = error instanceof CloudDcUnauthorizedError || !error.retryable

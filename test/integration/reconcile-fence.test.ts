@@ -1,0 +1,214 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createRescuer } from '../../src/reconcile/rescuer.ts'
+import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
+import type { Database } from '../../src/store/database.ts'
+import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
+import { registerReplica } from '../../src/store/sql/leases.ts'
+import { lockClaimed, recordLooks } from '../../src/store/sql/record-looks.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import {
+  createReconcileWorld,
+  openTestDatabase,
+  type ReconcileWorld,
+  tirelessReplica,
+} from '../support/reconcile-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+
+const RULES = { settleMs: 60_000, maxAttempts: 3 }
+const CLAIM = { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 }
+
+const eventually = <Result>(check: () => Promise<Result>) =>
+  vi.waitFor(check, { timeout: 10_000, interval: 20 })
+
+const endLease = (id: string) =>
+  database.query(`UPDATE replica SET lease_until = now() - interval '1 second' WHERE id = $1::uuid`, id)
+
+const rescuer = (world: ReconcileWorld, changes = {}) =>
+  createRescuer({
+    database,
+    replica: tirelessReplica(world.replicaId),
+    firstLookMs: 50,
+    firstPollMs: 1000,
+    metrics: world.metrics,
+    logger: world.logger,
+    onSettled: () => undefined,
+    ...changes,
+  })
+
+const makeDue = () => database.query('UPDATE attempt SET reconcile_at = now() WHERE reconcile_at IS NOT NULL')
+
+describe('a killed replica', () => {
+  test('leaves attempts that become uncertain once its lease is over, and is forgotten', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    await world.claim()
+    await world.run(rescuer(world))
+    expect((await world.request(id)).state).toBe('dispatching')
+
+    await endLease(world.replicaId)
+    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
+    const request = await world.request(id)
+    expect(request.attempt).toMatchObject({ state: 'uncertain', replicaId: null })
+    expect(request.attempt?.evidence).toMatchObject({ replica_id: world.replicaId })
+    const last = (await world.events(requestId)).at(-1)
+    expect(last).toMatchObject({ kind: 'request.uncertain', data: { attempt: 1, reason: 'lease_expired' } })
+    await eventually(async () => expect(await database.prisma.replica.count()).toBe(0))
+    expect(await world.metric('rescued_attempts_total')).toBe(1)
+  })
+
+  test('whose row is gone leaves nothing behind either', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    await world.claim()
+    await database.query('DELETE FROM replica')
+    await world.run(rescuer(world))
+    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
+  })
+
+  test('whose call had created is rescued and adopted, and not ordered again', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place({ min_count: 2, max_count: 2 })
+    const [request] = await world.claim()
+    if (request === undefined) throw new Error('nothing was claimed')
+    await world.call(request)
+    await endLease(world.replicaId)
+    await world.run(rescuer(world))
+    await world.run(world.reconciler())
+    await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
+    expect((await world.request(id)).createdCount).toBe(2)
+    expect(world.creations()).toHaveLength(1)
+  })
+
+  test('is not confused with one that lives', async () => {
+    const world = await createReconcileWorld(database)
+    const other = '0198170e-4ca7-7ee4-89a7-fa6318431111'
+    await registerReplica(database, other, 60_000)
+    const mine = await world.place()
+    await world.claim()
+    const theirs = await world.place()
+    await world.claim(other)
+    await endLease(other)
+    await world.run(rescuer(world))
+    await eventually(async () => expect((await world.request(theirs.id)).state).toBe('uncertain'))
+    expect((await world.request(mine.id)).state).toBe('dispatching')
+  })
+})
+
+test('an outcome that a living replica could not record is taken over in the end', async () => {
+  const world = await createReconcileWorld(database)
+  const { id, requestId } = await world.place()
+  await world.claim()
+  await world.run(rescuer(world, { overdueMs: 100 }))
+  await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
+  expect((await world.events(requestId)).at(-1)?.data).toMatchObject({ reason: 'outcome_not_recorded' })
+})
+
+describe('a replica that was paused', () => {
+  test('cannot record an outcome after its attempt was taken over', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    const [request] = await world.claim()
+    if (request === undefined) throw new Error('nothing was claimed')
+    const outcome = await world.call(request)
+    await endLease(world.replicaId)
+    await world.run(rescuer(world))
+    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
+    const before = await world.request(id)
+
+    expect(await world.record(request, outcome)).toBe(false)
+    expect(await world.request(id)).toEqual(before)
+    expect((await world.events(requestId)).map((event) => event.kind)).toEqual([
+      'request.accepted',
+      'request.uncertain',
+    ])
+  })
+})
+
+describe('two reconcilers at once', () => {
+  test('agree: every attempt has one verdict, one transition and one event', async () => {
+    const world = await createReconcileWorld(database)
+    const placed = await Promise.all(Array.from({ length: 20 }, () => world.place()))
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances', count: 10 })
+    world.simulator.faults.add({ kind: 'cut_before', operation: 'RunInstances', count: 10 })
+    await world.dispatch()
+    await world.run(world.reconciler({ intervalMs: 30 }))
+    await world.run(world.reconciler({ intervalMs: 30 }))
+    await eventually(async () => {
+      const states = (await Promise.all(placed.map(({ id }) => world.request(id)))).map((one) => one.state)
+      expect(states.filter((state) => state === 'provisioning')).toHaveLength(10)
+      expect(states.filter((state) => state === 'queued')).toHaveLength(10)
+    })
+    for (const { id, requestId } of placed) {
+      const { state, createdCount } = await world.request(id)
+      const transitions = await database.prisma.transition.findMany({ where: { provisionRequestId: id } })
+      expect(transitions).toHaveLength(4)
+      const kinds = (await world.events(requestId)).map((event) => event.kind)
+      expect(kinds.filter((kind) => kind === 'request.dispatched')).toHaveLength(
+        state === 'provisioning' ? 1 : 0,
+      )
+      expect(createdCount).toBe(state === 'provisioning' ? 1 : 0)
+    }
+  })
+})
+
+describe('a reconciler that was overtaken', () => {
+  test('holds no claim any more: its look and its verdict are dropped', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+    await world.dispatch()
+    await makeDue()
+    const [stale] = await claimUncertain(database, CLAIM)
+    await makeDue()
+    const [current] = await claimUncertain(database, CLAIM)
+    if (stale === undefined || current === undefined) throw new Error('nothing was claimed')
+
+    expect(await lockClaimed(database, [stale])).toEqual(new Set())
+    expect(await lockClaimed(database, [current])).toEqual(new Set([current.attemptId]))
+    const before = await world.request(id)
+    await recordLooks(database, [{ ...stale, evidence: { stale: true }, listingsWithout: 9, lookInMs: 1 }])
+    expect(await world.request(id)).toEqual(before)
+  })
+
+  test('cannot void what its successor has adopted', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+    await world.dispatch()
+    await makeDue()
+    const [attempt] = await claimUncertain(database, CLAIM)
+    if (attempt === undefined) throw new Error('nothing was claimed')
+    const adoption = adoptionOf(attempt, { instanceIds: ['i-1'], evidence: null }, RULES)
+    const voiding = voidOf(attempt, { listingsWithout: 2, evidence: null }, RULES)
+    expect(await settleAttempts(database, [adoption], 1000)).toHaveLength(1)
+    const before = await world.request(id)
+    const events = await world.events(requestId)
+
+    expect(await settleAttempts(database, [voiding], 1000)).toHaveLength(0)
+    expect(await settleAttempts(database, [adoption], 1000)).toHaveLength(0)
+    expect(await world.request(id)).toEqual(before)
+    expect(await world.events(requestId)).toEqual(events)
+  })
+
+  test('a claim takes every uncertain attempt of a project where one is due, and none of others', async () => {
+    const world = await createReconcileWorld(database)
+    await world.place()
+    await world.place()
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances', count: 2 })
+    await world.dispatch()
+    await database.query(`UPDATE attempt SET reconcile_at = now() + interval '1 hour'`)
+    expect(await claimUncertain(database, CLAIM)).toEqual([])
+    await database.query(
+      'UPDATE attempt SET reconcile_at = now() WHERE id = (SELECT id FROM attempt LIMIT 1)',
+    )
+    expect(await claimUncertain(database, { ...CLAIM, exceptProjects: ['p'] })).toEqual([])
+    expect(await claimUncertain(database, CLAIM)).toHaveLength(2)
+    expect(await claimUncertain(database, CLAIM)).toEqual([])
+  })
+})

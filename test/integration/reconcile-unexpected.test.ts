@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Database } from '../../src/store/database.ts'
+import {
+  createReconcileWorld,
+  openTestDatabase,
+  PROJECT,
+  type ReconcileWorld,
+  SPEC,
+} from '../support/reconcile-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+
+const eventually = <Result>(check: () => Promise<Result>) =>
+  vi.waitFor(check, { timeout: 10_000, interval: 20 })
+
+/** Creates instances with an attempt's marker behind the service's back; returns their ids. */
+async function createBehind(world: ReconcileWorld, attemptId: string, count = 1): Promise<string[]> {
+  const body = {
+    ...SPEC,
+    password: 'Passw0rd!',
+    metadata: { 'provisioner-attempt': attemptId },
+    min_count: count,
+    max_count: count,
+  }
+  const evidence = await world.client.batchCreate({ projectId: PROJECT, body: JSON.stringify(body) })
+  if (evidence.kind !== 'response' || evidence.instanceIds === null) throw new Error('nothing was created')
+  return evidence.instanceIds
+}
+
+const auditNow = () => database.query('UPDATE attempt SET audit_at = now() WHERE audit_at IS NOT NULL')
+
+/** A request whose only attempt is void, waiting in the queue. */
+async function voided(world: ReconcileWorld) {
+  const placed = await world.place()
+  world.simulator.faults.add({ kind: 'cut_before', operation: 'RunInstances' })
+  await world.dispatch()
+  await world.run(world.reconciler({ settleMs: 100 }))
+  await eventually(async () => expect((await world.request(placed.id)).state).toBe('queued'))
+  return placed
+}
+
+async function adopted(world: ReconcileWorld, counts = { min_count: 1, max_count: 3 }) {
+  const placed = await world.place(counts)
+  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+  await world.dispatch()
+  await world.run(world.reconciler({ settleMs: 60_000 }))
+  await eventually(async () => expect((await world.request(placed.id)).state).toBe('provisioning'))
+  return placed
+}
+
+describe('more instances than a call could have created', () => {
+  test('are all adopted, with an alarm', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place({ min_count: 1, max_count: 2 })
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+    const [claimed] = await world.dispatch()
+    await createBehind(world, claimed?.attemptId ?? '', 2)
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
+    expect((await world.request(id)).createdCount).toBe(4)
+    expect(await world.metric('unexpected_instances_total')).toBe(2)
+    expect(await world.metric('invariant_violations_total', { invariant: 'duplicate' })).toBe(1)
+  })
+})
+
+describe('the last look after a verdict', () => {
+  test('adds late instances to a request that is provisioning, with an event of their own', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await adopted(world)
+    const { attempt } = await world.request(id)
+    const late = await createBehind(world, attempt?.id ?? '')
+    await auditNow()
+    await eventually(async () => expect((await world.request(id)).createdCount).toBe(4))
+
+    const request = await world.request(id)
+    expect(request.instances.find((instance) => instance.id === late[0])).toMatchObject({ state: 'pending' })
+    expect(request.attempt).toMatchObject({ state: 'adopted', evidence: { unexpected: late } })
+    const dispatched = (await world.events(requestId)).filter((event) => event.kind === 'request.dispatched')
+    expect(dispatched.at(-1)?.data).toMatchObject({ instance_ids: late, attempt: 1 })
+    await eventually(async () => expect((await world.request(id)).attempt?.auditAt).toBeNull())
+  })
+
+  test('tells of instances of a void attempt, and changes no state', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await voided(world)
+    const before = await world.request(id)
+    const late = await createBehind(world, before.attempt?.id ?? '')
+    await auditNow()
+    await eventually(async () => {
+      expect((await world.request(id)).attempt?.evidence).toMatchObject({ unexpected: late })
+    })
+    const request = await world.request(id)
+    expect(request).toMatchObject({ state: 'queued', version: before.version, createdCount: 0 })
+    expect((await world.events(requestId)).at(-1)).toMatchObject({
+      kind: 'request.uncertain',
+      data: { attempt: 1, reason: 'unexpected_instances' },
+    })
+    expect(await world.metric('invariant_violations_total', { invariant: 'duplicate' })).toBe(1)
+  })
+
+  test('reports each instance once', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await voided(world)
+    const { attempt } = await world.request(id)
+    await createBehind(world, attempt?.id ?? '')
+    for (let n = 1; n <= 3; n += 1) {
+      await database.query('UPDATE attempt SET audit_at = now()')
+      await eventually(async () => expect((await world.request(id)).attempt?.auditAt).toBeNull())
+    }
+    const told = (await world.events(requestId)).filter(
+      (event) => event.data.reason === 'unexpected_instances',
+    )
+    expect(told).toHaveLength(1)
+    expect(await world.metric('unexpected_instances_total')).toBe(1)
+  })
+
+  test('comes again when the listing fails', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await adopted(world)
+    const failing = world.simulator.faults.add({
+      kind: 'error_before',
+      operation: 'ListInstances',
+      status: 500,
+    })
+    await auditNow()
+    await world.simulator.faults.struck(failing.id)
+    expect((await world.request(id)).attempt?.auditAt).not.toBeNull()
+    await eventually(async () => expect((await world.request(id)).attempt?.auditAt).toBeNull())
+  })
+})
+
+describe('instances found while looking for others', () => {
+  test('of an attempt that was answered are added to its request', async () => {
+    const world = await createReconcileWorld(database)
+    const answered = await world.place({ min_count: 1, max_count: 5 })
+    await world.dispatch()
+    const { attempt } = await world.request(answered.id)
+    const late = await createBehind(world, attempt?.id ?? '')
+    await adopted(world)
+    await eventually(async () => {
+      const ids = (await world.request(answered.id)).instances.map((instance) => instance.id)
+      expect(ids).toContain(late[0])
+    })
+  })
+
+  test('of a call that is still under way are nothing special', async () => {
+    const world = await createReconcileWorld(database)
+    const underWay = await world.place()
+    const [claimed] = await world.claim()
+    if (claimed === undefined) throw new Error('nothing was claimed')
+    const outcome = await world.call(claimed)
+    await adopted(world)
+    expect(await world.record(claimed, outcome)).toBe(true)
+    expect((await world.request(underWay.id)).state).toBe('provisioning')
+    expect(await world.metric('unexpected_instances_total')).toBe(0)
+  })
+})

@@ -1,0 +1,338 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { Database } from '../../src/store/database.ts'
+import {
+  createReconcileWorld,
+  openTestDatabase,
+  PROJECT,
+  type ReconcileWorld,
+} from '../support/reconcile-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+
+const tenPairs = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`key-${n}`, `${n}`]))
+const unmarked = { metadata: tenPairs, description: 'x'.repeat(255) }
+
+const eventually = <Result>(check: () => Promise<Result>) =>
+  vi.waitFor(check, { timeout: 10_000, interval: 20 })
+
+/** Loses the answer of the next batch-create, after its work. */
+const loseAnswer = (world: ReconcileWorld) =>
+  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+
+const loseCall = (world: ReconcileWorld) =>
+  world.simulator.faults.add({ kind: 'cut_before', operation: 'RunInstances' })
+
+async function becomes(world: ReconcileWorld, id: string, state: string) {
+  await eventually(async () => expect((await world.request(id)).state).toBe(state))
+  return world.request(id)
+}
+
+/** The looks in the evidence of a request's last attempt. */
+function looksOf({ attempt }: Awaited<ReturnType<ReconcileWorld['request']>>): unknown[] {
+  const evidence = attempt?.evidence as { reconciling?: { looks: unknown[] } } | null | undefined
+  return evidence?.reconciling?.looks ?? []
+}
+
+const kinds = async (world: ReconcileWorld, requestId: string) =>
+  (await world.events(requestId)).map((event) => event.kind)
+
+describe('an answer lost after creating', () => {
+  test('is adopted with every instance, once, at the first look', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place({ min_count: 1, max_count: 3 })
+    loseAnswer(world)
+    await world.dispatch()
+    expect((await world.request(id)).state).toBe('uncertain')
+
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    const request = await becomes(world, id, 'provisioning')
+
+    const [creation] = world.creations()
+    expect(request.instances.map((instance) => instance.id).toSorted()).toEqual(
+      creation?.instance_ids.toSorted(),
+    )
+    expect(request).toMatchObject({ createdCount: 3, sealedPassword: null, attempts: 1 })
+    expect(request.attempt).toMatchObject({ state: 'adopted', reconcileAt: null })
+    expect(request.attempt?.auditAt).not.toBeNull()
+    expect(await kinds(world, requestId)).toEqual([
+      'request.accepted',
+      'request.uncertain',
+      'request.dispatched',
+    ])
+    expect((await world.events(requestId)).at(-1)?.data).toMatchObject({ attempt: 1 })
+    expect(await world.metric('reconcile_resolved_total', { kind: 'adopted' })).toBe(1)
+    expect(await world.metric('invariant_violations_total')).toBe(0)
+  })
+
+  test('is adopted by the marker in the description where metadata is full', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place({ metadata: tenPairs, description: 'words' })
+    loseAnswer(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    expect((await becomes(world, id, 'provisioning')).createdCount).toBe(1)
+    expect(world.simulator.ledger.instances()[0]?.metadata).toEqual(tenPairs)
+  })
+
+  test('on selected servers is adopted when every server has its instance', async () => {
+    const world = await createReconcileWorld(database)
+    const servers = world.simulator.inventory.show(PROJECT, { limit: 2 }).servers.map((server) => server.id)
+    const { id } = await world.place({ placement: { server_id_set: servers } })
+    loseAnswer(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    expect((await becomes(world, id, 'provisioning')).createdCount).toBe(2)
+  })
+
+  test('waits for instances that are not visible yet, and adopts them', async () => {
+    const world = await createReconcileWorld(database, {
+      visibleLateProbability: 1,
+      visibleLateMinMs: 500,
+      visibleLateMaxMs: 500,
+    })
+    const { id } = await world.place({ min_count: 2, max_count: 2 })
+    loseAnswer(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ settleMs: 2000 }))
+    const request = await becomes(world, id, 'provisioning')
+    expect(request.createdCount).toBe(2)
+    expect(world.creations()).toHaveLength(1)
+    const looks = looksOf(request)
+    expect(looks[0]).toMatchObject({ found: 0 })
+    expect(looks.at(-1)).toMatchObject({ found: 2 })
+  })
+
+  test('with fewer than asked for is adopted after the settling time, not before', async () => {
+    const world = await createReconcileWorld(database, { serversPerProject: 2 })
+    const { id } = await world.place({ min_count: 1, max_count: 5 })
+    loseAnswer(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ settleMs: 600 }))
+    const request = await becomes(world, id, 'provisioning')
+    expect(request.createdCount).toBe(2)
+    const attempt = request.attempt
+    const settledAfterMs = Number(attempt?.finishedAt) - Number(attempt?.uncertainAt)
+    expect(settledAfterMs).toBeGreaterThanOrEqual(600)
+  })
+})
+
+describe('a call cut before creating', () => {
+  test('is void after the settling time, and queued again for one more attempt', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    loseCall(world)
+    await world.dispatch()
+    await world.run(world.reconciler())
+    const queued = await becomes(world, id, 'queued')
+
+    expect(queued.attempt).toMatchObject({ state: 'void', reconcileAt: null })
+    expect(queued.attempt?.listingsWithout).toBeGreaterThanOrEqual(2)
+    expect(Number(queued.attempt?.finishedAt) - Number(queued.attempt?.uncertainAt)).toBeGreaterThanOrEqual(
+      400,
+    )
+    expect(queued).toMatchObject({ attempts: 1, queueRank: null })
+    expect(queued.retryAt).not.toBeNull()
+    expect(queued.sealedPassword).not.toBeNull()
+
+    await database.query('UPDATE provision_request SET retry_at = NULL, queue_rank = created_at')
+    await database.query('UPDATE rate_bucket SET due_at = now()')
+    await world.dispatch()
+    expect((await world.request(id)).state).toBe('provisioning')
+    expect(world.creations()).toHaveLength(1)
+    expect(await kinds(world, requestId)).toEqual([
+      'request.accepted',
+      'request.uncertain',
+      'request.dispatched',
+    ])
+    expect(await world.metric('reconcile_resolved_total', { kind: 'void' })).toBe(1)
+  })
+
+  test('ends the request when it was the last attempt', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    loseCall(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ maxAttempts: 1 }))
+    const request = await becomes(world, id, 'failed')
+    expect(request).toMatchObject({
+      errorCode: 'attempts_exhausted',
+      sealedPassword: null,
+      exceptionState: 'failed',
+    })
+    expect((await kinds(world, requestId)).at(-1)).toBe('request.completed')
+  })
+
+  test('on selected servers asks for the servers too before it is void', async () => {
+    const world = await createReconcileWorld(database)
+    const [server] = world.simulator.inventory.show(PROJECT, { limit: 1 }).servers
+    const { id } = await world.place({ placement: { server_id_set: [server?.id] } })
+    loseCall(world)
+    await world.dispatch()
+    await world.run(world.reconciler())
+    await becomes(world, id, 'queued')
+    const queries = world.listings().map((listing) => listing.query)
+    expect(queries.some((query) => query.includes(`server_id=${server?.id}`))).toBe(true)
+  })
+
+  test('past its deadline goes back to the queue, for the sweeper to expire', async () => {
+    const world = await createReconcileWorld(database)
+    const deadline = new Date(Date.now() + 60_000)
+    const { id } = await world.place({}, { deadline })
+    loseCall(world)
+    await world.dispatch()
+    await database.query(`UPDATE provision_request SET deadline = now() - interval '1 second'`)
+    await world.run(world.reconciler())
+    const request = await becomes(world, id, 'queued')
+    expect(request.expiresAt).toEqual(request.deadline)
+  })
+})
+
+describe('listings that cannot be trusted', () => {
+  test('that fail prove nothing, and are told in the evidence', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    loseCall(world)
+    await world.dispatch()
+    const failing = world.simulator.faults.add({
+      kind: 'error_before',
+      operation: 'ListInstances',
+      status: 503,
+      count: null,
+    })
+    await world.run(world.reconciler({ settleMs: 100 }))
+    await world.simulator.faults.struck(failing.id, 2)
+    await eventually(async () => {
+      expect(looksOf(await world.request(id))[0]).toMatchObject({ error: 'APIGW.0613' })
+    })
+    expect(await world.request(id)).toMatchObject({ state: 'uncertain', attempt: { listingsWithout: 0 } })
+    world.simulator.faults.remove(failing.id)
+    await becomes(world, id, 'queued')
+    expect(await world.metric('reconcile_listings_total', { result: 'failed' })).toBeGreaterThanOrEqual(2)
+  })
+
+  test('that end too soon are not complete', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place({ min_count: 3, max_count: 3 })
+    loseAnswer(world)
+    await world.dispatch()
+    const cutting = world.simulator.faults.add({ kind: 'truncate', keep: 1, end: true, count: null })
+    await world.run(world.reconciler({ settleMs: 100 }))
+    await world.simulator.faults.struck(cutting.id, 2)
+    expect((await world.request(id)).state).toBe('uncertain')
+    world.simulator.faults.remove(cutting.id)
+    expect((await becomes(world, id, 'provisioning')).createdCount).toBe(3)
+  })
+
+  test('of many short pages are read to the end', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place({ min_count: 5, max_count: 5 })
+    loseAnswer(world)
+    await world.dispatch()
+    world.simulator.faults.add({ kind: 'truncate', keep: 2, count: null })
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    expect((await becomes(world, id, 'provisioning')).createdCount).toBe(5)
+    const [bucket] = await database.prisma.rateBucket.findMany()
+    expect(bucket?.tokens).toBeLessThan(500)
+  })
+
+  test('that are throttled close the bucket for all', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    loseAnswer(world)
+    await world.dispatch()
+    world.simulator.faults.add({ kind: 'throttle', operation: 'ListInstances', retry_after: 1 })
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    await eventually(async () => {
+      const [bucket] = await database.prisma.rateBucket.findMany()
+      expect(bucket?.blockedReason).toBe('throttled')
+    })
+    expect((await world.request(id)).state).toBe('uncertain')
+    const calls = world.listings()
+    await becomes(world, id, 'provisioning')
+    const [throttled, next] = world.listings()
+    expect(calls).toHaveLength(1)
+    expect(Number(next?.at_ms) - Number(throttled?.at_ms)).toBeGreaterThanOrEqual(1000)
+  })
+})
+
+describe('instances of others', () => {
+  test('are ignored, whatever marker they carry', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place()
+    loseCall(world)
+    await world.dispatch()
+    const theirs = { ...JSON.parse(JSON.stringify({ name: 'web', image_id: 'i', vpc_id: 'v' })) }
+    for (const marker of ['not-a-uuid', '0198170e-4ca7-7ee4-89a7-fa631843920b']) {
+      const body = {
+        ...theirs,
+        network_interfaces: [{ subnet_id: 's' }],
+        password: 'Passw0rd!',
+        metadata: { 'provisioner-attempt': marker },
+      }
+      await world.client.batchCreate({ projectId: PROJECT, body: JSON.stringify(body) })
+    }
+    await world.run(world.reconciler())
+    await becomes(world, id, 'queued')
+    expect(await kinds(world, requestId)).not.toContain('request.dispatched')
+    expect(await world.metric('unexpected_instances_total')).toBe(0)
+  })
+})
+
+describe('a request without room for a marker', () => {
+  test('is void when nothing like it exists', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place(unmarked)
+    loseCall(world)
+    await world.dispatch()
+    await world.run(world.reconciler())
+    expect((await becomes(world, id, 'queued')).attempt?.state).toBe('void')
+  })
+
+  test('is void beside an instance like it that the service knows from another request', async () => {
+    const world = await createReconcileWorld(database)
+    await world.place(unmarked)
+    await world.dispatch()
+    const { id } = await world.place(unmarked)
+    loseCall(world)
+    await world.dispatch()
+    await world.run(world.reconciler())
+    expect((await becomes(world, id, 'queued')).attempt?.state).toBe('void')
+  })
+
+  test('stays uncertain while something like it exists, and alarms once', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place(unmarked)
+    loseAnswer(world)
+    await world.dispatch()
+    await world.run(world.reconciler({ settleMs: 100 }))
+    await eventually(async () => {
+      expect(looksOf(await world.request(id)).length).toBeGreaterThanOrEqual(4)
+    })
+    const request = await world.request(id)
+    expect(request.state).toBe('uncertain')
+    expect(request.attempt?.evidence).toMatchObject({ reconciling: { alarmed: true } })
+    expect(await world.metric('invariant_violations_total', { invariant: 'stuck' })).toBe(1)
+  })
+})
+
+describe('many uncertain attempts of one project', () => {
+  test('are served by the same listings', async () => {
+    const world = await createReconcileWorld(database)
+    const placed = await Promise.all(Array.from({ length: 12 }, () => world.place()))
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances', count: 6 })
+    world.simulator.faults.add({ kind: 'cut_before', operation: 'RunInstances', count: 6 })
+    await world.dispatch()
+    await world.run(world.reconciler())
+    await eventually(async () => {
+      const states = (await Promise.all(placed.map(({ id }) => world.request(id)))).map((one) => one.state)
+      expect(states.filter((state) => state === 'provisioning')).toHaveLength(6)
+      expect(states.filter((state) => state === 'queued')).toHaveLength(6)
+    })
+    expect(world.listings().length).toBeLessThan(12)
+  })
+})

@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto'
+import { pino } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
+import { onTestFinished } from 'vitest'
+import type { SimulatorOptions } from '../../simulator/options.ts'
+import { createSimulator } from '../../simulator/simulator.ts'
+import { createAuth } from '../../src/clouddc/auth.ts'
+import { createCloudDcClient } from '../../src/clouddc/client.ts'
+import { requestAccepted } from '../../src/contracts/events.ts'
+import { buildBatchCreateBody, MARKER_KEY, markerPlace } from '../../src/dispatch/create-body.ts'
+import { classifyOutcome, type Outcome } from '../../src/dispatch/outcome.ts'
+import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
+import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import type { Service } from '../../src/runtime/service.ts'
+import { createDatabase, type Database } from '../../src/store/database.ts'
+import { createRequestStore } from '../../src/store/requests.ts'
+import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
+import { registerReplica } from '../../src/store/sql/leases.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createTestDatabase } from './database.ts'
+
+export const PROJECT = 'p'
+export const PASSWORD = 'Passw0rd!'
+const LIMIT = { perSecond: 1000, burst: 500 }
+const LEASE_MS = 60_000
+
+export const SPEC = {
+  name: 'web',
+  image_id: 'image',
+  vpc_id: 'vpc',
+  network_interfaces: [{ subnet_id: 'subnet' }],
+}
+
+export type ReconcileWorld = Awaited<ReturnType<typeof createReconcileWorld>>
+
+/** A database of its own for a test file, its Prisma client included; call it in beforeAll, `close` in afterAll. */
+export async function openTestDatabase(): Promise<{ database: Database; close: () => Promise<void> }> {
+  const created = await createTestDatabase()
+  const database = createDatabase({ url: created.url, poolSize: 8, logger: pino({ level: 'silent' }) })
+  return {
+    database,
+    close: async () => {
+      await database.close()
+      await created.drop()
+    },
+  }
+}
+
+/** Empties the tables, so that each test has the database to itself. */
+export async function clearTables(database: Database): Promise<void> {
+  await database.query(
+    'TRUNCATE provision_request, attempt, instance, outbox_event, rate_bucket, transition, replica, duty_lease, retired_key',
+  )
+}
+
+/**
+ * What surrounds the reconciler: a database with requests in it, a simulator, and the steps of a dispatch one by one,
+ * so that a test can lose an answer, a call or a replica at the place it chooses.
+ */
+export async function createReconcileWorld(database: Database, options: SimulatorOptions = {}) {
+  const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
+  const simulator = await createSimulator({ bootMinMs: 60_000, bootMaxMs: 60_000, ...options })
+  const client = createCloudDcClient({
+    endpoint: simulator.url,
+    auth: createAuth({ logger }),
+    callTimeoutMs: 5000,
+    connections: 4,
+    logger,
+  })
+  const metrics = createMetrics()
+  const store = createRequestStore({ database, limitOf: () => LIMIT })
+  const replicaId = uuidv7()
+  await clearTables(database)
+  await registerReplica(database, replicaId, LEASE_MS)
+  const running: Service[] = []
+  onTestFinished(async () => {
+    await Promise.all(running.map((service) => service.stop()))
+    await client.close()
+    await simulator.close()
+  })
+
+  /** Stores a request as intake does, its password sealed in name only. */
+  const place = async (
+    spec: Record<string, unknown> = {},
+    changes: { deadline?: Date; requestId?: string } = {},
+  ) => {
+    const id = uuidv7()
+    const requestId = changes.requestId ?? `order-${id}`
+    const whole: Record<string, unknown> = { ...SPEC, ...spec }
+    if (whole.placement === undefined) Object.assign(whole, { min_count: 1, max_count: 1, ...spec })
+    const servers = (whole.placement as { server_id_set: string[] } | undefined)?.server_id_set
+    const subject = {
+      projectId: PROJECT,
+      requestId,
+      correlationId: null,
+      traceparent: null,
+      tracestate: null,
+    }
+    await store.insertRequests([
+      {
+        ...subject,
+        id,
+        contentDigest: randomBytes(32),
+        passwordDigest: 'k:digest',
+        spec: whole,
+        sealedPassword: Buffer.from(PASSWORD),
+        priority: 0,
+        minCount: servers?.length ?? Number(whole.min_count),
+        maxCount: servers?.length ?? Number(whole.max_count),
+        deadline: changes.deadline ?? null,
+        acceptedEvent: requestAccepted(subject, { state: 'queued' }),
+      },
+    ])
+    return { id, requestId }
+  }
+
+  const claim = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
+    const attemptIds = Array.from({ length: 50 }, () => uuidv7())
+    const params = { replicaId: by, attemptIds, maxProjects: 10, probeMs: 1000, readinessShare: 0.02 }
+    return (await claimRequests(database, params)).requests
+  }
+
+  const call = async (request: ClaimedRequest): Promise<Outcome> => {
+    const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
+    const body = buildBatchCreateBody(request.spec, PASSWORD, marker)
+    return classifyOutcome(await client.batchCreate({ projectId: request.projectId, body }))
+  }
+
+  const open = (request: ClaimedRequest, by: string | null = replicaId): OpenAttempt => ({
+    ...request,
+    replicaId: by,
+    from: 'in_flight',
+    instanceName: 'web',
+  })
+
+  /** Records an outcome; false when somebody else had settled the attempt. */
+  const record = async (
+    request: ClaimedRequest,
+    outcome: Outcome,
+    by: string = replicaId,
+  ): Promise<boolean> => {
+    const row = settlementOf(open(request, by), outcome, 20)
+    return (await settleAttempts(database, [row], 1000)).length > 0
+  }
+
+  /** Claims what is queued, calls CloudDC, and records; returns the claims. */
+  const dispatch = async (): Promise<ClaimedRequest[]> => {
+    const requests = await claim()
+    for (const request of requests) await record(request, await call(request))
+    return requests
+  }
+
+  const run = async <Started extends Service>(service: Started): Promise<Started> => {
+    running.push(service)
+    await service.start()
+    return service
+  }
+
+  const reconciler = (changes: Partial<ReconcilerOptions> = {}) =>
+    createReconciler({
+      database,
+      client,
+      replica: tirelessReplica(replicaId),
+      settleMs: 400,
+      maxAttempts: 3,
+      firstPollMs: 1000,
+      intervalMs: 300,
+      metrics,
+      logger,
+      onSettled: () => undefined,
+      ...changes,
+    })
+
+  const request = async (id: string) => {
+    const row = await database.prisma.provisionRequest.findUniqueOrThrow({
+      where: { id },
+      include: { attemptRecords: { orderBy: { number: 'asc' } }, instances: true },
+    })
+    return { ...row, attempt: row.attemptRecords.at(-1) }
+  }
+
+  /** Kinds of the events in the outbox, in order, of one request or all. */
+  const events = async (requestId?: string) => {
+    const where = requestId === undefined ? {} : { orderingKey: `${PROJECT}/${requestId}` }
+    const rows = await database.prisma.outboxEvent.findMany({ where, orderBy: { position: 'asc' } })
+    return rows.map((row) => ({
+      kind: row.type.replace('provisioner.', ''),
+      data: JSON.parse(row.body).data as Record<string, unknown>,
+    }))
+  }
+
+  /** The batch-create calls that have created something, by the simulator's ledger. */
+  const creations = () =>
+    simulator.ledger.calls({ operation: 'RunInstances' }).filter((one) => one.instance_ids.length > 0)
+
+  const listings = () => simulator.ledger.calls({ operation: 'ListInstances' })
+
+  const metric = async (name: string, labels: Record<string, string> = {}): Promise<number> => {
+    const found = await metrics.registry.getSingleMetric(`provisioner_${name}`)?.get()
+    const values = found?.values ?? []
+    return values
+      .filter((value) =>
+        Object.entries(labels).every(
+          ([key, label]) => (value.labels as Record<string, unknown>)[key] === label,
+        ),
+      )
+      .reduce((sum, value) => sum + value.value, 0)
+  }
+
+  return {
+    database,
+    simulator,
+    client,
+    metrics,
+    logger,
+    replicaId,
+    place,
+    claim,
+    call,
+    record,
+    dispatch,
+    run,
+    reconciler,
+    request,
+    events,
+    creations,
+    listings,
+    metric,
+  }
+}
+
+/** A replica that always has the duty: two of them are two reconcilers at once. */
+export function tirelessReplica(id: string): Replica {
+  return {
+    name: 'replica',
+    start: async () => undefined,
+    stop: async () => undefined,
+    id: () => id,
+    holdsLease: () => true,
+    holdDuty: async () => true,
+  }
+}
