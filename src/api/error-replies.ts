@@ -74,7 +74,8 @@ function problemFields(error: unknown): ProblemFields {
   const { statusCode, code, message } = error as Partial<FastifyError>
   if (code === 'FST_ERR_HANDLER_TIMEOUT') return { status: 503, code: 'timeout', detail: 'no answer in time' }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return { status: statusCode, code: 'invalid_request', detail: message }
+    const detail = code === 'FST_ERR_BAD_URL' ? 'the path cannot be decoded' : message
+    return { status: statusCode, code: 'invalid_request', detail }
   }
   return { status: 500, code: 'internal_error', detail: 'something went wrong here; the log says what' }
 }

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
 
 /** All that the documentation page loads comes from this server; its own styles are inline. */
 const DOCS_POLICY = {
@@ -13,6 +14,28 @@ const DOCS_POLICY = {
   'base-uri': ["'none'"],
   'form-action': ["'none'"],
   'frame-ancestors': ["'none'"],
+}
+
+type SchemaOverride = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override']>
+
+/** Times are strings on the wire; replies may gain fields; the bounds of a double are no news. */
+const describeSchema: SchemaOverride = ({ zodSchema, jsonSchema }) => {
+  if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, { type: 'string', format: 'date-time' })
+  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+}
+
+const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
+
+/** Without the variants for input, which no route takes. */
+const describeReplies: typeof describeComponents = (document) => {
+  const described = describeComponents(document)
+  const { components } = described as { components?: { schemas?: Record<string, unknown> } }
+  for (const name of Object.keys(components?.schemas ?? {})) {
+    if (name.endsWith('Input')) delete components?.schemas?.[name]
+  }
+  return described
 }
 
 /** Collects the routes registered after it, and serves them at /openapi.json and, for people, at /docs. */
@@ -29,8 +52,8 @@ export function registerOpenapi(app: FastifyInstance): void {
       },
       tags: [{ name: 'provision requests' }, { name: 'instances' }, { name: 'operation' }],
     },
-    transform: createJsonSchemaTransform({}),
-    transformObject: createJsonSchemaTransformObject({}),
+    transform: createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } }),
+    transformObject: describeReplies,
   })
   app.register(swaggerUi, {
     routePrefix: '/docs',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { requestStateSchema } from '../contracts/status.ts'
+import { REQUEST_STATES } from '../domain/provision-request.ts'
 
 /** What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything. */
 
@@ -11,6 +11,8 @@ const instanceId = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 print
 export const projectParams = z.object({ project_id: projectId })
 export const requestParams = z.object({ project_id: projectId, request_id: requestId })
 export const instanceParams = z.object({ project_id: projectId, instance_id: instanceId })
+
+const state = z.enum(REQUEST_STATES)
 
 export const MAX_WAIT_MS = 60_000
 
@@ -24,18 +26,22 @@ const wait = z
 
 export const statusQuery = z.strictObject({
   wait: wait.optional(),
-  since: requestStateSchema
+  since: state
     .optional()
     .describe('The state already known to the client; by default the state when the request arrives'),
 })
 
+/** Text of digits becomes a number; anything else stays text, and is told so. */
 const limit = z
-  .string()
-  .regex(/^\d{1,3}$/, 'must be a whole number')
-  .transform(Number)
-  .refine((count) => count >= 1 && count <= 200, 'must be between 1 and 200')
-  .default(50)
-  .describe('Requests per page, 1 to 200')
+  .preprocess(
+    (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
+    z
+      .int('must be a whole number between 1 and 200')
+      .min(1, 'must be at least 1')
+      .max(200, 'must be at most 200')
+      .default(50),
+  )
+  .describe('Requests per page')
 
 const marker = z
   .string()
@@ -48,7 +54,7 @@ const marker = z
   .describe('`next_marker` of the page before')
 
 export const listQuery = z.strictObject({
-  state: requestStateSchema.optional(),
+  state: state.optional(),
   limit,
   marker: marker.optional(),
 })

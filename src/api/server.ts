@@ -75,8 +75,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       if (stopping) return
       starting ??= (async () => {
         await watcher.start()
-        const address = await app.listen({ host, port })
-        options.logger.info({ address }, 'listening')
+        await app.listen({ host, port })
       })()
       await starting
     },
@@ -103,7 +102,8 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     // Longer than common load balancers keep an idle connection, or they meet one that is closing.
     keepAliveTimeout: 75_000,
     http: { headersTimeout: 10_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5000 },
-    routerOptions: { maxParamLength: 1024 },
+    // As long as a request line may be: what is too long for an id is told so by its schema.
+    routerOptions: { maxParamLength: 16_384 },
     // While closing, requests on open connections are still answered, with `connection: close`.
     return503OnClosing: false,
     frameworkErrors: replyWithError,

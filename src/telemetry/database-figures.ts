@@ -1,0 +1,251 @@
+import type { Logger } from 'pino'
+import { Gauge } from 'prom-client'
+import { createOutageLog } from '../runtime/outage-log.ts'
+import type { Sql } from '../store/database.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Counting stops here, so that a scrape costs the same whatever the backlog. A figure at the cap means: or more. */
+export const COUNT_CAP = 100_000
+
+/** A scrape does not wait longer than this for a database that hangs, in milliseconds. */
+const DEADLINE_MS = 3000
+
+/** The shortest time between two reads, in milliseconds, however often and by whomever /metrics is asked. */
+const FRESH_MS = 5000
+
+/**
+ * Everything a scrape wants to know about rows, from partial indexes alone: counts end at the cap, ages come from the
+ * head of an index. All ages are in seconds, 0 where nothing waits.
+ *
+ * live         requests that have not ended, by where they are
+ * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck
+ *
+ * $1 the cap.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+)
+SELECT
+  (SELECT count(*) FROM (
+    SELECT 1 FROM provision_request WHERE queue_rank IS NOT NULL LIMIT $1::int
+  ) capped)::int AS "eligible",
+  (SELECT count(*) FROM (
+    SELECT 1 FROM provision_request WHERE retry_at IS NOT NULL LIMIT $1::int
+  ) capped)::int AS "retrying",
+  (SELECT count(*) FROM (
+    SELECT 1 FROM attempt WHERE replica_id IS NOT NULL LIMIT $1::int
+  ) capped)::int AS "dispatching",
+  uncertain.n AS "uncertain",
+  uncertain.oldest AS "uncertainAge",
+  pending.requests AS "provisioning",
+  pending.n AS "pendingInstances",
+  (SELECT count(*) FROM (SELECT 1 FROM outbox_event LIMIT $1::int) capped)::int AS "outboxWaiting",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - created_at))
+    FROM outbox_event ORDER BY position LIMIT 1
+  ), 0)::float8 AS "outboxAge",
+  (SELECT count(*) FROM (SELECT 1 FROM parked_event LIMIT $1::int) capped)::int AS "parked",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - due_at))
+    FROM rate_bucket WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1
+  ), 0)::float8 AS "dispatchOverdue",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - retry_at))
+    FROM provision_request WHERE retry_at IS NOT NULL ORDER BY retry_at LIMIT 1
+  ), 0)::float8 AS "retryOverdue",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - expires_at))
+    FROM provision_request WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1
+  ), 0)::float8 AS "expiryOverdue",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - next_poll_at))
+    FROM instance WHERE next_poll_at IS NOT NULL ORDER BY next_poll_at LIMIT 1
+  ), 0)::float8 AS "pollOverdue",
+  coalesce((
+    SELECT greatest(0, extract(epoch FROM clock.ts - reconcile_at))
+    FROM attempt WHERE reconcile_at IS NOT NULL ORDER BY reconcile_at LIMIT 1
+  ), 0)::float8 AS "reconcileOverdue",
+  blocked.throttled AS "throttledBuckets",
+  blocked.unavailable AS "unavailableBuckets",
+  blocked.unauthorized AS "unauthorizedBuckets",
+  (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
+FROM clock
+CROSS JOIN LATERAL (
+  SELECT count(*)::int AS n, coalesce(extract(epoch FROM clock.ts - min(started_at)), 0)::float8 AS oldest
+  FROM (SELECT started_at FROM attempt WHERE reconcile_at IS NOT NULL LIMIT $1::int) capped
+) uncertain
+CROSS JOIN LATERAL (
+  SELECT count(*)::int AS n, count(DISTINCT provision_request_id)::int AS requests
+  FROM (SELECT provision_request_id FROM instance WHERE next_poll_at IS NOT NULL LIMIT $1::int) capped
+) pending
+CROSS JOIN LATERAL (
+  SELECT
+    (count(*) FILTER (WHERE blocked_reason = 'throttled'))::int AS throttled,
+    (count(*) FILTER (WHERE blocked_reason = 'upstream_unavailable'))::int AS unavailable,
+    (count(*) FILTER (WHERE blocked_reason = 'unauthorized'))::int AS unauthorized
+  FROM (
+    SELECT blocked_reason FROM rate_bucket WHERE due_at IS NOT NULL AND blocked_until > clock.ts LIMIT $1::int
+  ) capped
+) blocked
+`
+
+interface Figures {
+  eligible: number
+  retrying: number
+  dispatching: number
+  uncertain: number
+  uncertainAge: number
+  provisioning: number
+  pendingInstances: number
+  outboxWaiting: number
+  outboxAge: number
+  parked: number
+  dispatchOverdue: number
+  retryOverdue: number
+  expiryOverdue: number
+  pollOverdue: number
+  reconcileOverdue: number
+  throttledBuckets: number
+  unavailableBuckets: number
+  unauthorizedBuckets: number
+  replicas: number
+}
+
+/** A gauge: its one value, or a value for each value of its label. */
+interface FigureGauge {
+  name: string
+  help: string
+  label?: string
+  values: (figures: Figures) => number | Record<string, number>
+}
+
+const GAUGES: readonly FigureGauge[] = [
+  {
+    name: 'requests',
+    help: `Requests that have not ended, by state; counts end at ${COUNT_CAP}`,
+    label: 'state',
+    values: (figures) => ({
+      queued: figures.eligible + figures.retrying,
+      dispatching: figures.dispatching,
+      uncertain: figures.uncertain,
+      provisioning: figures.provisioning,
+    }),
+  },
+  {
+    name: 'requests_retrying',
+    help: 'Queued requests that wait for their retry time',
+    values: (figures) => figures.retrying,
+  },
+  {
+    name: 'uncertain_oldest_seconds',
+    help: 'Age of the oldest attempt without an outcome',
+    values: (figures) => figures.uncertainAge,
+  },
+  {
+    name: 'instances_pending',
+    help: `Instances that are polled; the count ends at ${COUNT_CAP}`,
+    values: (figures) => figures.pendingInstances,
+  },
+  {
+    name: 'outbox_waiting_events',
+    help: `Events committed and not yet confirmed; the count ends at ${COUNT_CAP}`,
+    values: (figures) => figures.outboxWaiting,
+  },
+  {
+    name: 'outbox_oldest_seconds',
+    help: 'Age of the first event in the outbox',
+    values: (figures) => figures.outboxAge,
+  },
+  {
+    name: 'outbox_parked_events',
+    help: 'Events that no queue was bound for, kept for another try',
+    values: (figures) => figures.parked,
+  },
+  {
+    name: 'overdue_seconds',
+    help: 'How far the longest due row of each duty is behind its time; grows while a duty is stuck',
+    label: 'duty',
+    values: (figures) => ({
+      dispatch: figures.dispatchOverdue,
+      retry: figures.retryOverdue,
+      expiry: figures.expiryOverdue,
+      poll: figures.pollOverdue,
+      reconcile: figures.reconcileOverdue,
+    }),
+  },
+  {
+    name: 'buckets_blocked',
+    help: 'Projects with work whose bucket CloudDC has closed, by reason',
+    label: 'reason',
+    values: (figures) => ({
+      throttled: figures.throttledBuckets,
+      upstream_unavailable: figures.unavailableBuckets,
+      unauthorized: figures.unauthorizedBuckets,
+    }),
+  },
+  { name: 'replicas', help: 'Replicas whose lease holds', values: (figures) => figures.replicas },
+]
+
+/**
+ * Adds the figures that only the database knows to the metrics. They are read when /metrics is asked, at most every
+ * five seconds and once at a time; while the database is away they are absent and provisioner_database_up is 0.
+ */
+export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger: Logger }): void {
+  const { metrics, sql, logger } = options
+  const outage = createOutageLog({ logger, subject: 'database figures' })
+  const registers = [metrics.registry]
+  let figures: Promise<Figures | null> | undefined
+  let freshUntil = 0
+
+  const read = async (): Promise<Figures | null> => {
+    try {
+      const [row] = await sql.query<Figures>(TEXT, COUNT_CAP)
+      outage.recovered()
+      return row ?? null
+    } catch (error) {
+      outage.failed(error)
+      return null
+    } finally {
+      freshUntil = performance.now() + FRESH_MS
+    }
+  }
+
+  const present = async (): Promise<Figures | null> => {
+    if (figures === undefined || performance.now() >= freshUntil) {
+      freshUntil = Number.POSITIVE_INFINITY
+      figures = read()
+    }
+    const { promise: deadline, resolve } = Promise.withResolvers<null>()
+    const timer = setTimeout(() => resolve(null), DEADLINE_MS)
+    return Promise.race([figures, deadline]).finally(() => clearTimeout(timer))
+  }
+
+  new Gauge({
+    name: 'provisioner_database_up',
+    help: '1 while the database gives the figures of this scrape',
+    registers,
+    async collect() {
+      this.set((await present()) === null ? 0 : 1)
+    },
+  })
+  for (const { name, help, label, values } of GAUGES) {
+    new Gauge({
+      name: `provisioner_${name}`,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers,
+      async collect() {
+        const found = await present()
+        this.reset()
+        if (found === null) {
+          if (label === undefined) this.remove()
+          return
+        }
+        const value = values(found)
+        if (typeof value === 'number') this.set(value)
+        else for (const [of, count] of Object.entries(value)) this.set({ [label ?? 'of']: of }, count)
+      },
+    })
+  }
+}
