@@ -9,9 +9,9 @@ import { createAuth } from './clouddc/auth.ts'
 import { createCloudDcClient } from './clouddc/client.ts'
 import type { Config, Role } from './config.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
-import { createLimitSync } from './dispatch/limit-sync.ts'
 import { createOutcomeRecorder } from './dispatch/outcome-recorder.ts'
 import { createSweeper } from './dispatch/sweeper.ts'
+import { bucketLimit } from './dispatch/token-bucket.ts'
 import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
 import { createSealer } from './intake/seal.ts'
@@ -28,6 +28,7 @@ import { pendingMigrations } from './store/migrate.ts'
 import { createReads } from './store/reads.ts'
 import { createRequestStore } from './store/requests.ts'
 import type { SettleRow } from './store/sql/settle-attempts.ts'
+import { syncBuckets } from './store/sql/sync-buckets.ts'
 import { addDatabaseFigures } from './telemetry/database-figures.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 
@@ -53,6 +54,10 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
       perSecond: config.rateLimitPerSecond,
       burst: config.rateLimitBurst,
     }
+  const overrides = [...config.rateLimitOverrides].map(([projectId, limit]) => ({
+    projectId,
+    ...bucketLimit(limit),
+  }))
   const on = (role: Role, ...services: Service[]): Service[] => (config.roles.has(role) ? services : [])
 
   const database = createDatabase({ url: config.databaseUrl, poolSize: config.databasePoolSize, logger })
@@ -150,9 +155,11 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     client,
     sealer,
     replica,
+    syncLimits: () => syncBuckets(database, bucketLimit(limitOf('')), overrides),
     recorder,
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,
+    limitOf,
     readinessShare,
     firstLookMs,
     metrics,
@@ -163,12 +170,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     dispatcher.wake()
     relay.wake()
   }
-  const limitSync = createLimitSync({
-    database,
-    limit: limitOf(''),
-    overrides: config.rateLimitOverrides,
-    logger,
-  })
   const sweeper = createSweeper({ database, replica, logger, onMoved: wakeQueue })
 
   const rescuer = createRescuer({
@@ -225,7 +226,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     { name: 'CloudDC client', start: async () => undefined, stop: client.close },
     ...on('outbox', eventPublisher, relay, parking),
     ...on('readiness', readiness),
-    ...on('dispatch', limitSync, dispatcher, sweeper, rescuer, reconciler),
+    ...on('dispatch', dispatcher, sweeper, rescuer, reconciler),
     ...on('intake', deadLetters, {
       name: 'intake',
       start: consumer.start,

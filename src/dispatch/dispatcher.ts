@@ -9,11 +9,13 @@ import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
 import { buildBatchCreateBody, markerPlace } from './create-body.ts'
 import { classifyOutcome, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
 import { bucketEffect } from './retry-policy.ts'
 import { type OpenAttempt, settlementOf } from './settlement.ts'
+import type { CallLimit } from './token-bucket.ts'
 
 /** The most projects one claim serves. */
 const MAX_PROJECTS = 200
@@ -27,9 +29,12 @@ export interface DispatcherOptions {
   client: CloudDcClient
   sealer: Sealer
   replica: Replica
+  /** Brings the buckets to the configured limits; called once, before the first claim. */
+  syncLimits: () => Promise<void>
   recorder: OutcomeRecorder
   concurrency: number
   callTimeoutMs: number
+  limitOf: (projectId: string) => CallLimit
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
   /** From an unknown outcome to the reconciler's first look. */
@@ -55,15 +60,29 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, client, sealer, replica, recorder, concurrency, metrics, logger } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
   const inFlight = new Set<Promise<void>>()
+  const arrivals = createArrivalGuard()
   /** Free slots that are worth a claim while every slot was taken by the last one. */
   const worthClaiming = Math.ceil(concurrency / 4)
   let starved = false
+  let limitsSynced = false
+
+  /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
+  const refuseToSend = ({ request, replicaId, claimedAt, claimedAtWall }: Call): void => {
+    if (!replica.holdsLease() || replica.id() !== replicaId)
+      throw new NotSentError('the lease of the claim is lost')
+    const ageMs = Math.max(performance.now() - claimedAt, Date.now() - claimedAtWall)
+    if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
+      throw new NotSentError('the deadline has passed')
+    const spreadMs = allowedSpreadMs(request.tokens, options.limitOf(request.projectId))
+    if (!arrivals.admits({ ageMs, spreadMs }))
+      throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
+  }
 
   const send = async (call: Call): Promise<Outcome> => {
     const { request } = call
     const body = buildBatchCreateBody(
       request.spec,
-      sealer.open(Buffer.from(request.sealedPassword), `${request.projectId}/${request.requestId}`),
+      sealer.open(request.sealedPassword, `${request.projectId}/${request.requestId}`),
       { key: 'provisioner-attempt', value: request.attemptId, place: markerPlace(request.spec) },
     )
     const evidence = await client.batchCreate({
@@ -71,7 +90,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       body,
       beforeWrite: () => {
         faultPoint('dispatch.sending')
-        refuseToSend(call, replica)
+        refuseToSend(call)
       },
     })
     return classifyOutcome(evidence)
@@ -103,6 +122,8 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     runOnce: async () => {
       const slots = concurrency - inFlight.size
       if (slots <= 0 || !replica.holdsLease()) return { again: false }
+      if (!limitsSynced) await options.syncLimits()
+      limitsSynced = true
       const claimedAt = performance.now()
       const claimedAtWall = Date.now()
       const replicaId = replica.id()
@@ -144,15 +165,6 @@ export function createDispatcher(options: DispatcherOptions): Loop {
 }
 
 class NotSentError extends Error {}
-
-/** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-function refuseToSend({ request, replicaId, claimedAt, claimedAtWall }: Call, replica: Replica): void {
-  if (!replica.holdsLease() || replica.id() !== replicaId)
-    throw new NotSentError('the lease of the claim is lost')
-  const elapsedMs = Math.max(performance.now() - claimedAt, Date.now() - claimedAtWall)
-  if (request.deadlineInMs !== null && elapsedMs >= request.deadlineInMs)
-    throw new NotSentError('the deadline has passed')
-}
 
 /** A fault of our own before the client was called, such as a password that no configured key opens. */
 function unsent(error: unknown): Outcome {

@@ -16,7 +16,7 @@ export interface BucketLimit {
 }
 
 /** How much later one call may arrive upstream than another, both counted from their tokens, in seconds. */
-const ARRIVAL_SPREAD_SECONDS = 0.1
+const ARRIVAL_SPREAD_SECONDS = 0.05
 /** The most that may be given up of the rate where the burst leaves no room for the spread. */
 const RATE_MARGIN = 0.01
 
@@ -24,8 +24,8 @@ const RATE_MARGIN = 0.01
  * The bucket for a configured limit. The limit is promised for calls as CloudDC sees them, at most
  * `burst + perSecond * T` in any window of T seconds, but tokens are taken a moment before: with arrival spread J, a
  * bucket of capacity c and refill r lets `c + r * (T + J)` through. So J * r is taken off the burst, at most half of
- * what it has above 1, because a claim that comes late needs room to catch up in. What then remains of J costs at
- * most 1 % of the rate.
+ * what it has above 1, because a claim that comes late needs room to catch up in. A call that is later than that is
+ * not sent (arrival-guard.ts). Without any burst, J costs at most 1 % of the rate.
  */
 export function bucketLimit({ perSecond, burst }: CallLimit): BucketLimit {
   const spare = burst - 1

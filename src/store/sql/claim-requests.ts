@@ -158,6 +158,7 @@ SELECT
   c.correlation_id AS "correlationId",
   c.traceparent AS "traceparent",
   c.tracestate AS "tracestate",
+  r.tokens AS "tokens",
   r.troubles AS "troubles",
   r.probing AS "probing"
 FROM next
@@ -184,6 +185,8 @@ export interface ClaimedRequest {
   correlationId: string | null
   traceparent: string | null
   tracestate: string | null
+  /** The project's tokens before this claim. */
+  tokens: number
   /** Consecutive troubles of the project before this claim. */
   troubles: number
   /** The claim is the probe of a project that had trouble. */

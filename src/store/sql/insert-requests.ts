@@ -8,6 +8,9 @@ import type { Sql } from '../database.ts'
  * The rows come sorted by key and the buckets are touched in project order, so that batches of several replicas
  * cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end.
  *
+ * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
+ * whose slow first calls would run into the quicker ones after them.
+ *
  * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 bucket limits by project as JSON.
  */
 const TEXT = `
@@ -56,7 +59,7 @@ events AS (
 ),
 touched AS (
   INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at, work_seq)
-  SELECT p.project_id, l."refillPerSecond", l."capacity", l."capacity", clock.ts, clock.ts, 1
+  SELECT p.project_id, l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts, 1
   FROM (SELECT DISTINCT project_id FROM inserted) p
   JOIN json_to_recordset($3::json) AS l("projectId" text, "refillPerSecond" float8, "capacity" float8)
     ON l."projectId" = p.project_id

@@ -2,7 +2,9 @@ import type { Sql } from '../database.ts'
 import type { ProjectLimitRow } from './insert-requests.ts'
 
 /**
- * Brings the buckets to the configured limits. Levels above a lowered capacity are cut to it.
+ * Brings the buckets to the configured limits, and those with queued work down to one token: the process that asks has
+ * only just started, and its slow first calls would run into the quicker ones after them.
+ *
  * $1 default refill, $2 default capacity, $3 other limits by project as JSON.
  */
 const TEXT = `
@@ -16,13 +18,18 @@ wanted AS MATERIALIZED (
     coalesce(o."capacity", $2::float8) AS capacity
   FROM rate_bucket b
   LEFT JOIN overrides o ON o."projectId" = b.project_id
-  WHERE (b.refill_per_second, b.capacity)
-    IS DISTINCT FROM (coalesce(o."refillPerSecond", $1::float8), coalesce(o."capacity", $2::float8))
+  WHERE b.due_at IS NOT NULL
+    OR (b.refill_per_second, b.capacity)
+      IS DISTINCT FROM (coalesce(o."refillPerSecond", $1::float8), coalesce(o."capacity", $2::float8))
   ORDER BY b.project_id
   FOR UPDATE OF b
 )
 UPDATE rate_bucket b
-SET refill_per_second = w.refill_per_second, capacity = w.capacity, tokens = least(b.tokens, w.capacity)
+SET
+  refill_per_second = w.refill_per_second,
+  capacity = w.capacity,
+  tokens = CASE WHEN b.due_at IS NULL THEN least(b.tokens, w.capacity) ELSE least(b.tokens, 1) END,
+  refilled_at = CASE WHEN b.due_at IS NULL THEN b.refilled_at ELSE greatest(b.refilled_at, clock_timestamp()) END
 FROM wanted w
 WHERE b.project_id = w.project_id
 `
