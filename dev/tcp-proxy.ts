@@ -27,6 +27,8 @@ export interface TcpProxy {
   /** Forwards n more bytes, over all connections, then cuts them all, or swallows the rest and keeps them open. */
   dropAfter(bytes: number, direction: Direction, then?: 'cut' | 'swallow'): void
   connections(): number
+  /** New connections refused so far. */
+  refused(): number
   /** Bytes forwarded so far. */
   forwarded(direction: Direction): number
   close(): Promise<void>
@@ -63,6 +65,7 @@ export async function createTcpProxy({
 }): Promise<TcpProxy> {
   const faults: Record<Direction, Fault> = { up: noFault(), down: noFault() }
   const links = new Set<Link>()
+  let refused = 0
   let welcome: 'pass' | 'refuse' | 'ignore' = 'pass'
 
   const cut = (how: 'reset' | 'fin' = 'reset') => {
@@ -88,7 +91,11 @@ export async function createTcpProxy({
 
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     client.on('error', () => undefined)
-    if (welcome === 'refuse') return void client.resetAndDestroy()
+    if (welcome === 'refuse') {
+      refused += 1
+      client.resetAndDestroy()
+      return
+    }
     if (welcome === 'ignore') {
       const link: Link = { client, server: undefined, refresh: () => undefined }
       links.add(link)
@@ -144,6 +151,7 @@ export async function createTcpProxy({
     delay: (ms, direction) => set(direction, { delayMs: ms }),
     dropAfter: (bytes, direction, then = 'cut') => set(direction, { quota: bytes, afterQuota: then }),
     connections: () => links.size,
+    refused: () => refused,
     forwarded: (direction) => faults[direction].forwarded,
     close: async () => {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))

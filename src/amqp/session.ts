@@ -70,11 +70,10 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
       signal,
     }
     const what = `connect to ${address.display}`
-    const connection = await withDeadline(connect(address.url, socket), {
-      what,
-      ms: connectTimeoutMs,
-      signal,
+    const connecting = connect(address.url, socket).catch((error: unknown) => {
+      throw explained(error)
     })
+    const connection = await withDeadline(connecting, { what, ms: connectTimeoutMs, signal })
     let cause: Error | undefined
     connection.on('error', (error: Error) => {
       cause = error
@@ -140,4 +139,11 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
   } finally {
     stop.removeEventListener('abort', onStop)
   }
+}
+
+/** amqplib does not pass on the broker's words when it refuses the last step of the handshake. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Error) || !error.message.startsWith('Expected ConnectionOpenOk')) return error
+  const reasons = 'it does not exist, the user has no permission for it, or it has too many connections'
+  return new Error(`the broker refused the virtual host: ${reasons}`, { cause: error })
 }
