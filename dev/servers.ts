@@ -39,7 +39,9 @@ export interface Servers {
   readonly handle: ServersHandle
   createDatabase(options?: CreateDatabaseOptions): Promise<CreatedDatabase>
   createVhost(): Promise<CreatedVirtualHost>
+  /** SIGKILL. What was committed is there again after `restartPostgres`, also without `durable`. */
   killPostgres(): Promise<void>
+  /** RabbitMQ 3.10 keeps what it confirmed only in quorum queues that are older than some two seconds. */
   killRabbitmq(): Promise<void>
   restartPostgres(): Promise<void>
   restartRabbitmq(): Promise<void>

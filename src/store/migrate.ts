@@ -25,7 +25,7 @@ export interface MigrateOptions {
  * Applies the migrations that the database does not have yet, and returns their names. Whoever comes while
  * another process migrates waits for it. Keeps Prisma's own records: `prisma migrate deploy` agrees with it.
  *
- * @throws when a migration fails, when an applied one was changed since, or when an earlier run left one failed
+ * @throws when a migration fails, which leaves nothing of it behind, or when an earlier run left one failed
  */
 export async function migrate({
   databaseUrl,

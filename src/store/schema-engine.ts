@@ -40,8 +40,8 @@ export async function withSchemaEngine<Result>(
 ): Promise<Result> {
   engineClass ??= loadEngineClass()
   const Engine = await engineClass
-  // One connection: the engine holds its advisory lock on it.
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, connectionTimeoutMillis: 10_000 })
+  // One connection that is never let go: the engine holds its advisory lock on it.
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, idleTimeoutMillis: 0 })
   pool.on('error', () => undefined)
   try {
     const factory = bindMigrationAwareSqlAdapterFactory(createAdapterFactory(pool))
@@ -119,7 +119,9 @@ async function loadEngineClass(): Promise<typeof SchemaEngine> {
   const gluePath = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg')
   const glue: Glue = await import(pathToFileURL(gluePath).href)
   const code = await readFile(gluePath.replace(/\.js$/, '.wasm'))
-  const { instance } = await WebAssembly.instantiate(code, { './schema_engine_bg.js': glue })
+  const { instance } = await WebAssembly.instantiate(code, {
+    './schema_engine_bg.js': { ...glue, ...timersThatLetGo(glue) },
+  })
   glue.__wbg_set_wasm(instance.exports)
   // Where the engine leaves its last words when it fails in a way it did not foresee.
   Object.assign(globalThis, {
@@ -132,4 +134,15 @@ async function loadEngineClass(): Promise<typeof SchemaEngine> {
   const start = instance.exports.__wbindgen_start
   if (typeof start === 'function') start()
   return glue.SchemaEngine
+}
+
+/** The engine never clears the timer that bounds its wait for the lock: it must not keep a process alive. */
+function timersThatLetGo(glue: Glue): Record<string, unknown> {
+  const timers = Object.entries(glue).filter(([name]) => name.startsWith('__wbg_setTimeout_'))
+  return Object.fromEntries(
+    timers.map(([name, set]) => [
+      name,
+      (...args: unknown[]) => (set as (...args: unknown[]) => NodeJS.Timeout)(...args).unref(),
+    ]),
+  )
 }
