@@ -68,7 +68,7 @@ export function registerCancelRoute(instance: FastifyInstance, { cancel, reads }
       return reply
         .code(409)
         .header('content-type', PROBLEM_TYPE)
-        .send({ ...problem, state: outcome.state })
+        .send(JSON.stringify({ ...problem, state: outcome.state }))
     },
   )
 }

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
+import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
 import type { Database } from '../store/database.ts'
 import { takeListingToken } from '../store/sql/take-listing-token.ts'
 
 /** ListInstances takes at most 100 server ids (clouddc-api.md 3.2). */
 const SERVERS_PER_CALL = 100
+/** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
+const SPREAD_MS = 50
 /** Between two tries for a token; a bucket may be opened before its time. */
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
@@ -27,16 +30,18 @@ export interface ProjectListingOptions {
   projectId: string
   /** Servers that are asked for by id as well. */
   serverIds: readonly string[]
+  /** Shared by all listings of the process. */
+  arrivals: ArrivalGuard
   signal: AbortSignal
   onToken: () => void
 }
 
 /**
  * Lists a project completely, or throws. Each page waits for a token of the project's call budget, however long that
- * takes; a closed bucket is waited for too.
+ * takes; a closed bucket is waited for too. A token that came late is let go: its call would arrive with another's.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
-  const { database, client, projectId, serverIds, signal, onToken } = options
+  const { database, client, projectId, serverIds, arrivals, signal, onToken } = options
   let beganAt: number | undefined
   let calls = 0
   let refillPerSecond = Number.POSITIVE_INFINITY
@@ -44,14 +49,17 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
   const pay = async (): Promise<void> => {
     for (;;) {
       signal.throwIfAborted()
+      const takenAt = performance.now()
       const token = await takeListingToken(database, projectId)
-      if (token === null || token.granted) {
-        refillPerSecond = token?.refillPerSecond ?? refillPerSecond
-        break
+      if (token === null) break
+      refillPerSecond = token.refillPerSecond
+      if (token.granted) {
+        onToken()
+        if (arrivals.admits({ ageMs: performance.now() - takenAt, spreadMs: SPREAD_MS })) break
+        continue
       }
       await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, token.waitMs)), undefined, { signal })
     }
-    onToken()
     calls += 1
     beganAt ??= performance.now()
   }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcError, CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
+import { createArrivalGuard } from '../dispatch/arrival-guard.ts'
 import type { Replica } from '../replica/replica.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
@@ -82,6 +83,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   const outage = createOutageLog({ logger, subject: 'reconciling' })
   const storeUnexpected = createUnexpectedInstances(options)
   const recordVerdicts = createVerdictRecorder(options)
+  const arrivals = createArrivalGuard()
   const looks = new Map<string, Promise<void>>()
   /** By project, performance.now() before which it is left alone, and failed listings in a row. */
   const resting = new Map<string, number>()
@@ -103,6 +105,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       client,
       projectId,
       serverIds: [...new Set(serverIds)],
+      arrivals,
       signal: lookSignal.signal,
       onToken,
     })

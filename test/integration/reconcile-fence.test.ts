@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
 import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
 import type { Database } from '../../src/store/database.ts'
@@ -6,6 +6,7 @@ import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
 import { registerReplica } from '../../src/store/sql/leases.ts'
 import { lockClaimed, recordLooks } from '../../src/store/sql/record-looks.ts'
 import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   openTestDatabase,
@@ -22,9 +23,6 @@ afterAll(() => close())
 
 const RULES = { settleMs: 60_000, maxAttempts: 3 }
 const CLAIM = { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 }
-
-const eventually = <Result>(check: () => Promise<Result>) =>
-  vi.waitFor(check, { timeout: 10_000, interval: 20 })
 
 const endLease = (id: string) =>
   database.query(`UPDATE replica SET lease_until = now() - interval '1 second' WHERE id = $1::uuid`, id)

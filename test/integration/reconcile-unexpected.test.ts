@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/store/database.ts'
+import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   openTestDatabase,
@@ -14,9 +15,6 @@ beforeAll(async () => {
   ;({ database, close } = await openTestDatabase())
 })
 afterAll(() => close())
-
-const eventually = <Result>(check: () => Promise<Result>) =>
-  vi.waitFor(check, { timeout: 10_000, interval: 20 })
 
 /** Creates instances with an attempt's marker behind the service's back; returns their ids. */
 async function createBehind(world: ReconcileWorld, attemptId: string, count = 1): Promise<string[]> {

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/store/database.ts'
+import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   openTestDatabase,
@@ -16,9 +17,6 @@ afterAll(() => close())
 
 const tenPairs = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`key-${n}`, `${n}`]))
 const unmarked = { metadata: tenPairs, description: 'x'.repeat(255) }
-
-const eventually = <Result>(check: () => Promise<Result>) =>
-  vi.waitFor(check, { timeout: 10_000, interval: 20 })
 
 /** Loses the answer of the next batch-create, after its work. */
 const loseAnswer = (world: ReconcileWorld) =>

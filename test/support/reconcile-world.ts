@@ -14,7 +14,7 @@ import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/re
 import type { Replica } from '../../src/replica/replica.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createDatabase, type Database } from '../../src/store/database.ts'
-import { createRequestStore } from '../../src/store/requests.ts'
+import { createRequestStore, type InsertOutcome } from '../../src/store/requests.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
 import { registerReplica } from '../../src/store/sql/leases.ts'
 import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
@@ -23,7 +23,7 @@ import { createTestDatabase } from './database.ts'
 
 export const PROJECT = 'p'
 export const PASSWORD = 'Passw0rd!'
-const LIMIT = { perSecond: 1000, burst: 500 }
+export const LIMIT = { perSecond: 1000, burst: 500 }
 const LEASE_MS = 60_000
 
 export const SPEC = {
@@ -81,16 +81,16 @@ export async function createReconcileWorld(database: Database, options: Simulato
     await simulator.close()
   })
 
-  /** Stores a request as intake does, its password sealed in name only. */
-  const place = async (
+  /** Hands a request to the store as intake does, its password sealed in name only. */
+  const insert = async (
+    changes: { id?: string; requestId?: string; deadline?: Date } = {},
     spec: Record<string, unknown> = {},
-    changes: { deadline?: Date; requestId?: string } = {},
-  ) => {
-    const id = uuidv7()
+  ): Promise<InsertOutcome> => {
+    const id = changes.id ?? uuidv7()
     const requestId = changes.requestId ?? `order-${id}`
-    const whole: Record<string, unknown> = { ...SPEC, ...spec }
-    if (whole.placement === undefined) Object.assign(whole, { min_count: 1, max_count: 1, ...spec })
-    const servers = (whole.placement as { server_id_set: string[] } | undefined)?.server_id_set
+    const servers = (spec.placement as { server_id_set: string[] } | undefined)?.server_id_set
+    const counts = servers === undefined ? { min_count: 1, max_count: 1 } : {}
+    const whole: Record<string, unknown> = { ...SPEC, ...counts, ...spec }
     const subject = {
       projectId: PROJECT,
       requestId,
@@ -98,12 +98,12 @@ export async function createReconcileWorld(database: Database, options: Simulato
       traceparent: null,
       tracestate: null,
     }
-    await store.insertRequests([
+    const [outcome] = await store.insertRequests([
       {
         ...subject,
         id,
         contentDigest: randomBytes(32),
-        passwordDigest: 'k:digest',
+        passwordDigest: `k:${randomBytes(8).toString('base64')}`,
         spec: whole,
         sealedPassword: Buffer.from(PASSWORD),
         priority: 0,
@@ -113,13 +113,31 @@ export async function createReconcileWorld(database: Database, options: Simulato
         acceptedEvent: requestAccepted(subject, { state: 'queued' }),
       },
     ])
+    if (outcome === undefined) throw new Error('the store told no outcome')
+    return outcome
+  }
+
+  /** A new request in the queue. */
+  const place = async (
+    spec: Record<string, unknown> = {},
+    changes: { deadline?: Date; requestId?: string } = {},
+  ) => {
+    const id = uuidv7()
+    const requestId = changes.requestId ?? `order-${id}`
+    await insert({ ...changes, id, requestId }, spec)
     return { id, requestId }
   }
 
-  const claim = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
+  const claimAsIs = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
     const attemptIds = Array.from({ length: 50 }, () => uuidv7())
     const params = { replicaId: by, attemptIds, maxProjects: 10, probeMs: 1000, readinessShare: 0.02 }
     return (await claimRequests(database, params)).requests
+  }
+
+  /** Claims all that is queued: the buckets are filled before. */
+  const claim = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
+    await database.query('UPDATE rate_bucket SET tokens = capacity')
+    return claimAsIs(by)
   }
 
   const call = async (request: ClaimedRequest): Promise<Outcome> => {
@@ -216,8 +234,10 @@ export async function createReconcileWorld(database: Database, options: Simulato
     metrics,
     logger,
     replicaId,
+    insert,
     place,
     claim,
+    claimAsIs,
     call,
     record,
     dispatch,
