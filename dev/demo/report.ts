@@ -15,6 +15,8 @@ export interface Report {
   /** Dead letters by their code. */
   rejections: Record<string, number>
   calls: { batchCreate: number; list: number; status: number; throttled: number }
+  /** Calls whose answer never came, by what was found out about them. */
+  unanswered: { adopted: number; voided: number }
   /** The project that used its budget most, over the time in which it called. */
   budget: { project: string; usedPercent: number; worstExcess: number } | null
   invariants: ReturnType<typeof countViolations>
@@ -50,6 +52,10 @@ export function reportOf({
       list: operation('ListInstances'),
       status: operation('ShowInstanceStatus'),
       throttled: calls.filter(({ status }) => status === 429).length,
+    },
+    unanswered: {
+      adopted: evidence.attempts.filter(({ state }) => state === 'adopted').length,
+      voided: evidence.attempts.filter(({ state }) => state === 'void').length,
     },
     budget: budgetOf(evidence),
     invariants: countViolations(verdict),

@@ -14,6 +14,7 @@ import { type Report, reportOf } from './report.ts'
 import type { Screen } from './screen.ts'
 import {
   fillInventory,
+  loseAnswers,
   openRunFolder,
   type Releasers,
   type Stage,
@@ -123,6 +124,7 @@ async function setUp(
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
     const started = await startCloud({ folder, options, token })
     await fillInventory(started, batch.servers, freeServersOf(batch))
+    await loseAnswers(started, options.requests)
     return started
   })
   const replicas = await steps.run(

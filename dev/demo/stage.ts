@@ -104,6 +104,22 @@ export async function fillInventory(
   }
 }
 
+/** How answers get lost on the way: after the work, instead of it, and before it. */
+const LOST_ANSWERS = ['cut_after', 'cut_before', 'error_after', 'cut_half'] as const
+const LOST_SHARE = 0.01
+
+/** Takes some answers from the service, early in the run: whether servers were ordered it then has to find out. */
+export async function loseAnswers(simulator: SimulatorProcess, requests: number): Promise<number> {
+  const count = requests < 20 ? 0 : Math.max(2, Math.round(requests * LOST_SHARE))
+  const scripts = Array.from({ length: count }, (_, index) => ({
+    kind: LOST_ANSWERS[index % LOST_ANSWERS.length],
+    operation: 'RunInstances',
+    skip: 3 + Math.floor((index / count) * requests * 0.3),
+  }))
+  if (count > 0) await simulator.admin('POST', 'faults', scripts)
+  return count
+}
+
 /** The service as in production, but for the pace: what waits minutes there waits seconds here. */
 export function startReplicas({
   folder,
@@ -129,7 +145,7 @@ export function startReplicas({
       RATE_LIMIT_BURST: String(options.burst),
       READINESS_SHARE_PERCENT: '5',
       CALL_TIMEOUT_MS: '5000',
-      RECONCILE_SETTLE_MS: '3000',
+      RECONCILE_SETTLE_MS: '2000',
       POLL_MIN_MS: '500',
       POLL_MAX_MS: '2000',
       LEASE_MS: '5000',

@@ -38,7 +38,7 @@ export function summarise({
   options: DemoOptions
   paint: Paint
 }): string[] {
-  const { states, instances, events, calls, budget } = report
+  const { states, instances, events, calls, budget, unanswered } = report
   const total = Object.values(events).reduce((sum, count) => sum + count, 0)
   const stateRows = STATE_STYLES.flatMap(([state, style]) =>
     states[state] ? [row(paint(style, state.padEnd(18)), states[state], MEANINGS[state] ?? 'not ended')] : [],
@@ -60,6 +60,11 @@ export function summarise({
       `${instances.running} running, ${instances.failed} did not boot`,
     ),
     row('batch-create'.padEnd(18), calls.batchCreate, `${calls.throttled} throttled`),
+    row(
+      'answers lost'.padEnd(18),
+      unanswered.adopted + unanswered.voided,
+      `${unanswered.adopted} orders found and adopted, ${unanswered.voided} sent again`,
+    ),
     row(
       'list, status'.padEnd(18),
       calls.list + calls.status,
