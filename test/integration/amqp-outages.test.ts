@@ -10,10 +10,10 @@ import type { Service } from '../../src/runtime/service.ts'
 import { eventually } from '../support/eventually.ts'
 import { requestMessage, SHORT_BACKOFF } from './amqp-world.ts'
 
-// A broker of this file's own, as others would suffer from what it goes through. One that was given is not ours to
-// harm: there, a private one is started all the same.
 const CONFIRM_TIMEOUT_MS = 1000
 
+// A broker of this file's own, as others would suffer from what it goes through. One that was given is not ours to
+// harm: there, a private one is started all the same.
 let servers: Servers
 let broker: Broker
 const running: Service[] = []
