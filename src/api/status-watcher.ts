@@ -96,7 +96,7 @@ export function createStatusWatcher(options: {
       const isFull = performance.now() >= nextLookAt
       const looked = isFull ? [...waiters] : [...changed].flatMap((key) => [...(waitersByKey.get(key) ?? [])])
       changed.clear()
-      if (isFull) nextLookAt = performance.now() + LOOK_MS
+      if (isFull && looked.length > 0) nextLookAt = performance.now() + LOOK_MS
       await look(looked)
       if (waiters.size === 0) return { again: false }
       return { again: false, waitMs: Math.max(0, nextLookAt - performance.now()) }

@@ -1,0 +1,87 @@
+import { pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import type { ReadinessCheck } from '../../src/api/readiness.ts'
+import { type ApiServer, createApiServer } from '../../src/api/server.ts'
+import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
+import type { RequestStatus } from '../../src/contracts/status.ts'
+import type { RequestState } from '../../src/domain/provision-request.ts'
+import { createLogger } from '../../src/logger.ts'
+import type { Reads } from '../../src/store/reads.ts'
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+
+export const ROW_ID = '0198170e-4ca7-7ee4-89a7-fa631843920b'
+export const NOW = new Date('2026-11-23T12:00:00.123Z')
+
+/** A request's status; `changes` replace its members. */
+export function buildStatus(changes: Partial<RequestStatus> = {}): RequestStatus {
+  return {
+    project_id: 'p',
+    request_id: 'order-1',
+    state: 'queued',
+    counts: { min: 1, max: 1, created: 0, running: 0, failed: 0 },
+    instances: [],
+    attempts: 0,
+    waiting: null,
+    error: null,
+    created_at: NOW,
+    updated_at: NOW,
+    dispatched_at: null,
+    completed_at: null,
+    ...changes,
+  }
+}
+
+/** Reads of a store that holds one request, whose state the test sets. */
+export function createOneRequestReads(state: RequestState = 'queued') {
+  const world = { state, exists: true, statesAsked: [] as string[][], statusReads: 0 }
+  const reads: Reads = {
+    status: async () => {
+      world.statusReads += 1
+      return world.exists ? { id: ROW_ID, status: buildStatus({ state: world.state }) } : null
+    },
+    states: async (ids) => {
+      world.statesAsked.push([...ids])
+      return new Map(ids.filter((id) => world.exists && id === ROW_ID).map((id) => [id, world.state]))
+    },
+    list: async () => ({ requests: [], lastId: null }),
+    history: async () => null,
+    instance: async () => null,
+  }
+  return { world, reads }
+}
+
+export interface ApiWorld {
+  api: ApiServer
+  watcher: StatusWatcher
+  metrics: Metrics
+  /** What was logged, as text. */
+  log: () => string
+}
+
+/** An API over the given reads, stopped when the test ends; not yet listening. */
+export function createApi(
+  reads: Reads,
+  options: { checks?: Record<string, ReadinessCheck>; drainMs?: number; closeMs?: number } = {},
+): ApiWorld {
+  const lines: string[] = []
+  const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
+  const metrics = createMetrics()
+  const watcher = createStatusWatcher({
+    reads,
+    logger: pino({ level: 'silent' }),
+    waiters: metrics.http.waiters,
+  })
+  const api = createApiServer({
+    checks: {},
+    drainMs: 0,
+    ...options,
+    reads,
+    metrics,
+    logger,
+    watcher,
+    host: '127.0.0.1',
+    port: 0,
+  })
+  onTestFinished(() => api.stop())
+  return { api, watcher, metrics, log: () => lines.join('') }
+}

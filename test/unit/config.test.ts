@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { ConfigError, type Environment, loadConfig } from '../../src/config.ts'
+
+const KEY = Buffer.alloc(32, 7).toString('base64')
+
+const REQUIRED = {
+  DATABASE_URL: 'postgresql://user:dbsecret@db/provisioner',
+  AMQP_URL: 'amqps://user:mqsecret@broker:5671/vhost',
+  CLOUDDC_ENDPOINT: 'https://clouddc.example.com/',
+  SECRET_KEYS: `k1:${KEY}`,
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'config-test-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+function faultsOf(env: Environment): readonly string[] {
+  try {
+    loadConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+describe('the configuration', () => {
+  test('has the defaults of the contract', () => {
+    expect(loadConfig(REQUIRED)).toMatchObject({
+      databaseUrl: REQUIRED.DATABASE_URL,
+      amqpUrl: REQUIRED.AMQP_URL,
+      clouddcEndpoint: 'https://clouddc.example.com',
+      clouddcAuthToken: null,
+      clouddcAuthTokenFile: null,
+      rateLimitPerSecond: 5,
+      rateLimitBurst: 10,
+      dispatchConcurrency: 32,
+      callTimeoutMs: 30_000,
+      maxAttempts: 8,
+      reconcileSettleMs: 60_000,
+      pollMinMs: 5000,
+      pollMaxMs: 60_000,
+      provisionTimeoutMs: 3_600_000,
+      leaseMs: 30_000,
+      host: '127.0.0.1',
+      port: 8080,
+      logLevel: 'info',
+      shutdownGraceMs: 20_000,
+      readinessSharePercent: 2,
+      rateAdaptive: false,
+    })
+  })
+
+  test('cannot be changed, and plays every role by default', () => {
+    const config = loadConfig(REQUIRED)
+    expect(Object.isFrozen(config)).toBe(true)
+    expect([...config.roles]).toEqual(['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'])
+    expect(config.secretKeys).toEqual([{ id: 'k1', key: Buffer.alloc(32, 7) }])
+  })
+
+  test('reads fractions, roles, switches and limits of single projects', () => {
+    const config = loadConfig({
+      ...REQUIRED,
+      RATE_LIMIT_PER_SECOND: '0.5',
+      RATE_LIMIT_BURST: '1.5',
+      RATE_LIMIT_OVERRIDES: '{"p1":{"per_second":0.1,"burst":1}}',
+      RATE_ADAPTIVE: 'on',
+      ROLES: 'api, intake',
+    })
+    expect(config).toMatchObject({ rateLimitPerSecond: 0.5, rateLimitBurst: 1.5, rateAdaptive: true })
+    expect(config.rateLimitOverrides.get('p1')).toEqual({ perSecond: 0.1, burst: 1 })
+    expect([...config.roles]).toEqual(['api', 'intake'])
+  })
+
+  test('takes an empty variable for absent, and ignores unknown ones', () => {
+    expect(loadConfig({ ...REQUIRED, PORT: '', PROT: '1' }).port).toBe(8080)
+  })
+})
+
+describe('secrets from files', () => {
+  test('are read without the line end', () => {
+    const { AMQP_URL, DATABASE_URL, SECRET_KEYS, ...rest } = REQUIRED
+    const config = loadConfig({
+      ...rest,
+      AMQP_URL_FILE: file('amqp', `${AMQP_URL}\n`),
+      DATABASE_URL_FILE: file('database', DATABASE_URL),
+      SECRET_KEYS_FILE: file('keys', `${SECRET_KEYS}\n`),
+      CLOUDDC_AUTH_TOKEN_FILE: file('token', 'sesame\n'),
+    })
+    expect(config).toMatchObject({
+      amqpUrl: AMQP_URL,
+      databaseUrl: DATABASE_URL,
+      clouddcAuthToken: 'sesame',
+      clouddcAuthTokenFile: join(folder, 'token'),
+    })
+    expect(config.secretKeys).toHaveLength(1)
+  })
+
+  test('must not be given as a value as well', () => {
+    expect(faultsOf({ ...REQUIRED, AMQP_URL_FILE: file('amqp', REQUIRED.AMQP_URL) })).toEqual([
+      'AMQP_URL: given twice, as AMQP_URL and as AMQP_URL_FILE',
+    ])
+  })
+
+  test.each([
+    ['missing', (): string => join(folder, 'nowhere'), /^AMQP_URL_FILE: cannot read .*nowhere \(ENOENT\)$/],
+    ['empty', (): string => file('empty', '\n'), /^AMQP_URL_FILE: .*empty is empty$/],
+  ])('are one fault when the file is %s', (_case, path, fault) => {
+    const { AMQP_URL: _, ...rest } = REQUIRED
+    expect(faultsOf({ ...rest, AMQP_URL_FILE: path() })).toEqual([expect.stringMatching(fault)])
+  })
+})
+
+describe('faults', () => {
+  test('are listed all at once, one per line', () => {
+    const env = { DATABASE_URL: 'mysql://db', PORT: '70000', LOG_LEVEL: 'loud', CALL_TIMEOUT_MS: '1.5' }
+    const faults = faultsOf(env)
+    expect(faults.map((fault) => fault.split(':')[0])).toEqual([
+      'DATABASE_URL',
+      'AMQP_URL',
+      'CLOUDDC_ENDPOINT',
+      'SECRET_KEYS',
+      'CALL_TIMEOUT_MS',
+      'PORT',
+      'LOG_LEVEL',
+    ])
+    expect(() => loadConfig(env)).toThrow(faults.map((fault) => `  ${fault}`).join('\n'))
+  })
+
+  test.each<[string, string]>([
+    ['AMQP_URL', 'http://broker'],
+    ['DATABASE_URL', 'not a url'],
+    ['CLOUDDC_ENDPOINT', 'ftp://clouddc'],
+    ['CLOUDDC_ENDPOINT', 'https://user:password@clouddc'],
+    ['CLOUDDC_ENDPOINT', 'https://clouddc/?x=1'],
+    ['SECRET_KEYS', 'k1:c2hvcnQ='],
+    ['SECRET_KEYS', `k1:${KEY},k1:${KEY}`],
+    ['CLOUDDC_AUTH_TOKEN', 'two words'],
+    ['RATE_LIMIT_PER_SECOND', '0'],
+    ['RATE_LIMIT_PER_SECOND', '-1'],
+    ['RATE_LIMIT_PER_SECOND', 'Infinity'],
+    ['RATE_LIMIT_BURST', '0.9'],
+    ['RATE_LIMIT_OVERRIDES', '{'],
+    ['RATE_LIMIT_OVERRIDES', '[]'],
+    ['RATE_LIMIT_OVERRIDES', '{"p":{"per_second":1}}'],
+    ['RATE_LIMIT_OVERRIDES', '{"p":{"per_second":1,"burst":1,"brust":2}}'],
+    ['RATE_LIMIT_OVERRIDES', '{"a project":{"per_second":1,"burst":1}}'],
+    ['RATE_ADAPTIVE', 'maybe'],
+    ['ROLES', 'api,cook'],
+    ['ROLES', 'all,api'],
+    ['LEASE_MS', '2147483648'],
+    ['POLL_MIN_MS', '60001'],
+    ['POLL_MAX_MS', '1e3'],
+    ['DELIVERY_LIMIT', '1'],
+    ['RETENTION_DAYS', '91'],
+    ['PORT', '-1'],
+  ])('%s=%s', (name, value) => {
+    const faults = faultsOf({ ...REQUIRED, [name]: value })
+    expect(faults).not.toEqual([])
+    for (const fault of faults) expect(fault.startsWith(name)).toBe(true)
+  })
+
+  test('never hold the value of a secret', () => {
+    const secret = 'Canary-Passw0rd'
+    const text = faultsOf({
+      DATABASE_URL: `mysql://user:${secret}@db`,
+      AMQP_URL: `http://user:${secret}@broker`,
+      CLOUDDC_AUTH_TOKEN: `${secret} ${secret}`,
+      CLOUDDC_ENDPOINT: `https://user:${secret}@clouddc`,
+      SECRET_KEYS: `k1:${secret}`,
+    }).join('\n')
+    expect(text.split('\n')).toHaveLength(5)
+    expect(text).not.toContain(secret)
+  })
+})
