@@ -1,5 +1,7 @@
-/** Ages remembered: enough to know the usual one, few enough to follow a change of route. */
-const REMEMBERED = 32
+/** How long ages are remembered, at least: long enough to know the usual one, short enough to follow a change of route. */
+const MEMORY_MS = 10_000
+/** Part of the allowed spread that a call may have used up when it is written; the rest is for its way. */
+const PART_BEFORE_WRITING = 0.7
 /** A burst of one leaves no room at all; clocks and networks need this much, in milliseconds. */
 const LEAST_SPREAD_MS = 25
 
@@ -17,13 +19,20 @@ export interface ArrivalGuard {
  * long a call takes on its way does not matter, only how much longer than the others; so its age is held against the
  * least of the last ages, refused ones included, and a way that is slow for all is no delay for any.
  */
-export function createArrivalGuard(): ArrivalGuard {
-  const ages: number[] = []
+export function createArrivalGuard(now: () => number = () => performance.now()): ArrivalGuard {
+  let least = Number.POSITIVE_INFINITY
+  let leastBefore = Number.POSITIVE_INFINITY
+  let since = now()
   return {
     admits: ({ ageMs, spreadMs }) => {
-      ages.push(ageMs)
-      if (ages.length > REMEMBERED) ages.shift()
-      return ageMs - Math.min(...ages) <= Math.max(spreadMs, LEAST_SPREAD_MS)
+      const at = now()
+      if (at - since >= MEMORY_MS) {
+        leastBefore = at - since < 2 * MEMORY_MS ? least : Number.POSITIVE_INFINITY
+        least = Number.POSITIVE_INFINITY
+        since = at
+      }
+      least = Math.min(least, ageMs)
+      return ageMs - Math.min(least, leastBefore) <= Math.max(spreadMs * PART_BEFORE_WRITING, LEAST_SPREAD_MS)
     },
   }
 }

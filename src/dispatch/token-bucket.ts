@@ -16,7 +16,7 @@ export interface BucketLimit {
 }
 
 /** How much later one call may arrive upstream than another, both counted from their tokens, in seconds. */
-const ARRIVAL_SPREAD_SECONDS = 0.05
+const ARRIVAL_SPREAD_SECONDS = 0.1
 /** The most that may be given up of the rate where the burst leaves no room for the spread. */
 const RATE_MARGIN = 0.01
 
