@@ -7,7 +7,7 @@ import type { Service } from '../runtime/service.ts'
 import { parseBrokerUrl } from './broker-address.ts'
 import { TopologyError } from './errors.ts'
 import { openSession, type Session, SessionClosed } from './session.ts'
-import { type DeclareOn, declareTopology } from './topology.ts'
+import { declareTopology } from './topology.ts'
 
 /** Something that lives on a session: a consumer or a publisher. */
 export interface BrokerMember {
@@ -68,13 +68,6 @@ export function createBroker({
   let failures = 0
   let trouble = 'not started'
   let running: Promise<void> | undefined
-  let advised: string | null = null
-
-  const declare = async (on: DeclareOn) => {
-    const advice = await declareTopology(on)
-    if (advice !== null && advice !== advised) logger.warn(`broker: ${advice}`)
-    advised = advice
-  }
 
   const attach = async (member: BrokerMember, session: Session) => {
     try {
@@ -92,7 +85,7 @@ export function createBroker({
     }
     stopping.signal.addEventListener('abort', onStop)
     try {
-      const options = { address, connectionName, connectTimeoutMs, callTimeoutMs, declareTopology: declare }
+      const options = { address, connectionName, connectTimeoutMs, callTimeoutMs, declareTopology }
       const opened = await openSession(options, stopping.signal)
       session = opened
       await opened.declare()
