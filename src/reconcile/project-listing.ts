@@ -12,6 +12,13 @@ const SPREAD_MS = 50
 /** Between two tries for a token; a bucket may be opened before its time. */
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
+/** A bucket that stays closed for longer is not waited for. */
+const CLOSED_PATIENCE_MS = 2000
+
+/** Thrown when the project's bucket is closed: no listing, now or for a while. */
+export class BucketClosedError extends Error {
+  override readonly name = 'BucketClosedError'
+}
 
 export interface ProjectListing {
   /** Every instance of the project, each once. */
@@ -28,8 +35,8 @@ export interface ProjectListingOptions {
   database: Database
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   projectId: string
-  /** Servers that are asked for by id as well. */
-  serverIds: readonly string[]
+  /** Servers that are asked for by id as well, given when the listing began. */
+  serverIds: (beganAt: number) => readonly string[]
   /** Shared by all listings of the process. */
   arrivals: ArrivalGuard
   signal: AbortSignal
@@ -38,7 +45,8 @@ export interface ProjectListingOptions {
 
 /**
  * Lists a project completely, or throws. Each page waits for a token of the project's call budget, however long that
- * takes; a closed bucket is waited for too. A token that came late is let go: its call would arrive with another's.
+ * takes; only a closed bucket is not waited for. A token that came late is let go: its call would arrive together with
+ * another's.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
   const { database, client, projectId, serverIds, arrivals, signal, onToken } = options
@@ -58,6 +66,7 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
         if (arrivals.admits({ ageMs: performance.now() - takenAt, spreadMs: SPREAD_MS })) break
         continue
       }
+      if (token.blocked && token.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()
       await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, token.waitMs)), undefined, { signal })
     }
     calls += 1
@@ -68,13 +77,15 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
   for (const instance of await client.listAllInstances({ projectId, beforeCall: pay })) {
     instances.set(instance.id, instance)
   }
-  for (let from = 0; from < serverIds.length; from += SERVERS_PER_CALL) {
+  const listingBeganAt = beganAt ?? performance.now()
+  const servers = serverIds(listingBeganAt)
+  for (let from = 0; from < servers.length; from += SERVERS_PER_CALL) {
     await pay()
     const page = await client.listInstances({
       projectId,
-      serverIds: serverIds.slice(from, from + SERVERS_PER_CALL),
+      serverIds: servers.slice(from, from + SERVERS_PER_CALL),
     })
     for (const instance of page.instances) instances.set(instance.id, instance)
   }
-  return { instances: [...instances.values()], beganAt: beganAt ?? performance.now(), calls, refillPerSecond }
+  return { instances: [...instances.values()], beganAt: listingBeganAt, calls, refillPerSecond }
 }

@@ -21,7 +21,7 @@ import { findOwners } from '../store/sql/unexpected-instances.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addLook } from './look-evidence.ts'
 import { relevantInstances, soughtOf } from './matching.ts'
-import { listProject, type ProjectListing } from './project-listing.ts'
+import { BucketClosedError, listProject, type ProjectListing } from './project-listing.ts'
 import { createUnexpectedInstances } from './unexpected-instances.ts'
 import { createVerdictRecorder } from './verdict-recorder.ts'
 
@@ -30,7 +30,7 @@ const IDLE_MS = 250
 const DUTY_LEASE_MS = 5000
 const DUTY_RENEW_MS = 1000
 /** Projects looked at side by side. */
-const MAX_LOOKS = 32
+const MAX_LOOKS = 64
 const AUDITS_PER_CLAIM = 1000
 /** Listings take at most this part of a project's call budget, unless they are rarer than MAX_REST_MS. */
 const BUDGET_PART = 0.1
@@ -57,8 +57,8 @@ export interface ReconcilerOptions {
   logger: Logger
   /** Called after each commit that settled attempts. */
   onSettled: (rows: readonly SettleRow[]) => void
-  /** Called after instances that nobody expected were stored with their events. */
-  onEvents?: () => void
+  /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
+  onEvents?: (keys: readonly string[]) => void
   faultPoint?: FaultPoint
 }
 
@@ -96,15 +96,17 @@ export function createReconciler(options: ReconcilerOptions): Loop {
 
   const look = async (projectId: string, claim: ProjectClaim): Promise<void> => {
     const sought = new Map(claim.attempts.map((attempt) => [attempt, soughtOf(attempt)]))
-    // What stands on a selected server is asked for in both ways before its absence may be believed.
-    const serverIds = claim.attempts
-      .filter((attempt) => attempt.ageMs >= settleMs)
-      .flatMap((attempt) => sought.get(attempt)?.servers ?? [])
     const listing = await listProject({
       database,
       client,
       projectId,
-      serverIds: [...new Set(serverIds)],
+      // What stands on a selected server is asked for in both ways before its absence may be believed.
+      serverIds: (beganAt) => {
+        const settled = claim.attempts.filter(
+          (attempt) => attempt.ageMs + beganAt - claim.claimedAt >= settleMs,
+        )
+        return [...new Set(settled.flatMap((attempt) => sought.get(attempt)?.servers ?? []))]
+      },
       arrivals,
       signal: lookSignal.signal,
       onToken,
@@ -128,7 +130,8 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     })
     faultPoint('reconcile.recorded')
 
-    if ((await storeUnexpected(projectId, relevant)) > 0) onEvents?.()
+    const keys = await storeUnexpected(projectId, relevant)
+    if (keys.length > 0) onEvents?.(keys)
     await endAudits(database, claim.auditIds)
   }
 
@@ -173,9 +176,10 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     try {
       await look(projectId, claim)
     } catch (error) {
-      if (lookSignal.signal.aborted) return
+      // A closed bucket has been told of elsewhere. The claim has moved the attempts on.
+      if (lookSignal.signal.aborted || error instanceof BucketClosedError) return
       outage.failed(error)
-      // Otherwise it was the database: the claim has moved the attempts on.
+      // Otherwise it was the database.
       if (!(error instanceof CloudDcError)) return
       await putOff(projectId, claim, error).catch((failure: unknown) => outage.failed(failure))
     }

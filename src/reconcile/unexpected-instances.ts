@@ -28,7 +28,7 @@ export interface UnexpectedInstancesOptions {
  * Looks through a listing for instances that carry the id of one of our attempts although its settled outcome does
  * not name them: made visible too late, or made by a call that was said to have made nothing. Where the request is
  * still provisioning by that attempt, they are added to it. Elsewhere no state may change any more; they are kept in
- * the attempt's evidence and told by an event. Each instance is reported once. Returns how many there were.
+ * the attempt's evidence and told by an event. Each instance is reported once. Returns the keys of their requests.
  */
 export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
   const { database, firstPollMs, metrics, logger } = options
@@ -82,20 +82,20 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
       return reports
     })
 
-  return async (projectId: string, instances: readonly UpstreamInstance[]): Promise<number> => {
+  return async (projectId: string, instances: readonly UpstreamInstance[]): Promise<string[]> => {
     const marked = instances.flatMap((instance) =>
       attemptMarkers(instance)
         .filter((marker) => UUID.test(marker))
         .map((attemptId) => ({ id: instance.id, attemptId })),
     )
     const found = await findUnexpected(database, projectId, marked)
-    if (found.length === 0) return 0
+    if (found.length === 0) return []
     const reports = await store(found)
     for (const { isDuplicate, ...facts } of reports) {
       logger.error(facts, 'CloudDC holds instances of ours that no outcome told of')
       metrics.reconcile.unexpectedInstances.inc(facts.instanceIds.length)
       if (isDuplicate) metrics.invariantViolations.inc({ invariant: 'duplicate' })
     }
-    return reports.length
+    return reports.map(({ projectId: project, requestId }) => `${project}/${requestId}`)
   }
 }

@@ -258,6 +258,24 @@ describe('listings that cannot be trusted', () => {
   })
 })
 
+describe('a closed bucket', () => {
+  test('is no failure: the look comes when it opens', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    loseAnswer(world)
+    await world.dispatch()
+    await database.query(
+      `UPDATE rate_bucket SET blocked_until = now() + interval '3 seconds', blocked_reason = 'throttled'`,
+    )
+    const opensAt = Date.now() + 3000
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    await becomes(world, id, 'provisioning')
+    expect(Date.now()).toBeGreaterThanOrEqual(opensAt - 50)
+    expect(world.listings()).toHaveLength(1)
+    expect(await world.metric('reconcile_listings_total', { result: 'failed' })).toBe(0)
+  })
+})
+
 describe('instances of others', () => {
   test('are ignored, whatever marker they carry', async () => {
     const world = await createReconcileWorld(database)

@@ -45,6 +45,7 @@ CROSS JOIN clock
 WHERE b.project_id = $1
 RETURNING
   r.granted = 1 AS "granted",
+  r.blocked AS "blocked",
   r.refill AS "refillPerSecond",
   CASE
     WHEN r.granted = 1 THEN 0
@@ -55,6 +56,8 @@ RETURNING
 
 export interface ListingToken {
   granted: boolean
+  /** The bucket is closed. */
+  blocked: boolean
   /** Calls per second that flow into the bucket now. */
   refillPerSecond: number
   /** Milliseconds until trying again is worth it. */

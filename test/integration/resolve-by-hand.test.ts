@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ResolveError, resolveByHand } from '../../src/reconcile/resolve-by-hand.ts'
+import type { Database } from '../../src/store/database.ts'
+import {
+  createReconcileWorld,
+  openTestDatabase,
+  PROJECT,
+  type ReconcileWorld,
+} from '../support/reconcile-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+
+const RULES = { settleMs: 1000, maxAttempts: 3, firstPollMs: 1000 }
+
+async function uncertain(world: ReconcileWorld) {
+  const placed = await world.place()
+  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+  await world.dispatch()
+  return { ...placed, key: { projectId: PROJECT, requestId: placed.requestId } }
+}
+
+test('a person adopts what the call created', async () => {
+  const world = await createReconcileWorld(database)
+  const { id, key } = await uncertain(world)
+  const ids = world.creations().flatMap((call) => call.instance_ids)
+  expect(await resolveByHand(database, key, { adopt: ids }, RULES)).toBe('provisioning')
+  const request = await world.request(id)
+  expect(request).toMatchObject({ state: 'provisioning', createdCount: 1, attempt: { state: 'adopted' } })
+  expect(request.attempt?.evidence).toHaveProperty('resolved_by_hand')
+  expect((await world.events(key.requestId)).at(-1)?.kind).toBe('request.dispatched')
+})
+
+test('a person finds that nothing was created', async () => {
+  const world = await createReconcileWorld(database)
+  const { id, key } = await uncertain(world)
+  expect(await resolveByHand(database, key, 'void', RULES)).toBe('queued')
+  expect(await world.request(id)).toMatchObject({ state: 'queued', attempt: { state: 'void' } })
+})
+
+test('what cannot be is refused, and changes nothing', async () => {
+  const world = await createReconcileWorld(database)
+  await world.place()
+  await world.dispatch()
+  const [theirs] = await database.prisma.instance.findMany()
+  const { id, key } = await uncertain(world)
+  const before = await world.request(id)
+  const refuse = (verdict: Parameters<typeof resolveByHand>[2], of = key) =>
+    expect(resolveByHand(database, of, verdict, RULES)).rejects.toBeInstanceOf(ResolveError)
+  await refuse({ adopt: [] })
+  await refuse({ adopt: [theirs?.id ?? ''] })
+  await refuse('void', { ...key, requestId: 'nothing' })
+  expect(await world.request(id)).toEqual(before)
+  await resolveByHand(database, key, 'void', RULES)
+  await refuse('void')
+})
