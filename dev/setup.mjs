@@ -17,6 +17,9 @@ const modules = join(root, 'node_modules')
 const bin = join(modules, '.bin')
 const node = join(bin, 'node')
 
+/** The same signal within this time is one signal that came by two ways. */
+const REPEATED_SIGNAL_MS = 500
+
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
 /** Is every package of the lock file installed in its version? Those for other platforms may be absent. */
@@ -159,10 +162,16 @@ function hand(command, args) {
     stdio: 'inherit',
     env: { ...process.env, PATH: [bin, process.env.PATH].join(delimiter) },
   })
+  const passedOn = new Map()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    // A terminal sends Ctrl-C to the whole foreground group; passing it on would make it two.
     process.on(signal, () => {
-      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+      // A terminal sends Ctrl-C to the whole foreground group; passing it on would make it two.
+      if (signal === 'SIGINT' && process.stdin.isTTY) return
+      // npm passes on what the whole group may have got already.
+      const last = passedOn.get(signal) ?? Number.NEGATIVE_INFINITY
+      if (performance.now() - last < REPEATED_SIGNAL_MS) return
+      passedOn.set(signal, performance.now())
+      child.kill(signal)
     })
   }
   child.on('error', (error) => {
