@@ -1,0 +1,14 @@
+export const SCENARIO_NAMES = [
+  'intake',
+  'end_to_end',
+  'latency',
+  'limiter',
+  'history',
+  'held_snapshot',
+  'backlog',
+  'polling',
+  'outbox',
+  'start',
+] as const
+
+export type ScenarioName = (typeof SCENARIO_NAMES)[number]

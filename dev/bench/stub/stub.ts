@@ -1,0 +1,90 @@
+import { v7 as uuidv7 } from 'uuid'
+import { monotonicMs } from '../clock.ts'
+import { type StubReply, type StubRequest, serve } from './http-lines.ts'
+
+/** What the stub has seen since the last reset. Times on the machine's monotonic clock. */
+export interface StubRecord {
+  calls: { at: number[]; project: string[]; name: string[] }
+  lists: { at: number[]; ids: number[] }
+  /** When an instance was first listed as running. */
+  running: Record<string, number>
+}
+
+export interface StubSettings {
+  /** All instances stay pending until this is taken back. */
+  held: boolean
+  /** An instance runs so long after its creation, in milliseconds. */
+  runAfterMs: number
+  /** Whether `running` is filled. */
+  recordRunning: boolean
+}
+
+/**
+ * The least that passes for CloudDC: batch-create answers 202 with fresh ids, and a listing by ids tells of each id
+ * it is asked for that it runs. It keeps no instances: an id holds its time of birth. Control lies under /bench.
+ */
+export async function startStub(): Promise<string> {
+  let settings: StubSettings = { held: false, runAfterMs: 0, recordRunning: false }
+  let record = emptyRecord()
+
+  const create = (path: string, body: string): StubReply => {
+    const { name, max_count: count = 1 } = JSON.parse(body) as { name: string; max_count?: number }
+    record.calls.at.push(monotonicMs())
+    record.calls.project.push(projectOf(path))
+    record.calls.name.push(name)
+    let ids = ''
+    for (let n = 0; n < count; n += 1) ids += `${n === 0 ? '' : ','}{"id":"${uuidv7()}"}`
+    return { status: 202, body: `{"instances":[${ids}]}` }
+  }
+
+  const list = (path: string): StubReply => {
+    const at = monotonicMs()
+    const now = Date.now()
+    const filter = decodeURIComponent(/[?&]instance_id=([^&]*)/.exec(path)?.[1] ?? '')
+    const ids = filter === '' ? [] : filter.split(',')
+    record.lists.at.push(at)
+    record.lists.ids.push(ids.length)
+    let instances = ''
+    for (const id of ids) {
+      const runs = !settings.held && now - bornAt(id) >= settings.runAfterMs
+      if (runs && settings.recordRunning) record.running[id] ??= at
+      const state = runs
+        ? `"state":"running","server_id":"server-${id}"`
+        : '"state":"pending","server_id":null'
+      instances += `${instances === '' ? '' : ','}{"id":"${id}","name":"bench",${state},"metadata":{}}`
+    }
+    return { status: 200, body: `{"instances":[${instances}],"page_info":{},"count":${ids.length}}` }
+  }
+
+  const control = ({ method, path, body }: StubRequest): StubReply => {
+    if (path === '/bench/record') return { status: 200, body: JSON.stringify(record) }
+    if (path === '/bench/counts') {
+      return {
+        status: 200,
+        body: JSON.stringify({ calls: record.calls.at.length, lists: record.lists.at.length }),
+      }
+    }
+    if (method === 'PUT') settings = { ...settings, ...(JSON.parse(body) as Partial<StubSettings>) }
+    if (path === '/bench/reset') record = emptyRecord()
+    return { status: 200, body: '{}' }
+  }
+
+  return serve((request) => {
+    if (request.path.startsWith('/bench/')) return control(request)
+    return request.method === 'POST' ? create(request.path, request.body) : list(request.path)
+  })
+}
+
+function emptyRecord(): StubRecord {
+  return { calls: { at: [], project: [], name: [] }, lists: { at: [], ids: [] }, running: {} }
+}
+
+/** /v1/{project}/instances... */
+function projectOf(path: string): string {
+  return path.slice(4, path.indexOf('/', 4))
+}
+
+/** The first 48 bits of a UUIDv7 are its milliseconds since 1970. */
+function bornAt(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
+}
