@@ -112,7 +112,7 @@ events AS (
   ) WITH ORDINALITY AS e("id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
   ORDER BY m.id, e."place"
 )
-SELECT m.attempt_id::text AS "attemptId", m.created_count AS "createdCount"
+SELECT m.attempt_id::text AS "attemptId", m.id::text AS "provisionRequestId", m.created_count AS "createdCount"
 FROM moved m
 `
 
@@ -152,11 +152,18 @@ export interface SettleRow {
   events: readonly EventRow[]
 }
 
+export interface SettledAttempt {
+  attemptId: string
+  provisionRequestId: string
+  /** Instances of the request so far. */
+  createdCount: number
+}
+
 /** Returns the attempts that took effect; the others were settled by somebody else. */
 export function settleAttempts(
   sql: Sql,
   rows: readonly SettleRow[],
   firstPollMs: number,
-): Promise<{ attemptId: string; createdCount: number }[]> {
+): Promise<SettledAttempt[]> {
   return sql.query(TEXT, JSON.stringify(rows), PRIORITY_STEP_MINUTES, firstPollMs)
 }
