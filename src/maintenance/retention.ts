@@ -51,6 +51,7 @@ export function createRetention(options: RetentionOptions): Loop {
         olderThanDays: retentionDays,
         limit,
         keptForMs,
+        ahead: AHEAD,
       })
       const kept = await keepKeys(database, { olderThanDays: retentionDays, limit, ahead: AHEAD })
       const forgotten = await deleteRetiredKeys(database, { olderThanDays: idempotencyDays, limit })

@@ -1,5 +1,10 @@
 import type { Sql } from '../database.ts'
 
+/*
+ * Subqueries in these statements are index probes, one per row, whatever the planner thinks of the tables' sizes; and
+ * each statement looks at a bounded number of the oldest rows only.
+ */
+
 /**
  * Stores the keys of requests that ended long ago. Their rows are deleted by a later statement, never by this one:
  * an insert whose snapshot is older than this commit sees the row, every later one sees the key, none sees neither.
@@ -21,9 +26,9 @@ oldest AS MATERIALIZED (
 INSERT INTO retired_key (project_id, request_id, content_digest, password_digest, completed_at, retired_at)
 SELECT o.project_id, o.request_id, o.content_digest, o.password_digest, o.completed_at, clock.ts
 FROM oldest o, clock
-WHERE NOT EXISTS (
-  SELECT 1 FROM retired_key k WHERE k.project_id = o.project_id AND k.request_id = o.request_id
-)
+WHERE (
+  SELECT k.request_id FROM retired_key k WHERE k.project_id = o.project_id AND k.request_id = o.request_id
+) IS NULL
 ORDER BY o.completed_at
 LIMIT $2::int
 ON CONFLICT (project_id, request_id) DO NOTHING
@@ -32,21 +37,32 @@ RETURNING 1 AS "row"
 
 /**
  * Deletes requests whose key was stored a while ago, with their history; attempts and instances go with them.
- * $1 age in days, $2 most rows, $3 milliseconds since the key was stored: longer than any statement runs.
+ * $1 age in days, $2 most rows, $3 milliseconds since the key was stored: longer than any statement runs,
+ * $4 how many of the oldest may have a key.
  */
 const DELETE_REQUESTS = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
+oldest AS MATERIALIZED (
+  SELECT r.id, r.project_id, r.request_id
+  FROM provision_request r, clock
+  WHERE r.completed_at < clock.ts - make_interval(secs => $1::float8 * 86400)
+  ORDER BY r.completed_at
+  LIMIT $4::int
+),
+keyed AS MATERIALIZED (
+  SELECT o.id
+  FROM oldest o, clock
+  WHERE (
+    SELECT k.retired_at FROM retired_key k WHERE k.project_id = o.project_id AND k.request_id = o.request_id
+  ) <= clock.ts - make_interval(secs => $3::float8 / 1000)
+  LIMIT $2::int
+),
 due AS MATERIALIZED (
   SELECT r.id
   FROM provision_request r
-  CROSS JOIN clock
-  JOIN retired_key k ON k.project_id = r.project_id AND k.request_id = r.request_id
-  WHERE r.completed_at < clock.ts - make_interval(secs => $1::float8 * 86400)
-    AND k.retired_at <= clock.ts - make_interval(secs => $3::float8 / 1000)
-  ORDER BY r.completed_at
-  LIMIT $2::int
+  WHERE r.id = ANY(ARRAY(SELECT id FROM keyed))
   FOR UPDATE OF r SKIP LOCKED
 ),
 history AS (
@@ -66,9 +82,9 @@ WITH due AS MATERIALIZED (
   SELECT k.project_id, k.request_id
   FROM retired_key k
   WHERE k.completed_at < clock_timestamp() - make_interval(secs => $1::float8 * 86400)
-    AND NOT EXISTS (
-      SELECT 1 FROM provision_request r WHERE r.project_id = k.project_id AND r.request_id = k.request_id
-    )
+    AND (
+      SELECT r.id FROM provision_request r WHERE r.project_id = k.project_id AND r.request_id = k.request_id
+    ) IS NULL
   ORDER BY k.completed_at
   LIMIT $2::int
   FOR UPDATE OF k SKIP LOCKED
@@ -89,9 +105,10 @@ export async function keepKeys(
 
 export async function deleteRetiredRequests(
   sql: Sql,
-  params: { olderThanDays: number; limit: number; keptForMs: number },
+  params: { olderThanDays: number; limit: number; keptForMs: number; ahead: number },
 ): Promise<number> {
-  return (await sql.query(DELETE_REQUESTS, params.olderThanDays, params.limit, params.keptForMs)).length
+  const { olderThanDays, limit, keptForMs, ahead } = params
+  return (await sql.query(DELETE_REQUESTS, olderThanDays, limit, keptForMs, ahead)).length
 }
 
 export async function deleteRetiredKeys(
