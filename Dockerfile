@@ -9,7 +9,8 @@ COPY prisma.config.ts ./
 COPY prisma prisma
 COPY dev/generate.mjs dev/generate.mjs
 COPY src src
-RUN node dev/generate.mjs && npm prune --omit=dev --ignore-scripts
+# Prisma's CLI and TypeScript are optional peers of its client: without them the image is a third of the size.
+RUN node dev/generate.mjs && npm prune --omit=dev --omit=optional --omit=peer --ignore-scripts
 
 FROM node:24-slim AS runtime
 ENV NODE_ENV=production
