@@ -8,6 +8,7 @@ import { createStatusWatcher } from './api/status-watcher.ts'
 import { createAuth } from './clouddc/auth.ts'
 import { createCloudDcClient } from './clouddc/client.ts'
 import type { Config, Role } from './config.ts'
+import { cancelRequest } from './dispatch/cancel.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { createOutcomeRecorder } from './dispatch/outcome-recorder.ts'
 import { createSweeper } from './dispatch/sweeper.ts'
@@ -15,6 +16,7 @@ import { bucketLimit } from './dispatch/token-bucket.ts'
 import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
 import { createSealer } from './intake/seal.ts'
+import { createRetention } from './maintenance/retention.ts'
 import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
 import { createReadinessPoller } from './readiness/readiness-poller.ts'
@@ -82,6 +84,12 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   addDatabaseFigures({ metrics, sql: database, logger })
   const api = createApiServer({
     reads,
+    cancel: async (key) => {
+      const outcome = await cancelRequest(database, key)
+      if (outcome === 'cancelled') onEvents([`${key.projectId}/${key.requestId}`])
+      return outcome
+    },
+    servesRequests: config.roles.has('api'),
     watcher,
     metrics,
     logger,
@@ -195,6 +203,15 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     faultPoint,
   })
 
+  const retention = createRetention({
+    database,
+    replica,
+    retentionDays: config.retentionDays,
+    idempotencyDays: config.idempotencyDays,
+    metrics,
+    logger,
+  })
+
   const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
   const intake = createIntake({
     store,
@@ -235,7 +252,8 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
         await Promise.all([consumer.stop(), intake.stop()])
       },
     }),
-    ...on('api', api),
+    ...on('maintenance', retention),
+    api,
   ]
 
   return {

@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import type { Service } from '../runtime/service.ts'
 import type { Reads } from '../store/reads.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { type CancelRouteOptions, registerCancelRoute } from './cancel-route.ts'
 import { answerClientError, registerErrorReplies, replyWithError } from './error-replies.ts'
 import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
@@ -16,6 +17,9 @@ import type { StatusWatcher } from './status-watcher.ts'
 
 export interface ApiServerOptions {
   reads: Reads
+  cancel: CancelRouteOptions['cancel']
+  /** False for a process without the role api: it serves health and metrics only. Default true. */
+  servesRequests?: boolean
   /** What /readyz asks, by name. */
   checks: Readonly<Record<string, ReadinessCheck>>
   metrics: Metrics
@@ -88,7 +92,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
-  const { reads, checks, metrics, logger, watcher } = options
+  const { reads, cancel, checks, metrics, logger, watcher, servesRequests = true } = options
   const log: FastifyBaseLogger = logger
   const app = fastify({
     loggerInstance: log,
@@ -135,8 +139,11 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
   registerOpenapi(app)
   // After the plugin that collects the routes.
   app.register(async (routes) => {
-    registerRequestsRoutes(routes, { reads, watcher })
-    registerInstancesRoutes(routes, { reads })
+    if (servesRequests) {
+      registerRequestsRoutes(routes, { reads, watcher })
+      registerCancelRoute(routes, { reads, cancel })
+      registerInstancesRoutes(routes, { reads })
+    }
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
   })
   return app
