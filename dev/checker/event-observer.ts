@@ -5,6 +5,7 @@ import type { ObservedEvent } from './evidence.ts'
 const EXCHANGE = 'provision.events'
 const QUEUE = 'checker.events'
 const PREFETCH = 500
+const RECONNECT_MS = 300
 
 /** A consumer of all events, of its own kind and on its own connection. */
 export interface EventObserver {
@@ -15,6 +16,11 @@ export interface EventObserver {
   stop(): Promise<void>
 }
 
+interface Session {
+  connection: ChannelModel
+  closed: Promise<void>
+}
+
 /**
  * Binds a durable queue before anything can be published, so that nothing is missed while this consumer, or the
  * broker, is away; connects again for as long as it runs.
@@ -22,7 +28,7 @@ export interface EventObserver {
 export async function observeEvents(url: string): Promise<EventObserver> {
   const events: ObservedEvent[] = []
   const seen = new Map<string, Set<string>>()
-  let connection: ChannelModel | undefined
+  let current: Session
   let stopped = false
 
   const receive = (message: ConsumeMessage) => {
@@ -32,43 +38,53 @@ export async function observeEvents(url: string): Promise<EventObserver> {
     const ids = seen.get(kind) ?? new Set()
     seen.set(kind, ids.add(event.messageId ?? ''))
   }
-  const session = async (): Promise<ChannelModel> => {
+  const open = async (): Promise<Session> => {
     const opened = await connect(withHeartbeat(url), { timeout: 5000 })
+    const closed = new Promise<void>((resolve) => opened.on('close', () => resolve()))
+    const close = () => void opened.close().catch(() => undefined)
     opened.on('error', () => undefined)
-    const channel = await opened.createChannel()
-    channel.on('error', () => undefined)
-    await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
-    await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
-    await channel.bindQueue(QUEUE, EXCHANGE, '#')
-    await channel.prefetch(PREFETCH)
-    await channel.consume(QUEUE, (message) => {
-      if (message === null) return void opened.close().catch(() => undefined)
-      receive(message)
-      channel.ack(message)
-    })
-    return opened
+    try {
+      const channel = await opened.createChannel()
+      channel.on('error', () => undefined)
+      channel.on('close', close)
+      await channel.assertExchange(EXCHANGE, 'topic', { durable: true })
+      await channel.assertQueue(QUEUE, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+      await channel.bindQueue(QUEUE, EXCHANGE, '#')
+      await channel.prefetch(PREFETCH)
+      await channel.consume(QUEUE, (message) => {
+        // Cancelled by the broker: connecting again consumes again.
+        if (message === null) return close()
+        receive(message)
+        channel.ack(message)
+      })
+      return { connection: opened, closed }
+    } catch (error) {
+      close()
+      throw error
+    }
   }
-  const keepConnected = async (first: ChannelModel) => {
-    for (connection = first; !stopped; ) {
-      await new Promise((resolve) => connection?.once('close', resolve))
+  const keepOpen = async () => {
+    while (!stopped) {
+      await current.closed
       while (!stopped) {
-        const next = await session().catch(() => undefined)
+        const next = await open().catch(() => undefined)
         if (next !== undefined) {
-          connection = next
+          current = next
           break
         }
-        await delay(300)
+        await delay(RECONNECT_MS)
       }
     }
   }
 
-  const running = keepConnected(await session())
+  current = await open()
+  const running = keepOpen()
   return {
     events,
     counts: () => Object.fromEntries([...seen].map(([kind, ids]) => [kind, ids.size])),
     stop: async () => {
       stopped = true
-      await Promise.race([connection?.close().catch(() => undefined), delay(2000)])
+      await Promise.race([current.connection.close().catch(() => undefined), delay(2000)])
       await Promise.race([running, delay(2000)])
     },
   }

@@ -16,6 +16,8 @@ export interface Batch {
   servers: Map<string, NamedServers>
   /** Every password in any of the messages. */
   secrets: string[]
+  /** The service's token for CloudDC: a secret like the passwords, and beginning like them. */
+  token: string
   copies: number
   conflicts: number
   invalid: number
@@ -67,6 +69,7 @@ export function draftMessages({
     messages: mixed([...originals], [...copies, ...conflicts, ...invalid], random),
     servers,
     secrets,
+    token: `${secretPrefix}token`,
     copies: copies.length,
     conflicts: conflicts.length,
     invalid: invalid.length,

@@ -13,6 +13,7 @@ import { createProgressReader, type Progress } from './progress.ts'
 import { type Report, reportOf } from './report.ts'
 import type { Screen } from './screen.ts'
 import {
+  createService,
   fillInventory,
   loseAnswers,
   openRunFolder,
@@ -20,7 +21,6 @@ import {
   type Stage,
   startBackingServers,
   startCloud,
-  startReplicas,
 } from './stage.ts'
 import { createSteps } from './steps.ts'
 import { summarise } from './summary.ts'
@@ -67,7 +67,7 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
     events: observer.events,
     published: publisher.published,
     limit: { perSecond: options.rate, burst: options.burst },
-    secrets: [...batch.secrets, tokenOf(batch)],
+    secrets: [...batch.secrets, batch.token],
     logs: stage.replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const verdict = judge(evidence)
@@ -78,11 +78,6 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
 
 function projectIdsOf({ projects }: DemoOptions): string[] {
   return Array.from({ length: projects }, (_, index) => `project-${index + 1}`)
-}
-
-/** The service's token for CloudDC is a secret like the passwords, and begins like them. */
-function tokenOf({ secrets }: Batch): string {
-  return `${secrets[0]?.slice(0, -5)}token`
 }
 
 function introduce({ options, screen }: DemoContext, batch: Batch): void {
@@ -116,25 +111,26 @@ async function setUp(
 ): Promise<{ stage: Stage; observer: EventObserver; publisher: MessagePublisher }> {
   const steps = createSteps({ screen, signal })
   const { databaseUrl, amqpUrl } = await steps.run('PostgreSQL and RabbitMQ', (detail) =>
-    startBackingServers(releasers, detail),
+    startBackingServers(releasers, { log: detail }),
   )
   await steps.run('tables', () => migrate({ databaseUrl }))
   const folder = openRunFolder(releasers)
-  const token = tokenOf(batch)
+  const token = batch.token
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
-    const started = await startCloud({ folder, options, token })
-    await fillInventory(started, batch.servers, freeServersOf(batch))
+    const started = await startCloud({ folder, seed: options.seed, pace: options, token })
+    await fillInventory(started, batch)
     await loseAnswers(started, options.requests)
     return started
   })
   const replicas = await steps.run(
     options.replicas === 1 ? 'the service' : `the service, ${options.replicas} processes`,
     async () => {
-      const started = await startReplicas({
+      const started = await createService({
         folder,
-        options,
+        count: options.replicas,
+        pace: options,
         token,
-        stage: { databaseUrl, amqpUrl, simulator },
+        addresses: { databaseUrl, amqpUrl, cloudUrl: simulator.url },
       })
       releasers.add(started.stop)
       for (const replica of started.all) replica.start()
@@ -144,20 +140,10 @@ async function setUp(
   )
   const observer = await observeEvents(amqpUrl)
   releasers.add(observer.stop)
-  const publisher = await createMessagePublisher({ url: amqpUrl })
+  const publisher = createMessagePublisher({ url: amqpUrl })
   releasers.add(publisher.close)
   const stage = { databaseUrl, amqpUrl, simulator, ledger: createLedgerReader(simulator.admin), replicas }
   return { stage, observer, publisher }
-}
-
-/** As many servers as all orders that name none could want, and some to spare. */
-function freeServersOf({ messages }: Batch): Map<string, number> {
-  const wanted = new Map<string, number>()
-  for (const { projectId, order } of messages) {
-    if (projectId === null || order === null || order.servers !== null) continue
-    wanted.set(projectId, (wanted.get(projectId) ?? 20) + order.max)
-  }
-  return wanted
 }
 
 /** Shows the progress until everything has ended and every event has arrived, or nothing moves any more. */

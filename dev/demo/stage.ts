@@ -4,8 +4,7 @@ import { createReplicas, type Replicas } from '../replicas.ts'
 import { createRunFolder, type RunFolder } from '../servers/run-folder.ts'
 import { type Servers, startServers } from '../servers.ts'
 import { type SimulatorProcess, startSimulator } from '../simulator-process.ts'
-import type { DemoOptions } from './options.ts'
-import type { NamedServers } from './orders.ts'
+import type { Batch } from './messages.ts'
 
 /** Everything that a demo runs on, and what undoes it. */
 export interface Stage {
@@ -14,6 +13,12 @@ export interface Stage {
   simulator: SimulatorProcess
   ledger: LedgerReader
   replicas: Replicas
+}
+
+/** The call limit of each project: per second, and at once. */
+export interface Pace {
+  rate: number
+  burst: number
 }
 
 /** Undoes in the reverse order of doing, whatever fails on the way. */
@@ -41,10 +46,17 @@ export function createReleasers(): Releasers {
 /** Servers, side by side. What is started is released by `releasers`, also when the start is cut short. */
 export async function startBackingServers(
   releasers: Releasers,
-  log: (line: string) => void,
+  { log, durable = false }: { log: (line: string) => void; durable?: boolean },
 ): Promise<{ servers: Servers; databaseUrl: string; amqpUrl: string }> {
-  const servers = await startServers({ log })
-  releasers.add(servers.stop)
+  const starting = startServers({ log, durable })
+  // Also when the start is cut short: what is on its way up has to come up before it can be stopped.
+  releasers.add(() =>
+    starting.then(
+      ({ stop }) => stop(),
+      () => undefined,
+    ),
+  )
+  const servers = await starting
   const [database, vhost] = await Promise.all([servers.createDatabase(), servers.createVhost()])
   // Private servers go as a whole; those given by a URL stay, without what this run made there.
   if (servers.kind.postgres === 'given') releasers.add(database.drop)
@@ -59,41 +71,47 @@ export function openRunFolder(releasers: Releasers): RunFolder {
 }
 
 /** The cloud: paced like the service is told to pace itself, but by its own count; servers need a moment to boot. */
-export async function startCloud({
+export function startCloud({
   folder,
-  options,
+  seed,
+  pace,
   token,
+  knobs = {},
 }: {
   folder: RunFolder
-  options: DemoOptions
+  seed: number
+  pace: Pace
   token: string
+  knobs?: Readonly<Record<string, string>>
 }): Promise<SimulatorProcess> {
   return startSimulator({
     folder,
     knobs: {
-      SIM_SEED: String(options.seed),
+      SIM_SEED: String(seed),
       SIM_AUTH_TOKENS: token,
       SIM_LIMITER_KIND: 'token_bucket',
-      SIM_LIMITER_RATE: String(options.rate),
-      SIM_LIMITER_BURST: String(options.burst),
+      SIM_LIMITER_RATE: String(pace.rate),
+      SIM_LIMITER_BURST: String(pace.burst),
       SIM_LIMIT_SCOPE: 'all',
       SIM_LATENCY_MIN_MS: '10',
       SIM_LATENCY_MAX_MS: '60',
       SIM_BOOT_MIN_MS: '400',
       SIM_BOOT_MAX_MS: '1800',
       SIM_BOOT_FAILURE_PROBABILITY: '0.03',
+      ...knobs,
     },
   })
 }
 
-/** Servers enough for every order: those that orders name, and `free` for the others. */
-export async function fillInventory(
-  simulator: SimulatorProcess,
-  servers: ReadonlyMap<string, NamedServers>,
-  free: ReadonlyMap<string, number>,
-): Promise<void> {
-  for (const [projectId, { reserved, inRepair }] of servers) {
-    const ordinary = Array.from({ length: free.get(projectId) ?? 0 }, () => ({ id: randomServerId() }))
+/** Servers enough for every order: those that orders name, as many as all others could want, and some to spare. */
+export async function fillInventory(simulator: SimulatorProcess, batch: Batch): Promise<void> {
+  const wanted = new Map<string, number>()
+  for (const { projectId, order } of batch.messages) {
+    if (projectId === null || order === null || order.servers !== null) continue
+    wanted.set(projectId, (wanted.get(projectId) ?? SPARE_SERVERS) + order.max)
+  }
+  for (const [projectId, { reserved, inRepair }] of batch.servers) {
+    const ordinary = Array.from({ length: wanted.get(projectId) ?? 0 }, () => ({ id: randomServerId() }))
     const inventory = [
       ...ordinary,
       // In arrears: never chosen at random, and still there for those who name it.
@@ -103,6 +121,8 @@ export async function fillInventory(
     await simulator.admin('PUT', `inventory/${encodeURIComponent(projectId)}`, { servers: inventory })
   }
 }
+
+const SPARE_SERVERS = 20
 
 /** How answers get lost on the way: after the work, instead of it, and before it. */
 const LOST_ANSWERS = ['cut_after', 'cut_before', 'error_after', 'cut_half'] as const
@@ -121,34 +141,40 @@ export async function loseAnswers(simulator: SimulatorProcess, requests: number)
 }
 
 /** The service as in production, but for the pace: what waits minutes there waits seconds here. */
-export function startReplicas({
+export function createService({
   folder,
-  options,
+  count,
+  pace,
   token,
-  stage,
+  addresses,
+  settings = {},
 }: {
   folder: RunFolder
-  options: DemoOptions
+  /** Processes. */
+  count: number
+  pace: Pace
   token: string
-  stage: Pick<Stage, 'databaseUrl' | 'amqpUrl' | 'simulator'>
+  addresses: { databaseUrl: string; amqpUrl: string; cloudUrl: string }
+  settings?: Readonly<Record<string, string>>
 }): Promise<Replicas> {
   return createReplicas({
     folder,
-    count: options.replicas,
+    count,
     environment: {
-      DATABASE_URL: stage.databaseUrl,
-      AMQP_URL: stage.amqpUrl,
-      CLOUDDC_ENDPOINT: stage.simulator.url,
+      DATABASE_URL: addresses.databaseUrl,
+      AMQP_URL: addresses.amqpUrl,
+      CLOUDDC_ENDPOINT: addresses.cloudUrl,
       CLOUDDC_AUTH_TOKEN: token,
       SECRET_KEYS: `demo:${randomBytes(32).toString('base64')}`,
-      RATE_LIMIT_PER_SECOND: String(options.rate),
-      RATE_LIMIT_BURST: String(options.burst),
+      RATE_LIMIT_PER_SECOND: String(pace.rate),
+      RATE_LIMIT_BURST: String(pace.burst),
       READINESS_SHARE_PERCENT: '5',
       CALL_TIMEOUT_MS: '5000',
       RECONCILE_SETTLE_MS: '2000',
       POLL_MIN_MS: '500',
       POLL_MAX_MS: '2000',
       LEASE_MS: '5000',
+      ...settings,
     },
   })
 }
