@@ -1,0 +1,190 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path/posix'
+import { expect, test } from 'vitest'
+
+/**
+ * Imports point one way. What stands on its own (domain, contracts, runtime) knows nothing of the rest; the links to
+ * the world (store, clouddc, amqp) know no step; a step of the flow knows no other step; only app.ts knows them all.
+ */
+const ALONE = ['domain', 'contracts', 'runtime']
+const STEP = [...ALONE, 'store', 'replica', 'telemetry']
+const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'resolve-main.ts']
+
+/** What each folder or file of src/ may import from the others. The steps stand in the order of the flow. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  domain: ['domain'],
+  contracts: ['contracts', 'domain'],
+  runtime: ['runtime'],
+
+  amqp: ['amqp', 'runtime'],
+  clouddc: ['clouddc', 'runtime'],
+  store: ['store', ...ALONE],
+  telemetry: ['telemetry', 'runtime', 'store'],
+  replica: ['replica', 'runtime', 'store'],
+
+  intake: ['intake', ...STEP, 'amqp'],
+  dispatch: ['dispatch', ...STEP, 'clouddc'],
+  reconcile: ['reconcile', ...STEP, 'clouddc'],
+  readiness: ['readiness', ...STEP, 'clouddc'],
+  outbox: ['outbox', ...STEP, 'amqp'],
+  maintenance: ['maintenance', ...STEP],
+  api: ['api', ...STEP],
+
+  'setting-kinds.ts': [],
+  'config.ts': ['setting-kinds.ts', 'runtime'],
+  'logger.ts': ['telemetry'],
+}
+
+/** Imports that the table forbids, each with its reason. */
+const EXCEPTIONS: Readonly<Record<string, string>> = {
+  'setting-kinds.ts > intake/seal.ts': 'the form of a key belongs to what seals with it',
+  'store/requests.ts > dispatch/token-bucket.ts':
+    'pure arithmetic: a new bucket gets its limit when it is stored',
+  'dispatch/dispatcher.ts > intake/seal.ts': 'opens in the instant of the call what intake has sealed',
+  'api/cancel-route.ts > dispatch/cancel.ts': 'the type of the outcome that the route turns into replies',
+  // Reconciling is the other half of dispatch: what a call wrote is looked for, and settled by the same rules.
+  'reconcile/matching.ts > dispatch/create-body.ts': 'where the attempt id was written',
+  'reconcile/unexpected-instances.ts > dispatch/create-body.ts': 'where the attempt id was written',
+  'reconcile/verdict.ts > dispatch/create-body.ts': 'where the attempt id was written',
+  'reconcile/verdict-settlement.ts > dispatch/settlement.ts': 'one way to record an outcome',
+  'reconcile/verdict-settlement.ts > dispatch/retry-policy.ts': 'one retry policy',
+  'reconcile/project-listing.ts > dispatch/arrival-guard.ts': 'listings spend the same budget as creating',
+  'reconcile/reconciler.ts > dispatch/arrival-guard.ts': 'listings spend the same budget as creating',
+}
+
+/** Packages that only some folders may import. */
+const PACKAGES: readonly { named: RegExp; only: readonly string[] }[] = [
+  { named: /^amqplib$/, only: ['amqp'] },
+  { named: /^undici$/, only: ['clouddc'] },
+  { named: /^(fastify|@fastify\/)/, only: ['api'] },
+  { named: /^(pg$|@prisma\/)/, only: ['store'] },
+  // The status watcher takes the type of its gauge.
+  { named: /^prom-client$/, only: ['telemetry', 'api'] },
+]
+
+interface SourceFile {
+  /** Path under its root. */
+  path: string
+  text: string
+  imports: string[]
+}
+
+function readSources(root: string): SourceFile[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.startsWith('store/generated/'))
+    .sort()
+    .map((path) => {
+      const text = readFileSync(join(root, path), 'utf8')
+      return { path, text, imports: importsOf(text) }
+    })
+}
+
+const STATEMENT = /^(?:import|export)\b(?:[^'"`;=]*?\bfrom)?\s*'([^']+)'/gm
+const DYNAMIC = /\bimport\(\s*'([^']+)'\s*\)/g
+
+function importsOf(text: string): string[] {
+  return [...text.matchAll(STATEMENT), ...text.matchAll(DYNAMIC)].map((match) => match[1] ?? '')
+}
+
+/** The imported file's path under the root of the importing one; undefined for a package. */
+function ownTarget({ path }: SourceFile, imported: string): string | undefined {
+  return imported.startsWith('.') ? join(dirname(path), imported) : undefined
+}
+
+/** A step's folder, or the file itself where it lies at the root. */
+function partOf(path: string): string {
+  return path.split('/')[0] ?? path
+}
+
+const sources = readSources('src')
+const edges = sources.flatMap((file) =>
+  file.imports.flatMap((imported) => {
+    const to = ownTarget(file, imported)
+    return to === undefined ? [] : [{ from: file.path, to }]
+  }),
+)
+
+test('the imports of src/ are read', () => {
+  expect(sources.length).toBeGreaterThan(50)
+  expect(edges).toContainEqual({ from: 'main.ts', to: 'app.ts' })
+  expect(edges).toContainEqual({ from: 'contracts/status.ts', to: 'domain/provision-request.ts' })
+})
+
+test('imports in src/ point one way', () => {
+  const forbidden = edges.filter(({ from, to }) => {
+    if (from === 'app.ts' || ENTRY_POINTS.includes(from)) return false
+    const allowed = MAY_IMPORT[partOf(from)] ?? []
+    return !allowed.includes(partOf(to)) && EXCEPTIONS[`${from} > ${to}`] === undefined
+  })
+  expect(forbidden).toEqual([])
+})
+
+test('every part of src/ has its place in the order', () => {
+  const parts = new Set(sources.map(({ path }) => partOf(path)))
+  const known = [...Object.keys(MAY_IMPORT), 'app.ts', ...ENTRY_POINTS]
+  expect([...parts].filter((part) => !known.includes(part))).toEqual([])
+})
+
+test('every exception is still needed', () => {
+  const present = new Set(edges.map(({ from, to }) => `${from} > ${to}`))
+  expect(Object.keys(EXCEPTIONS).filter((edge) => !present.has(edge))).toEqual([])
+})
+
+test('nothing imports the composition root but the process', () => {
+  const importers = edges.filter(({ to }) => to === 'app.ts' || ENTRY_POINTS.includes(to))
+  expect(importers).toEqual([{ from: 'main.ts', to: 'app.ts' }])
+})
+
+test('no two files of src/ import each other, not even by a detour', () => {
+  const targets = Map.groupBy(edges, ({ from }) => from)
+  const cleared = new Set<string>()
+  const cycleFrom = (path: string, trail: readonly string[]): readonly string[] | undefined => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
+    if (cleared.has(path)) return undefined
+    for (const { to } of targets.get(path) ?? []) {
+      const cycle = cycleFrom(to, [...trail, path])
+      if (cycle !== undefined) return cycle
+    }
+    cleared.add(path)
+    return undefined
+  }
+  expect(sources.flatMap(({ path }) => cycleFrom(path, []) ?? [])).toEqual([])
+})
+
+test('a package is imported by the folder that wraps it, and by no other', () => {
+  const strays = sources.flatMap(({ path, imports }) =>
+    imports
+      .filter((imported) =>
+        PACKAGES.some(({ named, only }) => named.test(imported) && !only.includes(partOf(path))),
+      )
+      .map((imported) => `${path} > ${imported}`),
+  )
+  expect(strays).toEqual([])
+})
+
+test('only the entry points see the environment of the process', () => {
+  const readers = sources.filter(({ text }) => /\bprocess\.env\b/.test(text)).map(({ path }) => path)
+  expect(readers).toEqual(ENTRY_POINTS)
+})
+
+test('only main.ts listens for signals, and only entry points end the process', () => {
+  const signals = sources.filter(({ text }) => /\bprocess\.(on|once)\(/.test(text)).map(({ path }) => path)
+  expect(signals).toEqual(['main.ts'])
+  const enders = sources.filter(({ text }) => /\bprocess\.exit(Code)?\b/.test(text)).map(({ path }) => path)
+  expect(enders.filter((path) => !ENTRY_POINTS.includes(path))).toEqual([])
+})
+
+test('raw statements go through one door', () => {
+  const doors = sources.filter(({ text }) => /\$(query|execute)Raw/.test(text)).map(({ path }) => path)
+  expect(doors).toEqual(['store/database.ts'])
+})
+
+test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {
+  const outside = (root: string) =>
+    readSources(root).flatMap((file) =>
+      file.imports
+        .filter((imported) => ownTarget(file, imported)?.startsWith('..'))
+        .map((imported) => `${root}/${file.path} > ${imported}`),
+    )
+  expect([...outside('src'), ...outside('simulator')]).toEqual([])
+})
