@@ -20,6 +20,7 @@ import { createRetention } from './maintenance/retention.ts'
 import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
 import { createReadinessPoller } from './readiness/readiness-poller.ts'
+import { firstLookMs as firstLook } from './reconcile/look-schedule.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import { createRescuer } from './reconcile/rescuer.ts'
 import { createReplica } from './replica/replica.ts'
@@ -33,6 +34,9 @@ import type { SettleRow } from './store/sql/settle-attempts.ts'
 import { syncBuckets } from './store/sql/sync-buckets.ts'
 import { addDatabaseFigures } from './telemetry/database-figures.ts'
 import { createMetrics } from './telemetry/metrics.ts'
+
+/** An attempt in flight for so long under a living replica will never be recorded. */
+const OVERDUE_MS = 15 * 60_000
 
 export interface App {
   start(): Promise<void>
@@ -50,7 +54,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const metrics = createMetrics()
   const faultPoint = createFaultPoint(config.chaosFaultPoint)
   const readinessShare = config.readinessSharePercent / 100
-  const firstLookMs = Math.min(1000, config.reconcileSettleMs / 4)
+  const firstLookMs = firstLook(config.reconcileSettleMs)
   const limitOf = (projectId: string) =>
     config.rateLimitOverrides.get(projectId) ?? {
       perSecond: config.rateLimitPerSecond,
@@ -185,6 +189,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     replica,
     firstLookMs,
     firstPollMs: config.pollMinMs,
+    overdueMs: Math.max(OVERDUE_MS, 2 * config.callTimeoutMs),
     metrics,
     logger,
     onSettled,
@@ -196,6 +201,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     settleMs: config.reconcileSettleMs,
     maxAttempts: config.maxAttempts,
     firstPollMs: config.pollMinMs,
+    intervalMs: config.reconcileIntervalMs,
     metrics,
     logger,
     onSettled,

@@ -66,7 +66,7 @@ const SETTINGS = {
   MAX_ATTEMPTS: integer(8, 1, 1000),
   /** How long an unanswered attempt is looked for before it counts as not created. */
   RECONCILE_SETTLE_MS: duration(60_000),
-  /** Time between two looks for an unanswered attempt. */
+  /** What a reconciler that dies in the middle of a look costs: the attempts are looked at again after this. */
   RECONCILE_INTERVAL_MS: duration(5000),
 
   /** Readiness polling interval per instance, growing from the one to the other. */
