@@ -2,8 +2,11 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { coerceError } from '../runtime/errors.ts'
+import { TooManyReadsError } from '../store/read-slots.ts'
 import { DatabaseUnavailableError } from '../store/reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
+import { TooManyWaitersError } from './status-watcher.ts'
 
 /** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */
 export function registerErrorReplies(app: FastifyInstance): void {
@@ -51,11 +54,12 @@ function sendProblem(reply: FastifyReply, fields: ProblemFields): FastifyReply {
 
 function problemFields(error: unknown): ProblemFields {
   if (error instanceof ProblemError) return error.fields
-  if (error instanceof DatabaseUnavailableError) {
+  const unavailable = unavailability(error)
+  if (unavailable !== null) {
     return {
       status: 503,
-      code: 'database_unavailable',
-      detail: 'the database does not answer',
+      code: unavailable,
+      detail: coerceError(error).message,
       headers: { 'retry-after': '1' },
     }
   }
@@ -72,12 +76,19 @@ function problemFields(error: unknown): ProblemFields {
     }
   }
   const { statusCode, code, message } = error as Partial<FastifyError>
-  if (code === 'FST_ERR_HANDLER_TIMEOUT') return { status: 503, code: 'timeout', detail: 'no answer in time' }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     const detail = code === 'FST_ERR_BAD_URL' ? 'the path cannot be decoded' : message
     return { status: statusCode, code: 'invalid_request', detail }
   }
   return { status: 500, code: 'internal_error', detail: 'something went wrong here; the log says what' }
+}
+
+/** The code of what is out of order for now, null for all other errors. */
+function unavailability(error: unknown): string | null {
+  if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
+  if (error instanceof TooManyReadsError) return 'too_many_reads'
+  if (error instanceof TooManyWaitersError) return 'too_many_waiters'
+  return (error as Partial<FastifyError>).code === 'FST_ERR_HANDLER_TIMEOUT' ? 'timeout' : null
 }
 
 function validationContext(error: object): string {

@@ -11,9 +11,9 @@ import {
 import { isTerminal, type RequestState } from '../domain/provision-request.ts'
 import type { Reads, RequestKey } from '../store/reads.ts'
 import { idToMarker, listQuery, projectParams, requestParams, statusQuery } from './parameters.ts'
-import { notFound, ProblemError } from './problem.ts'
+import { notFound } from './problem.ts'
 import { replies } from './replies.ts'
-import { type StatusWatcher, TooManyWaitersError } from './status-watcher.ts'
+import type { StatusWatcher } from './status-watcher.ts'
 
 const TAGS = ['provision requests']
 const PATH = '/v1/:project_id/provision-requests'
@@ -69,17 +69,7 @@ export function registerRequestsRoutes(
     },
     async ({ params, query, signal }): Promise<RequestStatus> => {
       const key = { projectId: params.project_id, requestId: params.request_id }
-      try {
-        return await waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
-      } catch (error) {
-        if (!(error instanceof TooManyWaitersError)) throw error
-        throw new ProblemError({
-          status: 503,
-          code: 'too_many_waiters',
-          detail: error.message,
-          headers: { 'retry-after': '1' },
-        })
-      }
+      return waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
     },
   )
 

@@ -4,10 +4,18 @@ import { waitingFor } from '../domain/waiting.ts'
 import { classifyDatabaseError } from './errors.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import { instanceStatus, mergeHistory, type RequestRow, requestStatus } from './read-replies.ts'
+import { createReadSlots, TooManyReadsError } from './read-slots.ts'
 
 /** Thrown when a read fails for a reason that may pass: the database is away, or overloaded. */
 export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError'
+}
+
+export interface ReadsOptions {
+  prisma: PrismaClient
+  /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
+  slots?: number
+  now?: () => Date
 }
 
 export interface RequestKey {
@@ -43,25 +51,25 @@ export interface Reads {
 /** Entries of one kind in a history: more come only from a request that was throttled for days. */
 const MAX_HISTORY = 5000
 
+/** Reads in line for a slot: some seconds' worth. */
+const MAX_WAITING_READS = 1000
+
 /** Neither the password nor its digest is ever read for the API. */
 const statusColumns = {
   omit: { spec: true, sealedPassword: true, contentDigest: true, passwordDigest: true },
   include: { instances: { orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] } },
 } satisfies Prisma.ProvisionRequestFindFirstArgs
 
-export function createReads({
-  prisma,
-  now = () => new Date(),
-}: {
-  prisma: PrismaClient
-  now?: () => Date
-}): Reads {
+export function createReads({ prisma, slots = 4, now = () => new Date() }: ReadsOptions): Reads {
+  const readSlots = createReadSlots({ slots, maxWaiting: MAX_WAITING_READS })
+
   /** Tells a database that is away from an error in the code. */
   const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
     try {
-      return await read()
+      return await readSlots.run(read)
     } catch (error) {
-      if (classifyDatabaseError(error) === 'rejected' || isFault(error)) throw error
+      if (error instanceof TooManyReadsError || isFault(error)) throw error
+      if (classifyDatabaseError(error) === 'rejected') throw error
       throw new DatabaseUnavailableError('the database does not answer', { cause: error })
     }
   }

@@ -72,8 +72,8 @@ SELECT
   (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
 FROM clock
 CROSS JOIN LATERAL (
-  SELECT count(*)::int AS n, coalesce(extract(epoch FROM clock.ts - min(started_at)), 0)::float8 AS oldest
-  FROM (SELECT started_at FROM attempt WHERE reconcile_at IS NOT NULL LIMIT $1::int) capped
+  SELECT count(*)::int AS n, coalesce(extract(epoch FROM clock.ts - min(uncertain_at)), 0)::float8 AS oldest
+  FROM (SELECT uncertain_at FROM attempt WHERE reconcile_at IS NOT NULL LIMIT $1::int) capped
 ) uncertain
 CROSS JOIN LATERAL (
   SELECT count(*)::int AS n, count(DISTINCT provision_request_id)::int AS requests

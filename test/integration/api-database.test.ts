@@ -1,0 +1,115 @@
+import { pino } from 'pino'
+import { expect, onTestFinished, test } from 'vitest'
+import { createDatabase } from '../../src/store/database.ts'
+import { createReads } from '../../src/store/reads.ts'
+import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createApi } from '../support/api-world.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { insertAttemptRow, insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
+import { createTcpProxy } from '../support/tcp-proxy.ts'
+
+const logger = pino({ level: 'silent' })
+
+/** A database of the test's own, with its client closed first. */
+async function openDatabase({ timeZone }: { timeZone?: string } = {}) {
+  const created = await createTestDatabase()
+  const name = new URL(created.url).pathname.slice(1)
+  if (timeZone) await created.query(`ALTER DATABASE "${name}" SET timezone TO '${timeZone}'`)
+  const { hostname, port } = new URL(created.url)
+  const proxy = await createTcpProxy({ target: { host: hostname, port: Number(port) } })
+  const database = createDatabase({ url: proxy.through(created.url), poolSize: 4, logger })
+  onTestFinished(async () => {
+    proxy.pass()
+    await database.close()
+    await proxy.close()
+    await created.drop()
+  })
+  return { database, proxy, created }
+}
+
+test('times are those of the database, whatever zone its sessions have by default', async () => {
+  const { database, created } = await openDatabase({ timeZone: 'America/New_York' })
+  await insertRequestRow(database, { requestId: 'order-1' })
+  await created.query(`UPDATE provision_request SET updated_at = '2026-11-23T12:00:00.123Z'`)
+  const { api } = createApi(createReads({ prisma: database.prisma }))
+  const reply = await api.app.inject('/v1/p/provision-requests/order-1')
+  expect(reply.json()).toMatchObject({ updated_at: '2026-11-23T12:00:00.123Z' })
+})
+
+test('while the database is away the API says so, and works again by itself', async () => {
+  const { database, proxy } = await openDatabase()
+  await insertRequestRow(database, { requestId: 'order-1' })
+  const { api } = createApi(createReads({ prisma: database.prisma }))
+  const get = (path: string) => api.app.inject(path)
+  const paths = [
+    '/v1/p/provision-requests/order-1',
+    '/v1/p/provision-requests',
+    '/v1/p/provision-requests/order-1/history',
+    '/v1/p/instances/i-1',
+  ]
+  proxy.refuse()
+  proxy.cut()
+  for (const path of paths) {
+    const reply = await get(path)
+    expect([reply.statusCode, reply.json().code], path).toEqual([503, 'database_unavailable'])
+    expect(reply.body).not.toMatch(/127\.0\.0\.1|postgres/)
+  }
+  expect((await get('/healthz')).statusCode).toBe(200)
+  proxy.pass()
+  await eventually(async () => expect((await get(paths[0] ?? '')).statusCode).toBe(200))
+})
+
+test('a database without tables is one that is away', async () => {
+  const created = await createTestDatabase({ empty: true })
+  const database = createDatabase({ url: created.url, poolSize: 2, logger })
+  onTestFinished(async () => {
+    await database.close()
+    await created.drop()
+  })
+  const { api } = createApi(createReads({ prisma: database.prisma }))
+  expect((await api.app.inject('/v1/p/provision-requests')).statusCode).toBe(503)
+})
+
+test('the figures tell where the requests are, and how far each duty is behind', async () => {
+  const { database } = await openDatabase()
+  const past = new Date(Date.now() - 3_600_000)
+  await insertRequestRow(database, { state: 'queued' })
+  await insertRequestRow(database, { state: 'queued', retryAt: past })
+  await insertRequestRow(database, { state: 'running' })
+  await insertRequestRow(database, {
+    state: 'provisioning',
+    instances: [
+      { id: 'i-1', state: 'pending' },
+      { id: 'i-2', state: 'pending' },
+    ],
+  })
+  const requestRow = await insertRequestRow(database, { state: 'uncertain' })
+  await insertAttemptRow(database, { requestRow, state: 'uncertain', startedAt: past, reconcileAt: past })
+  const future = new Date(Date.now() + 3_600_000)
+  await insertBucketRow(database, { dueAt: future, blockedUntil: future, blockedReason: 'throttled' })
+
+  const metrics = createMetrics()
+  addDatabaseFigures({ metrics, sql: database, logger })
+  const text = await metrics.registry.metrics()
+  const figure = (name: string) => {
+    const line = text.split('\n').find((one) => one.startsWith(`provisioner_${name} `))
+    return line === undefined ? undefined : Number(line.split(' ')[1])
+  }
+  expect(figure('database_up')).toBe(1)
+  expect(figure('requests{state="queued"}')).toBe(2)
+  expect(figure('requests{state="uncertain"}')).toBe(1)
+  expect(figure('requests{state="provisioning"}')).toBe(1)
+  expect(figure('requests{state="dispatching"}')).toBe(0)
+  expect(figure('requests_retrying')).toBe(1)
+  expect(figure('instances_pending')).toBe(2)
+  expect(figure('uncertain_oldest_seconds')).toBeGreaterThanOrEqual(3600)
+  expect(figure('overdue_seconds{duty="retry"}')).toBeGreaterThanOrEqual(3600)
+  expect(figure('overdue_seconds{duty="reconcile"}')).toBeGreaterThanOrEqual(3600)
+  expect(figure('overdue_seconds{duty="dispatch"}')).toBe(0)
+  expect(figure('overdue_seconds{duty="expiry"}')).toBe(0)
+  expect(figure('buckets_blocked{reason="throttled"}')).toBe(1)
+  expect(figure('outbox_waiting_events')).toBe(0)
+  expect(figure('replicas')).toBe(0)
+})
