@@ -113,6 +113,9 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     frameworkErrors: replyWithError,
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
   })
+  // No route takes a body: what comes is read, up to the limit, and left, whatever its type.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   registerErrorReplies(app)

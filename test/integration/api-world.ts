@@ -34,6 +34,7 @@ export function useApi(): ApiWorld {
     }
     const api = createApiServer({
       reads,
+      cancel: async () => 'unknown',
       checks,
       metrics,
       logger,

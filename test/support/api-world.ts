@@ -1,7 +1,6 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
-import type { ReadinessCheck } from '../../src/api/readiness.ts'
-import { type ApiServer, createApiServer } from '../../src/api/server.ts'
+import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
 import type { RequestStatus } from '../../src/contracts/status.ts'
 import type { RequestState } from '../../src/domain/provision-request.ts'
@@ -61,7 +60,9 @@ export interface ApiWorld {
 /** An API over the given reads, stopped when the test ends; not yet listening. */
 export function createApi(
   reads: Reads,
-  options: { checks?: Record<string, ReadinessCheck>; drainMs?: number; closeMs?: number } = {},
+  options: Partial<
+    Pick<ApiServerOptions, 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>
+  > = {},
 ): ApiWorld {
   const lines: string[] = []
   const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
@@ -72,6 +73,7 @@ export function createApi(
     waiters: metrics.http.waiters,
   })
   const api = createApiServer({
+    cancel: async () => 'cancelled',
     checks: {},
     drainMs: 0,
     ...options,

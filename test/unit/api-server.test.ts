@@ -123,6 +123,42 @@ describe('an error is a problem document', () => {
   })
 })
 
+describe('a body', () => {
+  test.each([
+    ['none', undefined, undefined],
+    ['none, though a type is named', undefined, 'application/json'],
+    ['an empty one', '', 'application/json'],
+    ['a JSON one', '{"reason":"x"}', 'application/json'],
+    ['a broken one of another type', '<x', 'text/xml'],
+  ])('is left where no route takes one: %s', async (_case, body, type) => {
+    const { api } = setUp()
+    await api.start()
+    const reply = await fetch(`${api.url()}${PATH}/cancel`, {
+      method: 'POST',
+      ...(body === undefined ? {} : { body }),
+      headers: type === undefined ? {} : { 'content-type': type },
+    })
+    expect([reply.status, await reply.json()]).toEqual([
+      202,
+      expect.objectContaining({ request_id: 'order-1' }),
+    ])
+  })
+
+  test('that is too large is refused', async () => {
+    const { api } = setUp()
+    const reply = await api.app.inject({ method: 'POST', url: `${PATH}/cancel`, body: 'x'.repeat(65_537) })
+    expect(reply.statusCode).toBe(413)
+    expect(reply.headers['content-type']).toMatch(/^application\/problem\+json/)
+  })
+})
+
+test('a process without the role api serves health and metrics only', async () => {
+  const { api } = setUp({}, { servesRequests: false })
+  expect((await api.app.inject(PATH)).statusCode).toBe(404)
+  expect((await api.app.inject('/healthz')).statusCode).toBe(200)
+  expect((await api.app.inject('/metrics')).statusCode).toBe(200)
+})
+
 describe('what is no request', () => {
   async function exchange(url: string, text: string): Promise<string> {
     const { hostname, port } = new URL(url)
