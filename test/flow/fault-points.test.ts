@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { settle } from '../../dev/chaos/settling.ts'
+import { collectEvidence } from '../../dev/checker/collect.ts'
+import { type EventObserver, observeEvents } from '../../dev/checker/event-observer.ts'
+import { judge } from '../../dev/checker/judge.ts'
+import { createLedgerReader } from '../../dev/checker/ledger-reader.ts'
+import { draftMessages } from '../../dev/demo/messages.ts'
+import { createReleasers, createService, fillInventory, startCloud } from '../../dev/demo/stage.ts'
+import { createMessagePublisher, type MessagePublisher } from '../../dev/publisher.ts'
+import type { ReplicaProcess } from '../../dev/replicas.ts'
+import { createSeededRandom } from '../../dev/seeded-random.ts'
+import { createRunFolder } from '../../dev/servers/run-folder.ts'
+import type { SimulatorProcess } from '../../dev/simulator-process.ts'
+import { FAULT_POINTS, type FaultPointName } from '../../src/runtime/fault-point.ts'
+import { createTestBroker } from '../support/broker.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** Messages per point: some requests of each kind. */
+const SHARE = 8
+const PACE = { rate: 50, burst: 20 }
+const TIMEOUT_MS = 60_000
+
+const batch = draftMessages({
+  count: FAULT_POINTS.length * SHARE,
+  projectIds: ['project-1', 'project-2'],
+  random: createSeededRandom(1),
+  secretPrefix: `Cn9-${randomBytes(3).toString('hex')}-`,
+  now: new Date(),
+})
+const perPoint = Math.ceil(batch.messages.length / FAULT_POINTS.length)
+
+const releasers = createReleasers()
+let urls: { databaseUrl: string; amqpUrl: string }
+let simulator: SimulatorProcess
+let observer: EventObserver
+let publisher: MessagePublisher
+let replica: ReplicaProcess
+
+beforeAll(async () => {
+  const database = await createTestDatabase()
+  releasers.add(database.drop)
+  const broker = await createTestBroker()
+  releasers.add(broker.drop)
+  urls = { databaseUrl: database.url, amqpUrl: broker.url }
+  const folder = createRunFolder()
+  releasers.add(folder.remove)
+  simulator = await startCloud({ folder, seed: 1, pace: PACE, token: batch.token })
+  await fillInventory(simulator, batch)
+  observer = await observeEvents(broker.url)
+  releasers.add(observer.stop)
+  publisher = createMessagePublisher({ url: broker.url })
+  releasers.add(publisher.close)
+  const replicas = await createService({
+    folder,
+    count: 1,
+    pace: PACE,
+    token: batch.token,
+    addresses: { ...urls, cloudUrl: simulator.url },
+    settings: { LEASE_MS: '1000', RECONCILE_SETTLE_MS: '1500', POLL_MIN_MS: '300', POLL_MAX_MS: '1000' },
+  })
+  releasers.add(replicas.stop)
+  const [first] = replicas.all
+  if (first === undefined) throw new Error('there is no replica')
+  replica = first
+  // Its first start declares the queues: before, a message would be confirmed and go nowhere.
+  replica.start()
+  await replica.ready(TIMEOUT_MS)
+})
+afterAll(() => releasers.run())
+
+/** Every kind of work for the replica that is up, so that it comes by every point; one answer gets lost. */
+async function publishShareOf(point: FaultPointName): Promise<void> {
+  const from = FAULT_POINTS.indexOf(point) * perPoint
+  await simulator.admin('POST', 'faults', { kind: 'cut_after', operation: 'RunInstances' })
+  await Promise.all(batch.messages.slice(from, from + perPoint).map(publisher.publish))
+}
+
+describe('a replica that is killed', () => {
+  it.each(FAULT_POINTS)(
+    'at %s comes back and goes on',
+    async (point) => {
+      await replica.kill()
+      replica.start({ CHAOS_FAULT_POINT: `${point}:1:kill` })
+      await publishShareOf(point)
+      await eventually(() => expect(replica.isRunning()).toBe(false), { timeoutMs: TIMEOUT_MS })
+      expect(replica.log()).not.toContain('"level":60')
+    },
+    TIMEOUT_MS + 5000,
+  )
+
+  it(
+    'at every point has lost, doubled, forgotten and leaked nothing in the end',
+    async () => {
+      replica.start()
+      await replica.ready(TIMEOUT_MS)
+      const settled = await settle({
+        urls,
+        requests: FAULT_POINTS.length * SHARE,
+        deadLetters: batch.invalid + batch.conflicts,
+        events: () => observer.events.length,
+        stallMs: 40_000,
+        onLook: () => undefined,
+        signal: new AbortController().signal,
+      })
+      const evidence = await collectEvidence({
+        ...urls,
+        apiUrls: [replica.url],
+        ledger: createLedgerReader(simulator.admin),
+        events: observer.events,
+        published: publisher.published,
+        limit: { perSecond: PACE.rate, burst: PACE.burst },
+        secrets: [...batch.secrets, batch.token],
+        logs: [{ source: 'log', text: replica.log() }],
+      })
+      const { violations, unexpected } = judge(evidence)
+      expect(
+        Object.entries(violations).flatMap(([name, list]) => list.map((one) => ({ name, ...one }))),
+      ).toEqual([])
+      expect(unexpected).toEqual([])
+      expect(settled).toBe(true)
+    },
+    TIMEOUT_MS * 2,
+  )
+})
