@@ -2,10 +2,8 @@ import type { Logger } from 'pino'
 import { Gauge } from 'prom-client'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Sql } from '../store/database.ts'
+import { COUNT_CAP, FIGURE_GAUGES, type Figures } from './figure-gauges.ts'
 import type { Metrics } from './metrics.ts'
-
-/** Counting stops here, so that a scrape costs the same whatever the backlog. A figure at the cap means: or more. */
-export const COUNT_CAP = 100_000
 
 /** A scrape does not wait longer than this for a database that hangs, in milliseconds. */
 const DEADLINE_MS = 3000
@@ -90,103 +88,6 @@ CROSS JOIN LATERAL (
 ) blocked
 `
 
-interface Figures {
-  eligible: number
-  retrying: number
-  dispatching: number
-  uncertain: number
-  uncertainAge: number
-  provisioning: number
-  pendingInstances: number
-  outboxWaiting: number
-  outboxAge: number
-  parked: number
-  dispatchOverdue: number
-  retryOverdue: number
-  expiryOverdue: number
-  pollOverdue: number
-  reconcileOverdue: number
-  throttledBuckets: number
-  unavailableBuckets: number
-  unauthorizedBuckets: number
-  replicas: number
-}
-
-/** A gauge: its one value, or a value for each value of its label. */
-interface FigureGauge {
-  name: string
-  help: string
-  label?: string
-  values: (figures: Figures) => number | Record<string, number>
-}
-
-const GAUGES: readonly FigureGauge[] = [
-  {
-    name: 'requests',
-    help: `Requests that have not ended, by state; counts end at ${COUNT_CAP}`,
-    label: 'state',
-    values: (figures) => ({
-      queued: figures.eligible + figures.retrying,
-      dispatching: figures.dispatching,
-      uncertain: figures.uncertain,
-      provisioning: figures.provisioning,
-    }),
-  },
-  {
-    name: 'requests_retrying',
-    help: 'Queued requests that wait for their retry time',
-    values: (figures) => figures.retrying,
-  },
-  {
-    name: 'uncertain_oldest_seconds',
-    help: 'Age of the oldest attempt without an outcome',
-    values: (figures) => figures.uncertainAge,
-  },
-  {
-    name: 'instances_pending',
-    help: `Instances that are polled; the count ends at ${COUNT_CAP}`,
-    values: (figures) => figures.pendingInstances,
-  },
-  {
-    name: 'outbox_waiting_events',
-    help: `Events committed and not yet confirmed; the count ends at ${COUNT_CAP}`,
-    values: (figures) => figures.outboxWaiting,
-  },
-  {
-    name: 'outbox_oldest_seconds',
-    help: 'Age of the first event in the outbox',
-    values: (figures) => figures.outboxAge,
-  },
-  {
-    name: 'outbox_parked_events',
-    help: 'Events that no queue was bound for, kept for another try',
-    values: (figures) => figures.parked,
-  },
-  {
-    name: 'overdue_seconds',
-    help: 'How far the longest due row of each duty is behind its time; grows while a duty is stuck',
-    label: 'duty',
-    values: (figures) => ({
-      dispatch: figures.dispatchOverdue,
-      retry: figures.retryOverdue,
-      expiry: figures.expiryOverdue,
-      poll: figures.pollOverdue,
-      reconcile: figures.reconcileOverdue,
-    }),
-  },
-  {
-    name: 'buckets_blocked',
-    help: 'Projects with work whose bucket CloudDC has closed, by reason',
-    label: 'reason',
-    values: (figures) => ({
-      throttled: figures.throttledBuckets,
-      upstream_unavailable: figures.unavailableBuckets,
-      unauthorized: figures.unauthorizedBuckets,
-    }),
-  },
-  { name: 'replicas', help: 'Replicas whose lease holds', values: (figures) => figures.replicas },
-]
-
 /**
  * Adds the figures that only the database knows to the metrics. They are read when /metrics is asked, at most every
  * five seconds and once at a time; while the database is away they are absent and provisioner_database_up is 0.
@@ -229,7 +130,7 @@ export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger
       this.set((await present()) === null ? 0 : 1)
     },
   })
-  for (const { name, help, label, values } of GAUGES) {
+  for (const { name, help, label, values } of FIGURE_GAUGES) {
     new Gauge({
       name: `provisioner_${name}`,
       help,

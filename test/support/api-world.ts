@@ -87,3 +87,20 @@ export function createApi(
   onTestFinished(() => api.stop())
   return { api, watcher, metrics, log: () => lines.join('') }
 }
+
+/** The one request of `createOneRequestReads`. */
+export const REQUEST_PATH = '/v1/p/provision-requests/order-1'
+
+/** An API over a store that holds one request; `overrides` replace single reads. */
+export function setUpApi(overrides: Partial<Reads> = {}, options: Parameters<typeof createApi>[1] = {}) {
+  const { world, reads } = createOneRequestReads()
+  return { world, ...createApi({ ...reads, ...overrides }, options) }
+}
+
+export interface ProblemReply {
+  status: number
+  title: string
+  code: string
+  detail?: string
+  errors?: { path: string }[]
+}
