@@ -59,7 +59,7 @@ export function registerOpenapi(app: FastifyInstance): void {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,
     theme: { title: 'CloudDC provisioner' },
-    uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
+    uiConfig: { layout: 'BaseLayout', docExpansion: 'list', tryItOutEnabled: true },
   })
   app.register(async (scope) => {
     scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
