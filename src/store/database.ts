@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
 import type { Logger } from 'pino'
 import { isRetryable } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -36,39 +37,41 @@ export function createDatabase({
   statementTimeoutMs = 15_000,
 }: DatabaseOptions): Database {
   const statementNames = new Map<string, string>()
-  const adapter = new PrismaPg(
-    {
-      connectionString: url,
-      max: poolSize,
-      connectionTimeoutMillis: 5000,
-      idleTimeoutMillis: 30_000,
-      // The client's own deadline, for a server that no longer answers at all.
-      query_timeout: statementTimeoutMs + 5000,
-      keepAlive: true,
-      options: [
-        '-c TimeZone=UTC',
-        `-c statement_timeout=${statementTimeoutMs}`,
-        '-c lock_timeout=10000',
-        '-c idle_in_transaction_session_timeout=20000',
-        // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
-        '-c max_parallel_workers_per_gather=0',
-        '-c jit=off',
-      ].join(' '),
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: 5000,
+    idleTimeoutMillis: 30_000,
+    // The client's own deadline, for a server that no longer answers at all.
+    query_timeout: statementTimeoutMs + 5000,
+    keepAlive: true,
+    options: [
+      '-c TimeZone=UTC',
+      `-c statement_timeout=${statementTimeoutMs}`,
+      '-c lock_timeout=10000',
+      '-c idle_in_transaction_session_timeout=20000',
+      // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
+      '-c max_parallel_workers_per_gather=0',
+      '-c jit=off',
+    ].join(' '),
+  })
+  // Pool and adapter listen in turns, with a gap between them: a connection that ends in the instant it is handed
+  // over would end the process. This listener is there for as long as the connection is.
+  pool.on('connect', (connection) => {
+    connection.on('error', (error) => logger.debug({ err: error }, 'database connection lost'))
+  })
+  const adapter = new PrismaPg(pool, {
+    disposeExternalPool: true,
+    // Named statements are parsed and planned once per connection.
+    statementNameGenerator: ({ sql }) => {
+      const known = statementNames.get(sql)
+      if (known !== undefined) return known
+      if (statementNames.size >= 200) return undefined as unknown as string
+      const name = `s${statementNames.size + 1}`
+      statementNames.set(sql, name)
+      return name
     },
-    {
-      // Named statements are parsed and planned once per connection.
-      statementNameGenerator: ({ sql }) => {
-        const known = statementNames.get(sql)
-        if (known !== undefined) return known
-        if (statementNames.size >= 200) return undefined as unknown as string
-        const name = `s${statementNames.size + 1}`
-        statementNames.set(sql, name)
-        return name
-      },
-      onPoolError: (error) => logger.debug({ err: error }, 'idle database connection lost'),
-      onConnectionError: (error) => logger.debug({ err: error }, 'database connection lost'),
-    },
-  )
+  })
   const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 5000, timeout: 15_000 } })
 
   const query = <Row>(text: string, ...values: unknown[]) => prisma.$queryRawUnsafe<Row[]>(text, ...values)
