@@ -46,14 +46,7 @@ export async function startLocalRabbitmq({
 
   const launch = async () => {
     writeFileSync(join(home, 'rabbitmq.conf'), configuration(ports, definitions))
-    if (!epmd?.isRunning()) {
-      epmd = folder.start({
-        name: 'epmd',
-        command: findEpmd(),
-        args: ['-port', String(ports.epmd), '-address', '127.0.0.1'],
-        endSignal: 'KILL',
-      })
-    }
+    if (!epmd?.isRunning()) epmd = await startEpmd(folder, ports.epmd)
     const started = folder.start({
       name: 'rabbitmq-server',
       command: script,
@@ -106,6 +99,25 @@ export async function startLocalRabbitmq({
   }
 }
 
+/** Listening before a node looks for it: otherwise the node starts one of its own, which nobody ends. */
+async function startEpmd(folder: RunFolder, port: number): Promise<ServerProcess> {
+  const program = findEpmd()
+  writeFileSync(join(folder.path, 'epmd'), `${program}\n${port}\n`)
+  const epmd = folder.start({
+    name: 'epmd',
+    command: program,
+    args: ['-port', String(port), '-address', '127.0.0.1'],
+    endSignal: 'KILL',
+  })
+  await waitUntil(() => promisify(execFile)(program, ['-port', String(port), '-names']), {
+    what: 'epmd did not start',
+    timeoutMs: 10_000,
+    pollMs: 20,
+    givenUp: () => (epmd.isRunning() ? undefined : `it ended\n${epmd.logTail()}`),
+  })
+  return epmd
+}
+
 async function choosePorts(): Promise<Ports> {
   return { amqp: await freePort(), distribution: await freePort(), epmd: await freePort() }
 }
@@ -155,7 +167,7 @@ function describeVirtualHosts(password: string): object {
 }
 
 async function connectOnce(url: string): Promise<void> {
-  const connection = await connect(url, { timeout: 2_000 })
+  const connection = await connect(url, { timeout: 10_000 })
   connection.on('error', () => undefined)
   await connection.close()
 }

@@ -4,16 +4,21 @@
 # Each pid leads a process group of its own; the signal is the one that makes that server end at once.
 folder=$1
 trap '' INT TERM HUP
+# Latest first: what was started last may restart what it needs (a RabbitMQ node its epmd).
 watched=' '
 while read -r verb pid signal; do
   case $verb in
-    watch) watched="$watched$pid:$signal " ;;
+    watch) watched=" $pid:$signal$watched" ;;
     forget) watched=$(printf '%s' "$watched" | sed "s/ $pid:[A-Z]* / /") ;;
   esac
 done
 
 for entry in $watched; do
-  kill -"${entry#*:}" "${entry%%:*}" 2>/dev/null
+  pid=${entry%%:*}
+  case ${entry#*:} in
+    KILL) kill -KILL "-$pid" 2>/dev/null ;;
+    *) kill -"${entry#*:}" "$pid" 2>/dev/null ;;
+  esac
 done
 for entry in $watched; do
   pid=${entry%%:*}
@@ -24,6 +29,16 @@ for entry in $watched; do
   done
   kill -KILL "-$pid" 2>/dev/null
 done
+
+# An Erlang node that finds no epmd starts one that outlives it: two lines, the program and its port.
+if [ -f "$folder/epmd" ]; then
+  { read -r program && read -r port; } <"$folder/epmd"
+  tries=0
+  while "$program" -port "$port" -names >/dev/null 2>&1 && [ "$tries" -lt 20 ]; do
+    "$program" -port "$port" -kill >/dev/null 2>&1 || sleep 0.1
+    tries=$((tries + 1))
+  done
+fi
 
 # A Postgres that was killed leaves its lock file, which names the one shared memory segment left behind.
 lock="$folder/postgres/postmaster.pid"
