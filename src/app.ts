@@ -66,10 +66,15 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   }))
   const on = (role: Role, ...services: Service[]): Service[] => (config.roles.has(role) ? services : [])
 
-  const database = createDatabase({ url: config.databaseUrl, poolSize: config.databasePoolSize, logger })
+  const database = createDatabase({
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    logger,
+    onError: (kind) => metrics.database.errors.inc({ class: kind }),
+  })
   const store = createRequestStore({ database, limitOf })
   const sealer = createSealer(config.secretKeys)
-  const replica = createReplica({ database, leaseMs: config.leaseMs, logger })
+  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
   const client = createCloudDcClient({
     endpoint: config.clouddcEndpoint,
@@ -158,6 +163,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const recorder = createOutcomeRecorder({
     database,
     firstPollMs: config.pollMinMs,
+    metrics,
     logger,
     onRecorded: onSettled,
     signal: recording.signal,

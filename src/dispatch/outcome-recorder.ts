@@ -10,6 +10,7 @@ import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface Settlement {
   row: SettleRow
@@ -25,6 +26,7 @@ export interface OutcomeRecorder {
 export interface OutcomeRecorderOptions {
   database: Database
   firstPollMs: number
+  metrics: Pick<Metrics, 'dispatch'>
   logger: Logger
   /** Called after each commit. */
   onRecorded: (rows: readonly SettleRow[]) => void
@@ -34,7 +36,7 @@ export interface OutcomeRecorderOptions {
 
 /** Records outcomes with their events, those that finish at the same moment together, in one transaction. */
 export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeRecorder {
-  const { database, firstPollMs, logger, onRecorded, signal } = options
+  const { database, firstPollMs, metrics, logger, onRecorded, signal } = options
   const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
 
   /**
@@ -72,7 +74,9 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     flush: async (settlements) => {
       for (let failures = 0; ; ) {
         try {
+          const startedAt = performance.now()
           const settled = await commit(settlements)
+          metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
           outage.recovered()
           onRecorded(settlements.map((settlement) => settlement.row))
           const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))

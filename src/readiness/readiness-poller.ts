@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcThrottledError } from '../clouddc/errors.ts'
+import { CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import { takeTokens } from '../store/sql/take-tokens.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
@@ -42,6 +42,20 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const putOffMs = Math.min(1000, options.pollMinMs)
   const outage = createOutageLog({ logger, subject: 'readiness polling' })
 
+  const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
+    const startedAt = performance.now()
+    let result = 'ok'
+    try {
+      return await ask()
+    } catch (error) {
+      result = error instanceof CloudDcThrottledError ? 'throttled' : 'failed'
+      throw error
+    } finally {
+      metrics.readiness.calls.inc({ call, result })
+      metrics.readiness.callSeconds.observe({ call }, (performance.now() - startedAt) / 1000)
+    }
+  }
+
   /** Asks one by one for instances the listing left out; what no token is left for stays for the next poll. */
   const askSingly = async (projectId: string, missing: readonly ClaimedInstance[]) => {
     const sightings = new Map<string, Sighting>()
@@ -54,14 +68,15 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
             share: readinessShare,
           })
     for (const { id } of missing.slice(0, granted)) {
-      const status = await client.showInstanceStatus({ projectId, instanceId: id })
+      const status = await measured('status', () => client.showInstanceStatus({ projectId, instanceId: id }))
       sightings.set(id, status === 'not_found' ? status : { name: null, serverId: null, ...status })
     }
     return sightings
   }
 
   const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<ObservationResult> => {
-    const page = await client.listInstances({ projectId, instanceIds: claimed.map(({ id }) => id) })
+    const instanceIds = claimed.map(({ id }) => id)
+    const page = await measured('list', () => client.listInstances({ projectId, instanceIds }))
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
     const missing = claimed.filter(({ id }) => !sightings.has(id))
     for (const [id, sighting] of await askSingly(projectId, missing)) sightings.set(id, sighting)
@@ -79,6 +94,10 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     faultPoint('readiness.recorded')
     metrics.readiness.instances.inc({ result: 'running' }, result.running)
     metrics.readiness.instances.inc({ result: 'failed' }, result.failed)
+    const ages = new Map(claimed.map(({ id, ageMs }) => [id, ageMs]))
+    for (const { id, state } of result.ended) {
+      metrics.readiness.provisioningSeconds.observe({ result: state }, (ages.get(id) ?? 0) / 1000)
+    }
     if (result.changed.length > 0) onEvents(result.changed)
     return result
   }
@@ -89,10 +108,8 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
       outage.recovered()
     } catch (error) {
       outage.failed(error)
-      if (error instanceof CloudDcThrottledError) {
-        const blockMs = error.retryAfterMs ?? jitteredBackoff(1, { minMs: 1000, maxMs: 1000 })
-        await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
-      }
+      const effect = bucketEffectOf(projectId, error)
+      if (effect !== null) await settleBuckets(database, [effect])
     }
   }
 
@@ -115,6 +132,24 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
       return instances.length + putOff === CLAIM_LIMIT ? { again: true } : { again: false }
     },
   })
+}
+
+/** What a failed poll means for its project's bucket: as for creating (dispatch/retry-policy.ts). */
+function bucketEffectOf(projectId: string, error: unknown): BucketEffect | null {
+  if (error instanceof CloudDcThrottledError) {
+    const blockMs = error.retryAfterMs ?? jitteredBackoff(1, { minMs: 1000, maxMs: 1000 })
+    return { projectId, effect: 'trouble', blockMs, reason: 'throttled' }
+  }
+  // Refused tokens in a row lock an account out.
+  if (error instanceof CloudDcUnauthorizedError) {
+    return {
+      projectId,
+      effect: 'trouble',
+      blockMs: jitteredBackoff(1, { minMs: 10_000, maxMs: 10_000 }),
+      reason: 'unauthorized',
+    }
+  }
+  return null
 }
 
 /** Groups instances by project and cuts the groups into calls. */

@@ -13,6 +13,8 @@ export interface ObservationResult {
   running: number
   failed: number
   completed: number
+  /** The instances that ended with these observations. */
+  ended: { id: string; state: string }[]
   /** Keys of the requests with events: `<project id>/<request id>`. */
   changed: string[]
 }
@@ -40,6 +42,7 @@ export async function recordReadiness(
       running: ended.filter((instance) => instance.state === 'running').length,
       failed: ended.filter((instance) => instance.state === 'failed').length,
       completed: moves.filter((move) => move.to !== null).length,
+      ended: ended.map(({ id, state }) => ({ id, state })),
       changed: moves.flatMap((move) => move.events.slice(0, 1).map((event) => event.orderingKey)),
     }
   })

@@ -5,6 +5,7 @@ import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Database } from '../store/database.ts'
 import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from '../store/sql/leases.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 /** Duties that one replica at a time carries out. */
 export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention'
@@ -26,15 +27,14 @@ export interface ReplicaOptions {
   database: Database
   leaseMs: number
   logger: Logger
-  /** Called when the lease was lost and the replica goes on under a new id. */
-  onLost?: () => void
+  metrics?: Pick<Metrics, 'replica'>
 }
 
 /**
  * This process among its like: an identity with a lease in the database. All attempts in flight hang on that one
  * lease, so that keeping it costs one statement whatever the load.
  */
-export function createReplica({ database, leaseMs, logger, onLost }: ReplicaOptions): Replica {
+export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOptions): Replica {
   const marginMs = Math.min(1000, leaseMs / 10)
   let id = uuidv7()
   let registered = false
@@ -55,9 +55,10 @@ export function createReplica({ database, leaseMs, logger, onLost }: ReplicaOpti
         id = uuidv7()
         registered = false
         deadline = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
-        onLost?.()
+        metrics?.replica.leasesLost.inc()
         return { again: true }
       }
+      metrics?.replica.leaseRenewed.set(start.wall / 1000)
       deadline = { monotonic: start.monotonic + leaseMs - marginMs, wall: start.wall + leaseMs - marginMs }
       return { again: false }
     },

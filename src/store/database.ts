@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Logger } from 'pino'
-import { isRetryable } from './errors.ts'
+import { classifyDatabaseError, type DatabaseErrorClass, isRetryable } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 
 /** Runs one statement. `text` is a constant of store/sql; `values` are bound, never interpolated. */
@@ -25,6 +25,8 @@ export interface DatabaseOptions {
   /** Connections of this replica. */
   poolSize: number
   logger: Logger
+  /** Told of every statement or transaction that failed. */
+  onError?: (error: DatabaseErrorClass) => void
   /** The longest a statement may run, in milliseconds. */
   statementTimeoutMs?: number
 }
@@ -34,6 +36,7 @@ export function createDatabase({
   url,
   poolSize,
   logger,
+  onError = () => undefined,
   statementTimeoutMs = 15_000,
 }: DatabaseOptions): Database {
   const statementNames = new Map<string, string>()
@@ -62,11 +65,11 @@ export function createDatabase({
   })
   const adapter = new PrismaPg(pool, {
     disposeExternalPool: true,
-    // Named statements are parsed and planned once per connection.
+    // Named statements are parsed and planned once per connection; the empty name means none.
     statementNameGenerator: ({ sql }) => {
       const known = statementNames.get(sql)
       if (known !== undefined) return known
-      if (statementNames.size >= 200) return undefined as unknown as string
+      if (statementNames.size >= 200) return ''
       const name = `s${statementNames.size + 1}`
       statementNames.set(sql, name)
       return name
@@ -74,16 +77,25 @@ export function createDatabase({
   })
   const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 5000, timeout: 15_000 } })
 
-  const query = <Row>(text: string, ...values: unknown[]) => prisma.$queryRawUnsafe<Row[]>(text, ...values)
+  const counted = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await run()
+    } catch (error) {
+      onError(classifyDatabaseError(error))
+      throw error
+    }
+  }
 
   return {
     prisma,
-    query,
+    query: (text, ...values) => counted(() => prisma.$queryRawUnsafe(text, ...values)),
     transaction: async (work) => {
       for (let tries = 1; ; tries += 1) {
         try {
-          return await prisma.$transaction((tx) =>
-            work({ query: (text, ...values) => tx.$queryRawUnsafe(text, ...values) }),
+          return await counted(() =>
+            prisma.$transaction((tx) =>
+              work({ query: (text, ...values) => tx.$queryRawUnsafe(text, ...values) }),
+            ),
           )
         } catch (error) {
           if (tries >= 3 || !isRetryable(error, 'conflict')) throw error

@@ -99,9 +99,6 @@ export function createMetrics() {
         'dispatch_lease_refusals_total',
         'Calls not made because the lease no longer held',
       ),
-      completed: counter('requests_completed_total', 'Requests that reached a terminal state, by state', [
-        'state',
-      ]),
     },
 
     reconcile: {
@@ -137,11 +134,6 @@ export function createMetrics() {
       instances: counter('instances_settled_total', 'Instances that ended pending: running or failed', [
         'result',
       ]),
-      detectionSeconds: histogram(
-        'readiness_detection_seconds',
-        'From an instance running, by its launch time upstream where told, to its record',
-        LONG_SECONDS,
-      ),
       provisioningSeconds: histogram(
         'provisioning_seconds',
         'From an instance ordered to its end, running or failed',
@@ -153,7 +145,6 @@ export function createMetrics() {
     outbox: {
       published: counter('outbox_published_total', 'Events published and confirmed'),
       confirmSeconds: histogram('outbox_confirm_seconds', 'From publishing an event to its confirm', SECONDS),
-      inFlight: gauge('outbox_unconfirmed_events', 'Events published and not yet confirmed'),
       returned: counter('outbox_returned_total', 'Events returned as unroutable'),
       nacked: counter('outbox_nacked_total', 'Events the broker refused'),
       unknown: counter(
@@ -162,12 +153,6 @@ export function createMetrics() {
       ),
       dropped: counter('outbox_dropped_total', 'Events given up because no queue was bound for long'),
       delaySeconds: histogram('outbox_delay_seconds', 'From an event committed to its confirm', SECONDS),
-    },
-
-    broker: {
-      connected: gauge('broker_connected', '1 while the broker session is up'),
-      sessions: counter('broker_sessions_total', 'Broker sessions opened'),
-      blocked: gauge('broker_blocked', '1 while the broker blocks publishers'),
     },
 
     replica: {
