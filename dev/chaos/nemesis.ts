@@ -1,15 +1,15 @@
 import pg from 'pg'
 import type { Servers } from '../servers.ts'
 import type { SimulatorProcess } from '../simulator-process.ts'
-import type { TcpProxy } from '../tcp-proxy.ts'
 import type { Crew } from './crew.ts'
-import type { CloudTrouble, Fault, Link, PlannedFault } from './plan.ts'
+import { type CloudTrouble, type Fault, LINKS, type Link, type PlannedFault } from './plan.ts'
+import type { Proxies } from './proxies.ts'
 
 export interface NemesisOptions {
   crew: Crew
   servers: Servers
   databaseUrl: string
-  proxies: Readonly<Record<Link, TcpProxy>>
+  proxies: Proxies
   simulator: SimulatorProcess
   /** Told each fault as it is done. */
   onFault: (name: string) => void
@@ -88,31 +88,35 @@ export function createNemesis(options: NemesisOptions): Nemesis {
 
   const network = (fault: Extract<Fault, { kind: 'network' }>) =>
     alone(fault.link, `network ${fault.how}`, async () => {
-      const proxy = proxies[fault.link]
+      const tell = (action: Parameters<Proxies['tell']>[1]) => proxies.tell(fault.link, action)
       switch (fault.how) {
         case 'cut':
-          return proxy.cut()
+          return tell({ action: 'cut', how: 'reset' })
         case 'fin':
-          return proxy.cut('fin')
+          return tell({ action: 'cut', how: 'fin' })
         case 'cut_within':
-          return proxy.dropAfter(fault.bytes, fault.direction)
-        case 'delay':
+          return tell({
+            action: 'dropAfter',
+            bytes: fault.bytes,
+            direction: fault.direction,
+            afterwards: 'cut',
+          })
+        case 'delay': {
           // Towards CloudDC only the answers: held back calls would arrive in a bunch that nobody sent.
-          proxy.delay(fault.delayMs, ...(fault.link === 'cloud' ? (['down'] as const) : []))
+          const direction = fault.link === 'cloud' ? { direction: 'down' as const } : {}
+          await tell({ action: 'delay', ms: fault.delayMs, ...direction })
           break
-        case 'freeze':
-          proxy.freeze()
-          break
-        case 'refuse':
-          proxy.refuse()
-          break
+        }
         case 'swallow':
-          proxy.dropAfter(0, 'up', 'swallow')
+          await tell({ action: 'dropAfter', bytes: 0, direction: 'up', afterwards: 'swallow' })
+          break
+        default:
+          await tell({ action: fault.how })
       }
       await sleep(fault.forMs)
       // What was swallowed is gone: a connection must not go on without it.
-      if (fault.how === 'swallow') proxy.cut()
-      proxy.pass()
+      if (fault.how === 'swallow') await tell({ action: 'cut', how: 'reset' })
+      await tell({ action: 'pass' })
     })
 
   const cloud = ({ how, forMs }: Extract<Fault, { kind: 'cloud' }>) =>
@@ -180,7 +184,7 @@ export function createNemesis(options: NemesisOptions): Nemesis {
       calmed.abort()
       await Promise.all(running)
       calmed = new AbortController()
-      for (const proxy of Object.values(proxies)) proxy.pass()
+      for (const link of LINKS) await proxies.tell(link, { action: 'pass' })
       await simulator.admin('DELETE', 'faults')
       await simulator.admin('PATCH', 'settings', HEALTH)
       if (servers.kind.rabbitmq !== 'given') await servers.setMemoryAlarm(false).catch(() => undefined)

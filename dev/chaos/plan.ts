@@ -12,7 +12,9 @@ import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
 export const FAULT_KINDS = ['kill', 'pause', 'points', 'postgres', 'rabbitmq', 'network', 'cloud'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
-export type Link = 'postgres' | 'rabbitmq' | 'cloud'
+export const LINKS = ['postgres', 'rabbitmq', 'cloud'] as const
+/** The way from the service to one of its servers. */
+export type Link = (typeof LINKS)[number]
 
 /** What is done, and for how long; `forMs` later it is undone. */
 export type Fault =
@@ -103,7 +105,7 @@ export function planFaults(options: PlanOptions): PlannedFault[] {
  * them, and no caller can keep a budget on behalf of a network that gathers calls.
  */
 function networkFault(random: SeededRandom): Fault {
-  const link = random.pick<Link>(['postgres', 'rabbitmq', 'cloud'])
+  const link = random.pick(LINKS)
   const forMs = random.between(200, 4000)
   switch (random.pick(['cut', 'fin', 'refuse', 'freeze', 'swallow', 'delay', 'cut_within', 'cut_within'])) {
     case 'cut':

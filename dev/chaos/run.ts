@@ -22,11 +22,11 @@ import {
 import { createSteps } from '../demo/steps.ts'
 import { createMessagePublisher, type MessagePublisher } from '../publisher.ts'
 import { createSeededRandom } from '../seeded-random.ts'
-import { createTcpProxy, type TcpProxy } from '../tcp-proxy.ts'
 import { createCrew } from './crew.ts'
 import { createNemesis } from './nemesis.ts'
 import type { ChaosOptions } from './options.ts'
-import { type FaultKind, type Link, planFaults } from './plan.ts'
+import { type FaultKind, planFaults } from './plan.ts'
+import { startProxies } from './proxies.ts'
 import { lookAround, type Standing, settle } from './settling.ts'
 
 const PROJECTS = 5
@@ -80,12 +80,13 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     const folder = openRunFolder(releasers)
     const simulator = await startCloud({ folder, seed, pace: PACE, token: batch.token })
     await fillInventory(simulator, batch)
-    const proxies: Record<Link, TcpProxy> = {
-      postgres: await proxyTo(databaseUrl),
-      rabbitmq: await proxyTo(amqpUrl),
-      cloud: await proxyTo(simulator.url),
+    const proxies = startProxies()
+    releasers.add(proxies.close)
+    const addresses = {
+      databaseUrl: await proxies.open('postgres', databaseUrl),
+      amqpUrl: await proxies.open('rabbitmq', amqpUrl),
+      cloudUrl: (await proxies.open('cloud', simulator.url)).replace(/\/$/, ''),
     }
-    for (const proxy of Object.values(proxies)) releasers.add(proxy.close)
     const observer = await observeEvents(amqpUrl)
     releasers.add(observer.stop)
     const replicas = await createService({
@@ -93,11 +94,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
       count,
       pace: PACE,
       token: batch.token,
-      addresses: {
-        databaseUrl: proxies.postgres.through(databaseUrl),
-        amqpUrl: proxies.rabbitmq.through(amqpUrl),
-        cloudUrl: proxies.cloud.through(simulator.url).replace(/\/$/, ''),
-      },
+      addresses,
       settings: SETTINGS,
     })
     const crew = createCrew({
@@ -204,11 +201,6 @@ function draftBatch({ requests, seed }: ChaosOptions): Batch {
     secretPrefix: `Cn9-${randomBytes(3).toString('hex')}-`,
     now: new Date(),
   })
-}
-
-async function proxyTo(url: string): Promise<TcpProxy> {
-  const { hostname, port } = new URL(url)
-  return createTcpProxy({ target: { host: hostname, port: Number(port) } })
 }
 
 /** Servers that were given by their URL are not ours to harm. */

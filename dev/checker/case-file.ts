@@ -36,6 +36,8 @@ export interface CaseFile {
   byKey: ReadonlyMap<string, RequestCase>
   /** Creating calls that belong to no stored request. */
   strayCalls: readonly LedgerCall[]
+  /** Instances of which CloudDC was asked singly: that answer tells the state, and not the server. */
+  askedSingly: ReadonlySet<string>
 }
 
 const CREATING = new Set(['RunInstances', 'CreateInstance'])
@@ -73,6 +75,11 @@ export function openCaseFile(evidence: Evidence): CaseFile {
     evidence,
     cases,
     byKey: new Map(cases.map((one) => [one.key, one])),
+    askedSingly: new Set(
+      evidence.calls.flatMap(({ operation, path }) =>
+        operation === 'ShowInstanceStatus' ? [path.split('/').at(-2) ?? ''] : [],
+      ),
+    ),
     // A call whose body could not be read has no name; it created nothing.
     strayCalls: creating.filter(
       (call) => call.asked !== null && !known.has(keyOf(call.project, call.asked.name)),

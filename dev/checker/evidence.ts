@@ -158,6 +158,7 @@ export interface LedgerCall {
   /** Empty for calls that belong to no project, such as those for tokens. */
   project: string
   operation: string
+  path: string
   status: number | null
   /** How the connection was cut instead of, or during, the answer. */
   cut: string | null

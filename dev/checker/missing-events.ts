@@ -18,7 +18,7 @@ export function findMissingEvents(file: CaseFile): Violation[] {
   const violations: Violation[] = [...record.faults]
   for (const one of file.cases) {
     const events = record.byRequest.get(one.key) ?? []
-    const messages = [...faultsOfRequest(one, events), ...faultsOfOrder(events)]
+    const messages = [...faultsOfRequest(one, events, file), ...faultsOfOrder(events)]
     violations.push(...messages.map((message) => ({ subject: one.key, message })))
   }
   for (const [key, events] of record.byRequest) {
@@ -47,12 +47,12 @@ function missingRejections(
   })
 }
 
-function faultsOfRequest(one: RequestCase, events: readonly FirstCopy[]): string[] {
+function faultsOfRequest(one: RequestCase, events: readonly FirstCopy[], file: CaseFile): string[] {
   return [
     ...exactlyOne(eventsOf(events, 'request.accepted'), 'request.accepted'),
     ...faultsOfDispatched(one, events),
     ...faultsOfUncertain(one, events),
-    ...faultsOfInstances(one, events),
+    ...faultsOfInstances(one, events, file),
     ...faultsOfCompleted(one, events),
     ...faultsOfTracing(one, events),
   ]
@@ -95,7 +95,11 @@ function faultsOfUncertain(one: RequestCase, events: readonly FirstCopy[]): stri
   return faults
 }
 
-function faultsOfInstances(one: RequestCase, events: readonly FirstCopy[]): string[] {
+function faultsOfInstances(
+  one: RequestCase,
+  events: readonly FirstCopy[],
+  { askedSingly }: CaseFile,
+): string[] {
   const running = Map.groupBy(eventsOf(events, 'instance.running'), ({ data }) => data.instance_id)
   const failed = Map.groupBy(eventsOf(events, 'instance.failed'), ({ data }) => data.instance_id)
   const upstream = new Map(one.ledgerInstances.map((instance) => [instance.id, instance]))
@@ -106,7 +110,8 @@ function faultsOfInstances(one: RequestCase, events: readonly FirstCopy[]): stri
       faults.push(...exactlyOne(told, `instance.running of ${id}`))
       for (const { data } of told) {
         const known = upstream.get(id)
-        if (data.name !== known?.name || data.server_id !== known?.server_id) {
+        const serverUnknown = data.server_id === null && askedSingly.has(id)
+        if (data.name !== known?.name || (data.server_id !== known?.server_id && !serverUnknown)) {
           faults.push(`instance.running of ${id} with another name or server than the ledger's`)
         }
       }

@@ -274,6 +274,7 @@ function place(
     at_ms: pace.take(project),
     project,
     operation: 'RunInstances',
+    path: `/v1/${project}/instances/batch-create`,
     status: refused ? 400 : answerLost ? null : 202,
     cut: answerLost ? 'after' : null,
     asked: { name, min_count: min, max_count: max, servers: null },

@@ -259,6 +259,23 @@ describe('the judge allows', () => {
     })
   })
 
+  it('a server that is not named where CloudDC was asked for that instance alone', () => {
+    expectInOrder((evidence) => {
+      const index = eventAt(evidence, 'instance.running')
+      const { messageId } = evidence.events[index] ?? {}
+      const instanceId = JSON.parse(evidence.events[index]?.body ?? '{}').subject
+      evidence.events = evidence.events.map((event) =>
+        event.messageId === messageId
+          ? { ...event, body: event.body.replace(/"server_id":"[^"]*"/, '"server_id":null') }
+          : event,
+      )
+      const call = first(evidence.calls)
+      const path = `/v1/${call.project}/instances/${instanceId}/status`
+      const single = { operation: 'ShowInstanceStatus', path, asked: null, instance_ids: [] }
+      evidence.calls.push({ ...call, n: 700, at_ms: 9_000_000, status: 200, ...single })
+    })
+  })
+
   it('a second dead letter of one message, and a copy of an event', () => {
     expectInOrder((evidence) => {
       evidence.deadLetters.push(first(evidence.deadLetters))
