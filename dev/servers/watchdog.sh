@@ -46,4 +46,9 @@ if [ -f "$lock" ]; then
   segment=$(sed -n 7p "$lock" | awk '{ print $2 }')
   [ -n "$segment" ] && ipcrm -m "$segment" 2>/dev/null
 fi
-rm -rf "$folder"
+# Again, when a process that is just ending still writes there.
+tries=0
+until rm -rf "$folder" 2>/dev/null || [ "$tries" -ge 10 ]; do
+  sleep 0.3
+  tries=$((tries + 1))
+done
