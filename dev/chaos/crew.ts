@@ -58,10 +58,10 @@ export function createCrew({
     }),
   )
 
-  /** Early passes and late ones alike: 1 to some thousand, evenly over the orders of magnitude. */
+  /** Early passes and late ones alike: 1 to a hundred, evenly over the orders of magnitude. */
   const choosePoint = (): string | null => {
     if (!points || !random.chance(ARMED_SHARE)) return null
-    const pass = Math.max(1, Math.round(10 ** (random.next() * 3)))
+    const pass = Math.max(1, Math.round(10 ** (random.next() * 2)))
     return `${random.pick(FAULT_POINTS)}:${pass}:${random.chance(STOP_SHARE) ? 'stop' : 'kill'}`
   }
   const launch = (member: Member, point = choosePoint()) => {

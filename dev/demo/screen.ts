@@ -35,8 +35,11 @@ const SHOW_CURSOR = `${ESC}?25h`
 const CLEAR_LINE = `${ESC}K`
 const CLEAR_BELOW = `${ESC}J`
 
+const MIN_COLUMNS = 80
+const MIN_ROWS = 24
+
 export interface ScreenOptions {
-  output: { write(text: string): unknown; isTTY?: boolean }
+  output: { write(text: string): unknown; isTTY?: boolean; columns?: number; rows?: number }
   /** False where the live area would only be noise, as with --json. */
   live: boolean
   /** NO_COLOR and the like are read from here. */
@@ -45,7 +48,9 @@ export interface ScreenOptions {
 
 export function createScreen({ output, live: wanted, environment }: ScreenOptions): Screen {
   const terminal = output.isTTY === true && environment.TERM !== 'dumb'
-  const live = wanted && terminal
+  // In a smaller window lines would wrap or scroll, and could not be drawn over.
+  const fits = (output.columns ?? MIN_COLUMNS) >= MIN_COLUMNS && (output.rows ?? MIN_ROWS) >= MIN_ROWS
+  const live = wanted && terminal && fits
   const colours = terminal && wanted && !environment.NO_COLOR
   let height = 0
 

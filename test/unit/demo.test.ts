@@ -177,6 +177,14 @@ describe('the screen', () => {
     expect(written).toEqual(['a line\n'])
   })
 
+  it('does not draw in a window that is too small for it', () => {
+    const { written, output } = recorder(true)
+    const screen = createScreen({ output: { ...output, columns: 60 }, live: true, environment: {} })
+    screen.draw(['live'])
+    expect(screen.live).toBe(false)
+    expect(written).toEqual([])
+  })
+
   it('redraws in place, and gives the cursor back', () => {
     const { written, output } = recorder(true)
     const screen = createScreen({ output, live: true, environment: { NO_COLOR: '1' } })
