@@ -33,7 +33,10 @@ export function bucketLimit({ perSecond, burst }: CallLimit): BucketLimit {
   const uncoveredSeconds = ARRIVAL_SPREAD_SECONDS - headroom / perSecond
   const intervalSeconds = 1 / perSecond
   const covered = spare > 0 ? 0 : Math.min(uncoveredSeconds, intervalSeconds * RATE_MARGIN)
-  return { refillPerSecond: 1 / (intervalSeconds + covered), capacity: burst - headroom }
+  return {
+    refillPerSecond: Math.min(perSecond, 1 / (intervalSeconds + covered)),
+    capacity: Math.max(1, burst - headroom),
+  }
 }
 
 export interface BucketLevel {

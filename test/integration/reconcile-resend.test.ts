@@ -33,6 +33,7 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
   const recorder = createOutcomeRecorder({
     database,
     firstPollMs: 1000,
+    metrics,
     logger,
     onRecorded: () => undefined,
     signal: new AbortController().signal,

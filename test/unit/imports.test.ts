@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   clouddc: ['clouddc', 'runtime'],
   store: ['store', ...ALONE],
   telemetry: ['telemetry', 'runtime', 'store'],
-  replica: ['replica', 'runtime', 'store'],
+  replica: ['replica', 'runtime', 'store', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
   dispatch: ['dispatch', ...STEP, 'clouddc'],

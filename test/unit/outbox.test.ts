@@ -28,8 +28,7 @@ describe('ordered lanes', () => {
             lanes.add({ key, n })
           })
           const drained = lanes.drained()
-          await scheduler.waitAll()
-          await drained
+          await scheduler.waitFor(drained)
           expect(done).toHaveLength(keys.length)
           for (const key of new Set(keys)) {
             const order = done.filter((item) => item.key === key).map((item) => item.n)
