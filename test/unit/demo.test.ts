@@ -111,7 +111,7 @@ describe('the options of the demo', () => {
     [['--reqests', '5'], /--reqests/],
     [['--requests', 'many'], /--requests must be a whole number/],
     [['--requests', '1.5'], /--requests must be a whole number/],
-    [['--requests', '0', '--replicas', '99'], /--requests[^]*--replicas/],
+    [['--requests', '0', '--replicas', '99'], /--requests.*\n.*--replicas/],
     [['--requests'], /--requests/],
     [['extra'], /extra/],
   ])('refuse %j', (args, message) => {
@@ -126,7 +126,7 @@ describe('the view of the demo', () => {
     ended: 877,
     projects: Array.from({ length: 9 }, (_, index) => ({
       projectId: `project-${index + 1}`,
-      tokens: 3.14159,
+      tokens: 3.25,
       burst: 5000,
       callsPerSecond: 9999.9,
       queued: 12_345,
