@@ -39,20 +39,44 @@ export async function declareTopology(on: DeclareOn): Promise<void> {
   )
 }
 
-/** A queue that an operator gave further arguments, such as a limit or a dead-letter exchange, serves as well. */
+type Arguments = Record<string, string | number | boolean>
+
+/**
+ * A queue that an operator gave further arguments, such as a limit or a dead-letter exchange, serves as well, as long
+ * as it is a quorum queue. The broker names only the first argument that differs, and the type is among the last: so
+ * each is taken over and the declaration repeated, until the queue is found alike or of another type.
+ */
 async function quorumQueue(on: DeclareOn, name: string): Promise<void> {
-  await explained(`queue ${name}`, async () => {
+  const declare = async (args: Arguments): Promise<void> => {
     try {
       await on(`declare queue ${name}`, (channel) =>
-        channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'quorum' } }),
+        channel.assertQueue(name, { durable: true, arguments: args }),
       )
     } catch (error) {
-      const foreign = /inequivalent arg '([^']+)'/.exec(brokerWords(error))?.[1]
-      if (codeOf(error) !== PRECONDITION_FAILED || foreign === undefined || !foreign.startsWith('x-'))
-        throw error
-      if (foreign === 'x-queue-type') throw error
+      const differing = codeOf(error) === PRECONDITION_FAILED && differingArgument(brokerWords(error))
+      if (!differing || differing.name === 'x-queue-type') throw error
+      // A value that cannot be read or is not taken back leaves the type untold; such a queue is given the benefit.
+      if (differing.value === undefined || differing.name in args) return
+      await declare({ ...args, [differing.name]: differing.value })
     }
-  })
+  }
+  await explained(`queue ${name}`, () => declare({ 'x-queue-type': 'quorum' }))
+}
+
+/**
+ * The argument in which an existing queue differs, from the broker's sentence: `inequivalent arg 'x-max-length' for
+ * queue ...: received none but current is the value '10' of type 'byte'`, or `... but current is 'text'`.
+ */
+function differingArgument(
+  words: string,
+): { name: string; value: string | number | boolean | undefined } | undefined {
+  const name = /inequivalent arg '(x-[^']+)'/.exec(words)?.[1]
+  if (name === undefined) return undefined
+  const [, text, type = 'longstr'] =
+    /but current is (?:the value )?'(.*?)'(?: of type '(\w+)')?$/.exec(words) ?? []
+  if (text === undefined || type === 'longstr') return { name, value: text }
+  if (type === 'bool') return { name, value: text === 'true' }
+  return { name, value: /^-?\d+$/.test(text) ? Number(text) : undefined }
 }
 
 function exchange(on: DeclareOn, name: string, type: string): Promise<void> {

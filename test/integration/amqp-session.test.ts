@@ -154,17 +154,26 @@ describe('a session with the broker', () => {
 })
 
 describe('a topology that is taken', () => {
-  it.each([['a classic queue', {}, "inequivalent arg 'x-queue-type'"]])(
-    'by %s makes the service unready, says why, and heals',
-    async (_, args, words) => {
-      await world.channel().assertQueue(REQUEST_QUEUE, { durable: true, arguments: args })
-      const broker = await world.run(brokerOf())
-      await down(broker, new RegExp(`queue ${REQUEST_QUEUE} exists with other properties.*${words}`))
-      expect(world.lines.join()).toContain(`queue ${REQUEST_QUEUE} exists with other properties`)
-      await world.channel().deleteQueue(REQUEST_QUEUE)
-      await up(broker)
-    },
-  )
+  it.each([
+    ['a classic queue', {}, "inequivalent arg 'x-queue-type'"],
+    [
+      'a classic queue with arguments of its own',
+      { 'x-max-length': 10, 'x-dead-letter-exchange': 'elsewhere', 'x-single-active-consumer': true },
+      "inequivalent arg 'x-queue-type'",
+    ],
+    [
+      'a stream',
+      { 'x-queue-type': 'stream', 'x-max-length-bytes': 1_000_000 },
+      "inequivalent arg 'x-queue-type'",
+    ],
+  ])('by %s makes the service unready, says why, and heals', async (_, args, words) => {
+    await world.channel().assertQueue(REQUEST_QUEUE, { durable: true, arguments: args })
+    const broker = await world.run(brokerOf())
+    await down(broker, new RegExp(`queue ${REQUEST_QUEUE} exists with other properties.*${words}`))
+    expect(world.lines.join()).toContain(`queue ${REQUEST_QUEUE} exists with other properties`)
+    await world.channel().deleteQueue(REQUEST_QUEUE)
+    await up(broker)
+  })
 
   it('by an exchange of another type is said as well', async () => {
     await world.channel().assertExchange(EVENT_EXCHANGE, 'direct')
@@ -175,6 +184,15 @@ describe('a topology that is taken', () => {
     ['the same', {}],
     ['a limit of its own', { 'x-delivery-limit': 5 }],
     ['a dead-letter exchange', { 'x-dead-letter-exchange': 'elsewhere' }],
+    [
+      'arguments of every kind',
+      {
+        'x-dead-letter-exchange': '',
+        'x-max-length': 100_000,
+        'x-single-active-consumer': true,
+        'x-overflow': 'reject-publish',
+      },
+    ],
   ])('by a quorum queue with %s is accepted', async (_, args) => {
     await world
       .channel()
