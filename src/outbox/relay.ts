@@ -14,7 +14,7 @@ import { createReadCursor } from './read-cursor.ts'
 
 const READ_LIMIT = 1000
 /** How soon events that another replica wrote are noticed. */
-const IDLE_MS = 25
+const IDLE_MS = 50
 /** The relay's lease: short, because a second relay does no harm but repeated copies. */
 const LEASE_MS = 5000
 const LEASE_RENEW_MS = 1500

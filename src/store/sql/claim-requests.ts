@@ -9,7 +9,8 @@ import type { Sql } from '../database.ts'
  *                after trouble, one less while a readiness call waits for its share
  * grants         free slots dealt out to the projects one by one, round after round
  * picked         the first requests of each project, by rank
- * paid           the spent tokens, and when the project's turn comes next
+ * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
+ *                the tokens of 50 ms, which one claim then takes together
  *
  * A statement sees one snapshot, but a bucket is locked in its newest version. So work that was committed in between
  * is seen in work_seq and not in the queue: only a claim that saw no such change may conclude that there is no work
@@ -38,6 +39,7 @@ refilled AS MATERIALIZED (
     level.tokens,
     level.poll_credit,
     greatest(b.refilled_at, clock.ts) AS refilled_at,
+    greatest(1, least(b.capacity / 2, b.refill_per_second * b.rate_factor * 0.05)) AS worthwhile,
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
@@ -125,7 +127,7 @@ paid AS (
       WHEN s.n < s.granted AND NOT r.work_added THEN NULL
       WHEN r.blocked_until > clock.ts THEN r.blocked_until
       WHEN r.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
-      ELSE clock.ts + make_interval(secs => greatest(0, (1 - (r.tokens - s.n)) / r.refill))
+      ELSE clock.ts + make_interval(secs => greatest(0, (r.worthwhile - (r.tokens - s.n)) / r.refill))
     END
   FROM refilled r
   JOIN spent s USING (project_id)
