@@ -35,7 +35,6 @@ async function runAll(bench: Bench): Promise<{ results: Results; failed: string[
   const failed: string[] = []
   for (const name of options.scenarios) {
     const scenario = SCENARIOS[name]
-    if (scenario === undefined) continue
     log(`${name} ...`)
     try {
       results[name] = await scenario({ bench, options, log: (line) => log(`${name}: ${line}`) })

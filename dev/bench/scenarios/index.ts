@@ -1,15 +1,25 @@
 import type { Scenario } from '../scenario.ts'
 import type { ScenarioName } from '../scenario-names.ts'
+import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
+import { heldSnapshot } from './held-snapshot.ts'
+import { history } from './history.ts'
 import { intake } from './intake.ts'
 import { latency } from './latency.ts'
+import { limiter } from './limiter.ts'
 import { outbox } from './outbox.ts'
+import { polling } from './polling.ts'
 import { start } from './start.ts'
 
-export const SCENARIOS: Readonly<Partial<Record<ScenarioName, Scenario>>> = {
+export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   intake,
   end_to_end: endToEnd,
   latency,
+  limiter,
+  history,
+  held_snapshot: heldSnapshot,
+  backlog,
+  polling,
   outbox,
   start,
 }

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { parseRequestMessage } from '../../src/contracts/request-message.ts'
+import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
+import { createPasswordDigester } from '../../src/intake/digest.ts'
+import { toNewRequest } from '../../src/intake/new-request.ts'
+import { createSealer } from '../../src/intake/seal.ts'
+import { moveOf } from '../../src/readiness/readiness-recorder.ts'
+import type { Database, Sql } from '../../src/store/database.ts'
+import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
+import { claimInstances } from '../../src/store/sql/claim-instances.ts'
+import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
+import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
+import { lockExpired, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
+import { lockRequests } from '../../src/store/sql/lock-requests.ts'
+import { moveRequests } from '../../src/store/sql/move-requests.ts'
+import { readEvents, removeEvents } from '../../src/store/sql/outbox-events.ts'
+import { recordObservations } from '../../src/store/sql/record-observations.ts'
+import { findStranded } from '../../src/store/sql/rescue-attempts.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { createExplainingSql, type StatementPlan } from './explain.ts'
+import { orders } from './messages.ts'
+import type { World } from './world.ts'
+
+const BATCH = 100
+const LIMIT = { perSecond: 1000, burst: 1000 }
+const FIRST_NUMBER = 900_000_000
+
+export type ExplainedStatements = Record<string, StatementPlan & { rows_returned: number }>
+
+/**
+ * Takes a hundred requests through all the statements of their way, each explained, on a database as it is. Nothing
+ * of it stays.
+ */
+export async function explainHotStatements(world: World): Promise<ExplainedStatements> {
+  const explained: ExplainedStatements = {}
+  const client = await world.pool.connect()
+  try {
+    await client.query('BEGIN')
+    await client.query('SET LOCAL max_parallel_workers_per_gather = 0')
+    await client.query('SET LOCAL jit = off')
+    const as = (name: string): Sql =>
+      createExplainingSql(client, (plan, rows) => {
+        explained[name] ??= { ...plan, rows_returned: rows }
+      })
+    await walk(as, async () => {
+      await client.query(
+        `UPDATE rate_bucket SET tokens = capacity, due_at = clock_timestamp() WHERE due_at IS NOT NULL`,
+      )
+    })
+    return explained
+  } finally {
+    await client.query('ROLLBACK')
+    client.release()
+  }
+}
+
+async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>): Promise<void> {
+  const insert = createRequestStore({ database: as('insert-requests') as Database, limitOf: () => LIMIT })
+  await insert.insertRequests(newRequests())
+  await fillBuckets()
+
+  const replicaId = uuidv7()
+  const { requests } = await claimRequests(as('claim-requests'), {
+    replicaId,
+    attemptIds: Array.from({ length: BATCH }, () => uuidv7()),
+    maxProjects: 200,
+    probeMs: 35_000,
+    readinessShare: 0.02,
+  })
+  await findStranded(as('rescue-attempts'), { overdueMs: 60_000, limit: BATCH })
+  await claimUncertain(as('claim-uncertain'), { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 })
+  await promoteRetries(as('promote-retries'), BATCH)
+  await lockExpired(as('lock-expired'), BATCH)
+  const settlements = requests.map((request) =>
+    settlementOf(
+      openAttempt(request, replicaId),
+      { class: 'created', httpStatus: 202, instanceIds: [uuidv7()] },
+      1000,
+    ),
+  )
+  await settleAttempts(as('settle-attempts'), settlements, 1)
+
+  const { instances } = await claimInstances(as('claim-instances'), {
+    limit: BATCH,
+    intervalsMs: [5000],
+    idsPerCall: 100,
+    share: 1,
+    putOffMs: 1000,
+    provisionTimeoutMs: 3_600_000,
+  })
+  const locked = await lockRequests(
+    as('lock-requests'),
+    instances.map((instance) => instance.provisionRequestId),
+  )
+  const observed = await recordObservations(
+    as('record-observations'),
+    instances.map(({ projectId, id, polls }) => ({
+      ...{
+        projectId,
+        id,
+        polls,
+        state: 'running' as const,
+        name: 'n',
+        serverId: 's',
+        upstreamState: 'running',
+      },
+      ...{ errorCode: null, errorMessage: null },
+    })),
+  )
+  const moves = locked.map((request) =>
+    moveOf(
+      request,
+      observed.filter((instance) => instance.provisionRequestId === request.id),
+    ),
+  )
+  await moveRequests(as('move-requests'), moves)
+  const events = await readEvents(as('read-events'), { after: '0', inHand: [], limit: 4 * BATCH })
+  await removeEvents(
+    as('remove-events'),
+    events.map((event) => event.position),
+  )
+}
+
+function newRequests(): NewRequest[] {
+  const keys = [{ id: 'bench', key: randomBytes(32) }]
+  const deps = {
+    sealer: createSealer(keys),
+    passwordDigester: createPasswordDigester(keys),
+    now: () => new Date(),
+  }
+  return [...orders(FIRST_NUMBER, BATCH)].map((body) => {
+    const parsed = parseRequestMessage({ body, contentType: 'application/json', messageId: undefined })
+    if (!parsed.ok) throw new Error('the bench publishes invalid orders')
+    return toNewRequest(parsed.command, { headers: {} } as Parameters<typeof toNewRequest>[1], deps)
+  })
+}
+
+function openAttempt(request: ClaimedRequest, replicaId: string): OpenAttempt {
+  return { ...request, replicaId, from: 'in_flight', instanceName: 'n' }
+}

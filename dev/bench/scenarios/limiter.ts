@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { judgeBudget } from '../budget.ts'
+import { monotonicMs } from '../clock.ts'
+import { orderMessage, publishAll } from '../messages.ts'
+import type { Scenario, ScenarioContext } from '../scenario.ts'
+import { type ServiceProcess, startService, sumOf } from '../service.ts'
+import { readStatements, resetStatements } from '../statement-count.ts'
+import { round } from '../statistics.ts'
+import { startUpstream, type Upstream } from '../upstream.ts'
+
+const LIMIT = { rate: 200, burst: 20 }
+const REPLICAS = [1, 3, 5]
+const LEAST_USE = 0.99
+const MOST_STATEMENTS = 2
+
+interface LimiterRun {
+  replicas: number
+  use: number
+  violations: number
+  calls: number
+  listings: number
+  not_sent: number
+  /** Database statements of all roles per upstream call; null where the server does not count. */
+  statements_per_call: number | null
+  dispatch_statements_per_call: number | null
+}
+
+/** One project with a backlog: how fully its budget is used, and whether it is ever broken, seen from upstream. */
+export const limiter: Scenario = async (context) => {
+  const upstream = await startUpstream(context.bench.folder)
+  try {
+    const counted = await context.bench.countStatements()
+    const runs: LimiterRun[] = []
+    for (const replicas of REPLICAS) runs.push(await measure(context, upstream, replicas, counted))
+    const use = Math.min(...runs.map((run) => run.use))
+    const violations = runs.reduce((sum, run) => sum + run.violations, 0)
+    const statements = Math.max(...runs.map((run) => run.statements_per_call ?? 0))
+    return {
+      value: round(use * 100),
+      unit: '% of the budget used, least of 1, 3, 5 replicas',
+      raw: 100,
+      ratio: round(use),
+      target: `at least ${LEAST_USE * 100} %, no violation, at most ${MOST_STATEMENTS} statements per call`,
+      met: use >= LEAST_USE && violations === 0 && statements <= MOST_STATEMENTS,
+      details: { limit: LIMIT, runs },
+    }
+  } finally {
+    await upstream.stop()
+  }
+}
+
+async function measure(
+  { bench, options, log }: ScenarioContext,
+  upstream: Upstream,
+  replicas: number,
+  counted: boolean,
+): Promise<LimiterRun> {
+  const seconds = options.quick ? 6 : 30
+  const orders = LIMIT.burst + LIMIT.rate * seconds
+  const world = await bench.createWorld()
+  const services: ServiceProcess[] = []
+  try {
+    await upstream.reset()
+    for (let n = 0; n < replicas; n += 1) {
+      services.push(
+        await startService({
+          bench,
+          world,
+          upstreamUrl: upstream.url,
+          settings: {
+            RATE_LIMIT_PER_SECOND: String(LIMIT.rate),
+            RATE_LIMIT_BURST: String(LIMIT.burst),
+          },
+        }),
+      )
+    }
+    await Promise.all(services.map((service) => service.ready()))
+    if (counted) await resetStatements(world)
+    const bodies = Array.from({ length: orders }, (_, number) => orderMessage({ number, projects: 1 }))
+    await publishAll(world.broker, bodies)
+    const deadline = monotonicMs() + seconds * 4000
+    for (let done = 0; done < orders; done = (await upstream.counts()).calls) {
+      for (const service of services) service.checkAlive()
+      if (monotonicMs() > deadline) throw new Error(`only ${done} of ${orders} calls in ${seconds * 4} s`)
+      await sleep(50)
+    }
+    const statements = counted ? await readStatements(world) : null
+    const { calls, lists } = await upstream.record()
+    const last = calls.at.at(-1) ?? 0
+    const listings = lists.at.filter((at) => at <= last)
+    // Polls are calls of the same budget.
+    const judgement = judgeBudget(
+      [...calls.at, ...listings].sort((a, b) => a - b),
+      LIMIT,
+    )
+    const metrics = await Promise.all(services.map((service) => service.metrics()))
+    const run: LimiterRun = {
+      replicas,
+      use: round(judgement.use),
+      violations: judgement.violations,
+      calls: calls.at.length,
+      listings: listings.length,
+      not_sent: metrics.reduce(
+        (sum, one) => sum + sumOf(one, 'dispatch_calls_total', 'reason="not_sent"'),
+        0,
+      ),
+      statements_per_call: statements && round(statements.total / judgement.calls),
+      dispatch_statements_per_call:
+        statements && round((statements.claims + statements.settlements) / judgement.calls),
+    }
+    log(
+      `${replicas} replicas: ${round(run.use * 100)} % used, ${run.violations} violations, ` +
+        `${run.statements_per_call} statements per call`,
+    )
+    return run
+  } finally {
+    await Promise.all(services.map((service) => service.stop()))
+    await world.close()
+  }
+}

@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { monotonicMs } from '../clock.ts'
+import { countEvents } from '../event-counter.ts'
+import { orderMessage, publishAll } from '../messages.ts'
+import type { Scenario } from '../scenario.ts'
+import { NO_LIMIT, startService } from '../service.ts'
+import { latencyFigures, round } from '../statistics.ts'
+import { startUpstream } from '../upstream.ts'
+
+const PROJECTS = 10
+const INSTANCES_PER_REQUEST = 10
+const INTERVAL_MS = 5000
+const ROUNDS = 3
+const IDS_PER_CALL = 100
+const RUNNING = 'provisioner.instance.running'
+
+/** Many pending instances: how many calls a round of polls takes, and how late it is known that they run. */
+export const polling: Scenario = async ({ bench, options, log }) => {
+  const requests = options.quick ? 100 : 2000
+  const instances = requests * INSTANCES_PER_REQUEST
+  const upstream = await startUpstream(bench.folder)
+  const world = await bench.createWorld()
+  await upstream.set({ held: true })
+  const runningAt: number[] = []
+  const events = await countEvents(world, (message, at) => {
+    if (message.properties.type === RUNNING) runningAt.push(at)
+  })
+  const service = await startService({
+    bench,
+    world,
+    upstreamUrl: upstream.url,
+    settings: { ...NO_LIMIT, POLL_MIN_MS: String(INTERVAL_MS), POLL_MAX_MS: String(INTERVAL_MS) },
+  })
+  try {
+    await service.ready()
+    const bodies = Array.from({ length: requests }, (_, number) =>
+      orderMessage({ number, projects: PROJECTS, count: INSTANCES_PER_REQUEST }),
+    )
+    await publishAll(world.broker, bodies)
+    await events.until(() => events.count('provisioner.request.dispatched') >= requests, {
+      check: service.checkAlive,
+    })
+    await sleep(2 * INTERVAL_MS)
+    await upstream.reset()
+    await sleep(ROUNDS * INTERVAL_MS)
+    const { lists } = await upstream.record()
+    const polls = lists.ids.reduce((sum, ids) => sum + ids, 0)
+
+    const releasedAt = monotonicMs()
+    await upstream.set({ held: false })
+    await events.until(() => runningAt.length >= instances, { check: service.checkAlive })
+    const delays = latencyFigures(runningAt.map((at) => at - releasedAt))
+    const idsPerCall = polls / lists.at.length
+    const callsPerRound = lists.at.length / ROUNDS
+    log(
+      `${round(idsPerCall)} ids per call, ${round(callsPerRound)} calls per round; detected p99 after ${delays.p99_ms} ms`,
+    )
+    return {
+      value: round(callsPerRound / instances),
+      unit: 'calls per instance and round',
+      raw: 1 / IDS_PER_CALL,
+      ratio: round(idsPerCall / IDS_PER_CALL),
+      target: 'calls at most 1/100 of the instances per round',
+      // A round holds whole polls of each instance only on average.
+      met: idsPerCall >= 0.99 * IDS_PER_CALL && callsPerRound <= 1.05 * (instances / IDS_PER_CALL),
+      details: {
+        instances,
+        interval_ms: INTERVAL_MS,
+        calls_per_round: round(callsPerRound),
+        ids_per_call: round(idsPerCall),
+        polls_per_instance_and_round: round(polls / instances / ROUNDS),
+        detection: delays,
+      },
+    }
+  } finally {
+    await service.stop()
+    await events.close()
+    await world.close()
+    await upstream.stop()
+  }
+}
