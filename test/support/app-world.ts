@@ -201,6 +201,8 @@ export async function createAppWorld({
     broker,
     simulator,
     environment,
+    /** The API of the app that was started first. */
+    url: () => api,
     /** Every copy of every event, as it came from the queue. */
     copies: () => observer?.events ?? [],
     publish: messaging.publish,
