@@ -29,13 +29,17 @@ process.on('unhandledRejection', (reason) => {
 
 const app: App = createApp({ config, logger })
 
-let stopping = false
+/** A terminal signals the whole group and npm passes the signal on: what comes twice within this is one, in ms. */
+const SAME_SIGNAL_MS = 500
+
+let stoppingSince: number | undefined
 async function stop(signal: NodeJS.Signals): Promise<void> {
-  if (stopping) {
+  if (stoppingSince !== undefined) {
+    if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return
     logger.warn({ signal }, 'second signal, ending at once')
     process.exit(1)
   }
-  stopping = true
+  stoppingSince = performance.now()
   logger.info({ signal, graceMs: config.shutdownGraceMs }, 'stopping')
   setTimeout(() => {
     logger.error('not stopped in time, ending; what is in flight is taken over when the lease runs out')
