@@ -4,15 +4,16 @@ import { createConsumer } from './amqp/consumer.ts'
 import { createPublisher } from './amqp/publisher.ts'
 import { REQUEST_QUEUE } from './amqp/topology.ts'
 import { createApiServer } from './api/server.ts'
+import { standingChecks } from './api/standing-checks.ts'
 import { createStatusWatcher } from './api/status-watcher.ts'
 import { createAuth } from './clouddc/auth.ts'
 import { createCloudDcClient } from './clouddc/client.ts'
 import type { Config, Role } from './config.ts'
+import { createCallLimits } from './dispatch/call-limits.ts'
 import { cancelRequest } from './dispatch/cancel.ts'
 import { createDispatcher } from './dispatch/dispatcher.ts'
 import { createOutcomeRecorder } from './dispatch/outcome-recorder.ts'
 import { createSweeper } from './dispatch/sweeper.ts'
-import { bucketLimit } from './dispatch/token-bucket.ts'
 import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
 import { createSealer } from './intake/seal.ts'
@@ -27,7 +28,6 @@ import { createReplica } from './replica/replica.ts'
 import { createFaultPoint } from './runtime/fault-point.ts'
 import { type Service, startAll, stopAll } from './runtime/service.ts'
 import { createDatabase } from './store/database.ts'
-import { pendingMigrations } from './store/migrate.ts'
 import { createReads } from './store/reads.ts'
 import { createRequestStore } from './store/requests.ts'
 import type { SettleRow } from './store/sql/settle-attempts.ts'
@@ -55,15 +55,10 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const faultPoint = createFaultPoint(config.chaosFaultPoint)
   const readinessShare = config.readinessSharePercent / 100
   const firstLookMs = firstLook(config.reconcileSettleMs)
-  const limitOf = (projectId: string) =>
-    config.rateLimitOverrides.get(projectId) ?? {
-      perSecond: config.rateLimitPerSecond,
-      burst: config.rateLimitBurst,
-    }
-  const overrides = [...config.rateLimitOverrides].map(([projectId, limit]) => ({
-    projectId,
-    ...bucketLimit(limit),
-  }))
+  const limits = createCallLimits(
+    { perSecond: config.rateLimitPerSecond, burst: config.rateLimitBurst },
+    config.rateLimitOverrides,
+  )
   const on = (role: Role, ...services: Service[]): Service[] => (config.roles.has(role) ? services : [])
 
   const database = createDatabase({
@@ -72,7 +67,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     logger,
     onError: (kind) => metrics.database.errors.inc({ class: kind }),
   })
-  const store = createRequestStore({ database, limitOf })
+  const store = createRequestStore({ database, limitOf: limits.of })
   const sealer = createSealer(config.secretKeys)
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
@@ -104,19 +99,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     logger,
     host: config.host,
     port: config.port,
-    checks: {
-      database: async () => {
-        await database.query('SELECT 1')
-      },
-      broker: () => {
-        const health = broker.health()
-        if (!health.ok) throw new Error(health.reason)
-      },
-      migrations: async () => {
-        const pending = await pendingMigrations(database)
-        if (pending.length > 0) throw new Error(`not applied yet: ${pending.join(', ')}; run npm run migrate`)
-      },
-    },
+    checks: standingChecks({ database, brokerHealth: broker.health }),
   })
 
   const eventPublisher = createPublisher({ broker, logger, name: 'events', maxInFlight: config.outboxWindow })
@@ -173,11 +156,11 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     client,
     sealer,
     replica,
-    syncLimits: () => syncBuckets(database, bucketLimit(limitOf('')), overrides),
+    syncLimits: () => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides),
     recorder,
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,
-    limitOf,
+    limitOf: limits.of,
     readinessShare,
     firstLookMs,
     metrics,

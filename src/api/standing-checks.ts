@@ -1,0 +1,26 @@
+import type { Database } from '../store/database.ts'
+import { pendingMigrations } from '../store/migrate.ts'
+import type { ReadinessCheck } from './readiness.ts'
+
+/** What the service needs to be of use: database, broker and migrations. CloudDC is not among it. */
+export function standingChecks({
+  database,
+  brokerHealth,
+}: {
+  database: Database
+  brokerHealth: () => { ok: true } | { ok: false; reason: string }
+}): Record<'database' | 'broker' | 'migrations', ReadinessCheck> {
+  return {
+    database: async () => {
+      await database.query('SELECT 1')
+    },
+    broker: () => {
+      const health = brokerHealth()
+      if (!health.ok) throw new Error(health.reason)
+    },
+    migrations: async () => {
+      const pending = await pendingMigrations(database)
+      if (pending.length > 0) throw new Error(`not applied yet: ${pending.join(', ')}; run npm run migrate`)
+    },
+  }
+}
