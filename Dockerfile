@@ -4,7 +4,7 @@ FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 # Nothing that runs in the image needs a package's install script.
-RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts
+RUN npm ci --ignore-scripts
 COPY prisma.config.ts ./
 COPY prisma prisma
 COPY dev/generate.mjs dev/generate.mjs
