@@ -85,7 +85,7 @@ const SETTINGS = {
   /** Unacknowledged deliveries per replica; the broker caps unlimited prefetch at 2,000. */
   INTAKE_PREFETCH: integer(1000, 1, 65_535),
   /** Deliveries of one message before it is dead-lettered (`delivery_limit`); RabbitMQ 4 deletes it after 20. */
-  DELIVERY_LIMIT: integer(10, 2, 1_000_000),
+  DELIVERY_LIMIT: integer(18, 2, 1_000_000),
   /** Events published and not yet confirmed, per replica. */
   OUTBOX_WINDOW: integer(1000, 1, 100_000),
 
