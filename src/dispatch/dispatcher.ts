@@ -16,6 +16,7 @@ import type { OutcomeRecorder } from './outcome-recorder.ts'
 import { bucketEffect } from './retry-policy.ts'
 import { type OpenAttempt, settlementOf } from './settlement.ts'
 import type { CallLimit } from './token-bucket.ts'
+import { createUnansweredClaims } from './unanswered-claims.ts'
 
 /** The most projects one claim serves. */
 const MAX_PROJECTS = 200
@@ -61,6 +62,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const faultPoint = options.faultPoint ?? noFaultPoint
   const inFlight = new Set<Promise<void>>()
   const arrivals = createArrivalGuard()
+  const unanswered = createUnansweredClaims({ database, holderId: replica.id, logger })
   /** Free slots that are worth a claim while every slot was taken by the last one. */
   const worthClaiming = Math.ceil(concurrency / 4)
   let starved = false
@@ -120,6 +122,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     logger,
     idleMs: IDLE_MS,
     runOnce: async () => {
+      await unanswered.putBack()
       const slots = concurrency - inFlight.size
       if (slots <= 0 || !replica.holdsLease()) return { again: false }
       if (!limitsSynced) await options.syncLimits()
@@ -127,12 +130,16 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       const claimedAt = performance.now()
       const claimedAtWall = Date.now()
       const replicaId = replica.id()
+      const attemptIds = Array.from({ length: slots }, () => uuidv7())
       const { requests, waitMs } = await claimRequests(database, {
         replicaId,
-        attemptIds: Array.from({ length: slots }, () => uuidv7()),
+        attemptIds,
         maxProjects: MAX_PROJECTS,
         probeMs: options.callTimeoutMs + 5000,
         readinessShare: options.readinessShare,
+      }).catch((error: unknown) => {
+        unanswered.add({ replicaId, attemptIds })
+        throw error
       })
       metrics.dispatch.claimSeconds.observe((performance.now() - claimedAt) / 1000)
       metrics.dispatch.claimed.inc(requests.length)

@@ -90,7 +90,7 @@ moved AS (
   JOIN input i ON i."attemptId" = s.id
   CROSS JOIN clock
   WHERE r.id = s.provision_request_id
-  RETURNING r.id, r.version, r.state, r.created_count, s.id AS attempt_id
+  RETURNING r.id, r.project_id, r.version, r.state, r.created_count, s.id AS attempt_id
 ),
 recorded AS (
   INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id, evidence)
@@ -112,7 +112,11 @@ events AS (
   ) WITH ORDINALITY AS e("id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
   ORDER BY m.id, e."place"
 )
-SELECT m.attempt_id::text AS "attemptId", m.id::text AS "provisionRequestId", m.created_count AS "createdCount"
+SELECT
+  m.attempt_id::text AS "attemptId",
+  m.id::text AS "provisionRequestId",
+  m.project_id AS "projectId",
+  m.created_count AS "createdCount"
 FROM moved m
 `
 
@@ -155,6 +159,7 @@ export interface SettleRow {
 export interface SettledAttempt {
   attemptId: string
   provisionRequestId: string
+  projectId: string
   /** Instances of the request so far. */
   createdCount: number
 }

@@ -1,0 +1,89 @@
+import type { Logger } from 'pino'
+import type { Database } from '../store/database.ts'
+import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
+
+/** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
+const DOUBT_MS = 20_000
+const LOOK_EVERY_MS = 1000
+
+export interface UnansweredClaims {
+  /** A claim whose answer never came: it may have been committed, or may still be. */
+  add(claim: { replicaId: string; attemptIds: readonly string[] }): void
+  /** Puts back what such claims have taken; costs nothing while there are none. Throws while the database is away. */
+  putBack(): Promise<void>
+}
+
+/**
+ * Claims that were lost with their connection. No call was made for them, and nobody else knows: the attempts hang on
+ * a lease that lives on. So this replica, which gave them their ids, puts their requests back into the queue.
+ */
+export function createUnansweredClaims({
+  database,
+  holderId,
+  logger,
+  now = () => performance.now(),
+}: {
+  database: Database
+  /** The replica's present id. Claims under a former one are rescued with its lease. */
+  holderId: () => string
+  logger: Logger
+  now?: () => number
+}): UnansweredClaims {
+  let claims: { replicaId: string; attemptIds: readonly string[]; lostAt: number }[] = []
+  let lookedAt = Number.NEGATIVE_INFINITY
+
+  return {
+    add: (claim) => {
+      claims.push({ ...claim, lostAt: now() })
+      lookedAt = Number.NEGATIVE_INFINITY
+    },
+    putBack: async () => {
+      const at = now()
+      if (claims.length === 0 || at - lookedAt < LOOK_EVERY_MS) return
+      claims = claims.filter((claim) => claim.replicaId === holderId())
+      const rows = claims.flatMap(({ attemptIds, replicaId }) =>
+        attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
+      )
+      const settled = await database.transaction(async (sql) => {
+        const done = await settleAttempts(sql, rows, 1)
+        const projectIds = [...new Set(done.map((row) => row.projectId))]
+        await settleBuckets(
+          sql,
+          projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
+        )
+        return done
+      })
+      lookedAt = at
+      claims = claims.filter((claim) => at - claim.lostAt < DOUBT_MS)
+      if (settled.length > 0)
+        logger.warn({ attempts: settled.length }, 'put back claims that were not answered')
+    },
+  }
+}
+
+/** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */
+export function unansweredOf(attemptId: string, replicaId: string): SettleRow {
+  const code = 'claim_unanswered'
+  const message = 'the answer to the claim was lost, no call was made'
+  return {
+    attemptId,
+    replicaId,
+    from: 'in_flight',
+    to: 'not_created',
+    httpStatus: null,
+    errorCode: code,
+    errorMessage: message,
+    evidence: { error_code: code, error_message: message },
+    reconcileInMs: null,
+    auditInMs: null,
+    listingsWithout: null,
+    requestState: 'queued',
+    cause: 'not_sent',
+    failed: false,
+    refund: 1,
+    retryInMs: null,
+    instances: [],
+    events: [],
+  }
+}

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
+import type { Database } from '../../src/store/database.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  createReconcileWorld,
+  LIMIT,
+  openTestDatabase,
+  PASSWORD,
+  type ReconcileWorld,
+  tirelessReplica,
+} from '../support/reconcile-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+
+const isClaim = (text: string) => text.includes('due_buckets')
+
+interface Loss {
+  /** The first claim is carried out only after this; without it at once. */
+  late?: Promise<unknown>
+  /** The claims after it wait for this. */
+  gate?: () => Promise<unknown>
+}
+
+/** The database, but for the first claim: its answer is lost. */
+function losingOneClaim({ late, gate }: Loss = {}): { lossy: Database; taken: Promise<unknown> } {
+  const taken = Promise.withResolvers<unknown>()
+  let lost = false
+  const lossy: Database = {
+    ...database,
+    query: async <Row>(text: string, ...values: unknown[]): Promise<Row[]> => {
+      if (isClaim(text) && !lost) {
+        lost = true
+        const claim = Promise.resolve(late).then(() => database.query<{ id: string | null }>(text, ...values))
+        taken.resolve(claim.then((rows) => rows.flatMap((row) => row.id ?? [])))
+        if (late === undefined) await claim
+        throw new Error('Connection terminated unexpectedly')
+      }
+      if (isClaim(text)) await gate?.()
+      return database.query<Row>(text, ...values)
+    },
+  }
+  return { lossy, taken: taken.promise }
+}
+
+async function dispatchOn(world: ReconcileWorld, lossy: Database): Promise<void> {
+  const replica = tirelessReplica(world.replicaId)
+  const recorder = createOutcomeRecorder({
+    database,
+    firstPollMs: 1000,
+    metrics: world.metrics,
+    logger: world.logger,
+    onRecorded: () => undefined,
+    signal: new AbortController().signal,
+  })
+  const dispatcher = createDispatcher({
+    database: lossy,
+    client: world.client,
+    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
+    replica,
+    syncLimits: async () => undefined,
+    recorder,
+    concurrency: 4,
+    callTimeoutMs: 5000,
+    limitOf: () => LIMIT,
+    readinessShare: 0.02,
+    firstLookMs: 100,
+    metrics: world.metrics,
+    logger: world.logger,
+  })
+  await world.run(dispatcher)
+}
+
+test('a claim that was committed and never answered goes back to the queue, and is then carried out', async () => {
+  const world = await createReconcileWorld(database)
+  const { id } = await world.place()
+  const { lossy, taken } = losingOneClaim()
+  await dispatchOn(world, lossy)
+  expect(await taken).toEqual([id])
+  await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
+  const request = await world.request(id)
+  expect(request).toMatchObject({ attempts: 1, attemptNumber: 2 })
+  expect(request.attemptRecords).toMatchObject([
+    { state: 'not_created', errorCode: 'claim_unanswered', replicaId: null },
+    { state: 'created' },
+  ])
+  expect(world.simulator.ledger.calls({ operation: 'RunInstances' })).toHaveLength(1)
+})
+
+test('also when it is committed only after the loss was noticed', async () => {
+  const world = await createReconcileWorld(database)
+  const late = Promise.withResolvers<void>()
+  let gate = Promise.withResolvers<void>()
+  gate.resolve()
+  const { lossy, taken } = losingOneClaim({ late: late.promise, gate: () => gate.promise })
+  await dispatchOn(world, lossy)
+  const { id: first } = await world.place()
+  await eventually(async () => expect((await world.request(first)).state).toBe('provisioning'))
+
+  gate = Promise.withResolvers<void>()
+  const { id: second } = await world.place()
+  late.resolve()
+  expect(await taken).toEqual([second])
+  expect((await world.request(second)).state).toBe('dispatching')
+  gate.resolve()
+  await eventually(async () => expect((await world.request(second)).state).toBe('provisioning'))
+  expect((await world.request(second)).attempts).toBe(1)
+  expect(world.creations()).toHaveLength(2)
+})
