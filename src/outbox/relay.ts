@@ -48,6 +48,8 @@ export function createRelay(options: RelayOptions): Loop {
   const cursor = createReadCursor()
   /** Positions read and not yet removed. */
   const known = new Set<string>()
+  /** Times that events were given back to be read again. */
+  let drops = 0
   let confirmed: string[] = []
   let returned: string[] = []
   let leaseCheckedAt = Number.NEGATIVE_INFINITY
@@ -98,6 +100,7 @@ export function createRelay(options: RelayOptions): Loop {
     run: publish,
     onDropped: (events) => {
       for (const event of events) known.delete(event.position)
+      drops += 1
       cursor.restart()
     },
   })
@@ -145,8 +148,11 @@ export function createRelay(options: RelayOptions): Loop {
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const limit = Math.min(READ_LIMIT, window - known.size)
       if (limit <= 0) return { again: false, waitMs: IDLE_MS }
+      const dropsBefore = drops
       const events = await readEvents(database, { after: cursor.start(), inHand: [...known], limit })
       faultPoint('outbox.read')
+      // What was in hand when this read began, and is not any more, belongs before what it has found.
+      if (drops !== dropsBefore) return { again: true }
       for (const event of events) {
         known.add(event.position)
         lanes.add(event)
