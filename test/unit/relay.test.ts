@@ -1,0 +1,104 @@
+import { pino } from 'pino'
+import { expect, it } from 'vitest'
+import { PublishError } from '../../src/amqp/errors.ts'
+import type { OutgoingMessage } from '../../src/amqp/message.ts'
+import { createRelay } from '../../src/outbox/relay.ts'
+import type { Database } from '../../src/store/database.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { eventually } from '../support/eventually.ts'
+
+interface StoredEvent {
+  position: string
+  id: string
+  orderingKey: string
+  routingKey: string
+  type: string
+  correlationId: null
+  body: string
+  ageMs: number
+}
+
+const event = (position: number): StoredEvent => ({
+  position: String(position),
+  id: `id-${position}`,
+  orderingKey: 'project/request',
+  routingKey: 'instance.running.project',
+  type: 'provisioner.instance.running',
+  correlationId: null,
+  body: '{}',
+  ageMs: 0,
+})
+
+/** An outbox in memory whose reads can be held after they have looked. */
+function outboxWith(rows: StoredEvent[]) {
+  let hold: Promise<void> | undefined
+  const query = async (text: string, ...values: unknown[]): Promise<unknown[]> => {
+    if (text.includes('DELETE FROM outbox_event')) {
+      const removed = new Set(values[0] as string[])
+      rows.splice(0, rows.length, ...rows.filter((row) => !removed.has(row.position)))
+      return []
+    }
+    const inHand = new Set(values[2] as string[])
+    const found = rows.filter((row) => !inHand.has(row.position))
+    if (found.length > 0) await hold
+    return found
+  }
+  return {
+    database: { query } as unknown as Database,
+    holdReads: () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      hold = promise
+      return () => {
+        hold = undefined
+        resolve()
+      }
+    },
+  }
+}
+
+it('keeps the order of a request when a publish fails while a read is under way', async () => {
+  const rows = [event(1)]
+  const outbox = outboxWith(rows)
+  const published: string[] = []
+  const first = Promise.withResolvers<void>()
+  const publisher = {
+    name: 'events',
+    start: async () => undefined,
+    stop: async () => undefined,
+    inFlight: () => 0,
+    publish: (message: OutgoingMessage) => {
+      published.push(String(message.properties.messageId))
+      return published.length === 1 ? first.promise : Promise.resolve()
+    },
+  }
+  const relay = createRelay({
+    database: outbox.database,
+    publisher,
+    brokerReady: () => true,
+    replica: {
+      name: 'replica',
+      start: async () => undefined,
+      stop: async () => undefined,
+      id: () => 'replica',
+      holdsLease: () => true,
+      holdDuty: async () => true,
+    },
+    window: 100,
+    metrics: createMetrics(),
+    logger: pino({ level: 'silent' }),
+  })
+  await relay.start()
+  await eventually(() => expect(published).toEqual(['id-1']))
+
+  const letReadsGo = outbox.holdReads()
+  rows.push(event(2))
+  relay.wake()
+  await new Promise(setImmediate)
+  first.reject(new PublishError('unknown', 'the connection was lost'))
+  await new Promise(setImmediate)
+  letReadsGo()
+
+  await eventually(() => expect(rows).toEqual([]))
+  await relay.stop()
+  expect(published).toEqual(['id-1', 'id-1', 'id-2'])
+})
