@@ -11,7 +11,7 @@ afterAll(() => world.close())
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-describe('an order', () => {
+describe.concurrent('an order', () => {
   test('of one server is created once, runs, and tells each step', async () => {
     const key = await world.order({ project_id: world.newProject() })
     const status = await world.ended(key)

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type AppWorld, createAppWorld, type RequestKey } from '../support/app-world.ts'
+
+let world: AppWorld
+beforeAll(async () => {
+  world = await createAppWorld()
+  await world.startApp()
+})
+afterAll(() => world.close())
+
+/** The causes of a request's transitions, in order. */
+const causesOf = async (key: RequestKey) =>
+  (await world.historyOf(key)).flatMap((entry) => (entry.kind === 'transition' ? [entry.cause] : []))
+
+type Fault = Parameters<AppWorld['simulator']['faults']['add']>[0]
+
+describe.concurrent('an answer that is lost after the servers were created', () => {
+  test.each<[string, Fault, string]>([
+    ['a 500', { kind: 'error_after', status: 500 }, 'server_error'],
+    [
+      'a 503 of a gateway in HTML',
+      { kind: 'error_after', status: 503, body: '<html>', content_type: 'text/html' },
+      'server_error',
+    ],
+    [
+      'a 202 that cannot be read',
+      { kind: 'error_after', status: 202, body: '{"instance' },
+      'unreadable_answer',
+    ],
+    ['a 202 without ids', { kind: 'error_after', status: 202, body: { instances: [] } }, 'unreadable_answer'],
+    ['a connection cut before the answer', { kind: 'cut_after' }, 'connection_lost'],
+    ['a reset before the answer', { kind: 'cut_after', reset: true }, 'connection_lost'],
+    ['half an answer', { kind: 'cut_half' }, 'unreadable_answer'],
+    ['silence', { kind: 'hold', phase: 'after' }, 'timeout'],
+  ])('to %s is found again, and nothing is ordered twice', async (_, fault, reason) => {
+    const project_id = world.newProject()
+    world.simulator.faults.add({ ...fault, operation: 'RunInstances', project: project_id })
+    const key = await world.order({ project_id, spec: { min_count: 1, max_count: 3 } })
+    const events = await world.allEventsOf(key)
+    expect(events.map((event) => event.kind)).toEqual([
+      'request.accepted',
+      'request.uncertain',
+      'request.dispatched',
+      'instance.running',
+      'instance.running',
+      'instance.running',
+      'request.completed',
+    ])
+    expect(events[1]?.data).toMatchObject({ attempt: 1, reason })
+    const [creation, ...more] = world.creations(project_id)
+    expect(more).toEqual([])
+    expect(events[2]?.data).toMatchObject({ instance_ids: creation?.instance_ids.toSorted(), attempt: 1 })
+    expect(await world.statusOf(key)).toMatchObject({
+      state: 'running',
+      attempts: 1,
+      counts: { created: 3, running: 3 },
+    })
+    expect(await causesOf(key)).toEqual(['accepted', 'claimed', reason, 'adopted', 'instances_ended'])
+  })
+})
+
+describe.concurrent('an attempt that created nothing', () => {
+  test.each<[string, Fault]>([
+    ['a 500', { kind: 'error_before', status: 500 }],
+    ['a connection cut', { kind: 'cut_before' }],
+  ])('behind %s is sent again only after it was looked for', async (_, fault) => {
+    const project_id = world.newProject()
+    world.simulator.faults.add({ ...fault, operation: 'RunInstances', project: project_id })
+    const key = await world.order({ project_id })
+    await world.statusWhen(key, ({ state, waiting }) => {
+      expect(state).toBe('uncertain')
+      expect(waiting?.reason).toBe('reconciling')
+    })
+    expect(await world.ended(key)).toMatchObject({ state: 'running', attempts: 2 })
+    expect(world.creations(project_id)).toHaveLength(1)
+    const [lost, sent] = world.calls(project_id)
+    const looks = world.simulator.ledger
+      .calls({ operation: 'ListInstances', project: project_id })
+      .filter((call) => call.n > (lost?.n ?? 0) && call.n < (sent?.n ?? 0))
+    expect(looks.length).toBeGreaterThanOrEqual(2)
+    expect((sent?.at_ms ?? 0) - (lost?.at_ms ?? 0)).toBeGreaterThanOrEqual(800)
+    expect(await causesOf(key)).toContain('void')
+  })
+
+  test('too often ends the request', async () => {
+    const own = await createAppWorld({ settings: { MAX_ATTEMPTS: '2', RECONCILE_SETTLE_MS: '300' } })
+    try {
+      await own.startApp()
+      own.simulator.faults.add({ kind: 'error_before', operation: 'RunInstances', count: 2 })
+      const key = await own.order({ project_id: 'p' })
+      const events = await own.allEventsOf(key)
+      expect(events.map((event) => event.kind)).toEqual([
+        'request.accepted',
+        'request.uncertain',
+        'request.uncertain',
+        'request.completed',
+      ])
+      expect(await own.statusOf(key)).toMatchObject({
+        state: 'failed',
+        attempts: 2,
+        error: { code: 'attempts_exhausted' },
+      })
+      expect(own.creations('p')).toEqual([])
+    } finally {
+      await own.close()
+    }
+  })
+})
+
+test('the history of a request holds every step with its evidence', async () => {
+  const project_id = world.newProject()
+  world.simulator.faults.add({
+    kind: 'error_after',
+    operation: 'RunInstances',
+    project: project_id,
+    status: 502,
+    body: { error_code: 'APIGW.0201', error_msg: 'Backend timeout.' },
+  })
+  const key = await world.order({ project_id })
+  await world.ended(key)
+  const history = await world.historyOf(key)
+  const times = history.map((entry) => entry.time)
+  expect(times).toEqual(times.toSorted())
+  expect(history).toMatchObject([
+    { kind: 'transition', from: null, to: 'queued', cause: 'accepted' },
+    { kind: 'transition', from: 'queued', to: 'dispatching', cause: 'claimed', attempt: 1 },
+    { kind: 'attempt', attempt: 1, state: 'adopted', evidence: { http_status: 502 } },
+    {
+      kind: 'transition',
+      from: 'dispatching',
+      to: 'uncertain',
+      cause: 'server_error',
+      evidence: { http_status: 502, error_code: 'APIGW.0201', error_message: 'Backend timeout.' },
+    },
+    { kind: 'transition', from: 'uncertain', to: 'provisioning', cause: 'adopted' },
+    { kind: 'transition', from: 'provisioning', to: 'running', cause: 'instances_ended' },
+  ])
+})
