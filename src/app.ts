@@ -161,6 +161,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,
     limitOf: limits.of,
+    adaptive: config.rateAdaptive,
     readinessShare,
     firstLookMs,
     metrics,

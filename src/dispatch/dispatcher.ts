@@ -36,6 +36,8 @@ export interface DispatcherOptions {
   concurrency: number
   callTimeoutMs: number
   limitOf: (projectId: string) => CallLimit
+  /** Whether a 429 slows the refill down. */
+  adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
   /** From an unknown outcome to the reconciler's first look. */
@@ -112,7 +114,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     const attempt = openAttempt(call)
     await recorder.record({
       row: settlementOf(attempt, outcome, options.firstLookMs),
-      bucket: bucketEffect(outcome, request),
+      bucket: bucketEffect(outcome, { ...request, adaptive: options.adaptive ?? false }),
     })
     faultPoint('dispatch.recorded')
   }

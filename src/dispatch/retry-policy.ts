@@ -11,6 +11,9 @@ const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 /** A retry of a request whose attempt was found void, by number of attempts made. */
 const RETRY = { minMs: 1000, maxMs: 300_000 }
 
+/** Adaptive mode: the part of the refill that a 429 leaves; what recovers per second is in the sweeper. */
+export const SLOW_DOWN = 0.7
+
 /**
  * What an outcome means for its project's bucket, null when nothing. `troubles` counts the consecutive troubles
  * before this call; a probe is the one call let through after trouble.
@@ -20,7 +23,12 @@ const RETRY = { minMs: 1000, maxMs: 300_000 }
  */
 export function bucketEffect(
   outcome: Outcome,
-  { projectId, troubles, probing }: { projectId: string; troubles: number; probing: boolean },
+  {
+    projectId,
+    troubles,
+    probing,
+    adaptive = false,
+  }: { projectId: string; troubles: number; probing: boolean; adaptive?: boolean },
   random: () => number = Math.random,
 ): BucketEffect | null {
   const count = troubles + 1
@@ -37,14 +45,14 @@ export function bucketEffect(
   }
   if (outcome.class === 'not_created') {
     switch (outcome.reason) {
-      case 'throttled':
+      case 'throttled': {
         // Never earlier than asked for; later by a little, so that replicas of other services spread out.
-        return trouble(
-          'throttled',
+        const blockMs =
           outcome.retryAfterMs === null
             ? jitteredBackoff(count, THROTTLED, random)
-            : outcome.retryAfterMs * (1 + random() / 20),
-        )
+            : outcome.retryAfterMs * (1 + random() / 20)
+        return { ...trouble('throttled', blockMs), ...(adaptive ? { slowDown: SLOW_DOWN } : {}) }
+      }
       case 'unauthorized':
         return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
       case 'unreachable':

@@ -6,11 +6,15 @@ import type { Database } from '../store/database.ts'
 import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/due-sweeps.ts'
 import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
+import { recoverRates } from '../store/sql/recover-rates.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
 
 const INTERVAL_MS = 250
 const LEASE_MS = 5000
 const BATCH = 500
+/** A rate that a 429 has slowed down recovers by this part of itself each time: all of it in two minutes or so. */
+const RECOVERY_INTERVAL_MS = 1000
+const RECOVERY_PART = 0.01
 /** The net under the wake-ups looks this rarely. */
 const SLEEPING_INTERVAL_MS = 5000
 
@@ -22,9 +26,10 @@ export interface SweeperOptions {
   onMoved: () => void
 }
 
-/** Carries out what time alone brings about in the queue: retries that are due, and deadlines that have passed. */
+/** Carries out what time alone brings about in the queue: retries that are due, deadlines, and rates that recover. */
 export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
+  let recoveredAt = Number.NEGATIVE_INFINITY
 
   const wakeProjects = async (projectIds: readonly string[]) => {
     await settleBuckets(
@@ -61,6 +66,10 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
       if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
       const moved = [await promote(), await expire()]
       const now = performance.now()
+      if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
+        recoveredAt = now
+        await recoverRates(database, RECOVERY_PART)
+      }
       if (now - lookedForSleepingAt >= SLEEPING_INTERVAL_MS) {
         lookedForSleepingAt = now
         const sleeping = await findSleepingProjects(database)

@@ -4,6 +4,8 @@ import type { Sql } from '../database.ts'
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
  * with a block time, closes the bucket for all replicas, `work` says that something is queued again.
  *
+ * In adaptive mode a 429 also slows the refill down.
+ *
  * Calls that fail while the bucket is closed already are the same trouble and do not count again. Buckets are locked
  * in project order, as everywhere.
  *
@@ -15,7 +17,7 @@ WITH clock AS MATERIALIZED (
 ),
 input AS MATERIALIZED (
   SELECT *
-  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text)
+  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8)
 ),
 locked AS MATERIALIZED (
   SELECT b.project_id, (b.blocked_until IS NULL OR b.blocked_until <= clock.ts) AS open
@@ -32,6 +34,10 @@ SET
     WHEN 'clear' THEN 0
     WHEN 'trouble' THEN b.troubles + l.open::int
     ELSE b.troubles
+  END,
+  rate_factor = CASE
+    WHEN l.open AND i."slowDown" IS NOT NULL THEN greatest(0.05, b.rate_factor * i."slowDown")
+    ELSE b.rate_factor
   END,
   blocked_until = CASE
     WHEN i."effect" = 'clear' THEN NULL
@@ -61,6 +67,8 @@ export interface BucketEffect {
   /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
   blockMs: number | null
   reason: 'throttled' | 'upstream_unavailable' | 'unauthorized' | null
+  /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (recover-rates). */
+  slowDown?: number
 }
 
 /** At most one row per project. */
