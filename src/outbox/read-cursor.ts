@@ -1,28 +1,40 @@
-/** How far back a read starts again, to find rows of transactions that were open when it passed. */
+/** How long a position must have been passed before a read may start after it. */
 const LOOK_BACK_MS = 250
-/** From time to time a read starts from the very beginning, for transactions that took longer. */
+/** From time to time a read starts from the very beginning all the same. */
 const RESTART_MS = 2000
 
 const BEGINNING = '0'
+
+/** How far a read has come, and what it could see. */
+export interface ReadMark {
+  /** The last position read. */
+  position: string
+  /** Transactions from this id on had not begun when the read looked; a 64-bit integer in decimal. */
+  xmax: string
+  /** Transactions below this id had ended when the read looked. */
+  xmin: string
+}
 
 export interface ReadCursor {
   /** The position after which to read now. */
   start(): string
   /** Tells how far the read has come. */
-  readTo(row: { position: string } | undefined): void
+  readTo(mark: ReadMark | undefined): void
   /** The next read starts from the beginning. */
   restart(): void
 }
 
 /**
  * Where the relay reads on. Positions are given when a row is written and seen when it is committed, so a lower one
- * may appear after a higher one was read. Every read therefore starts where the cursor stood a moment ago, and one
- * every two seconds at the beginning; rows that are in hand already are left out one by one, by position. A row is
- * never taken for read because it is lower than another.
+ * may appear after a higher one was read, and to read past it would let later events of its request overtake it.
+ * A read therefore starts after a position only when every transaction that was under way when that position was read
+ * has ended: nothing below it can appear any more. Rows that are in hand already are left out one by one, by
+ * position; a row is never taken for read because it is lower than another.
  */
 export function createReadCursor(now: () => number = () => performance.now()): ReadCursor {
   let floor = BEGINNING
-  let marks: { at: number; position: string }[] = []
+  let marks: { at: number; position: string; xmax: bigint }[] = []
+  let ended = 0n
   let restartedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -33,14 +45,18 @@ export function createReadCursor(now: () => number = () => performance.now()): R
         floor = BEGINNING
         marks = []
       }
-      for (let mark = marks[0]; mark !== undefined && at - mark.at >= LOOK_BACK_MS; mark = marks[0]) {
+      const isSafe = (mark: { at: number; xmax: bigint }) =>
+        at - mark.at >= LOOK_BACK_MS && mark.xmax <= ended
+      for (let mark = marks[0]; mark !== undefined && isSafe(mark); mark = marks[0]) {
         floor = mark.position
         marks.shift()
       }
       return floor
     },
-    readTo: (row) => {
-      if (row !== undefined) marks.push({ at: now(), position: row.position })
+    readTo: (mark) => {
+      if (mark === undefined) return
+      ended = BigInt(mark.xmin)
+      marks.push({ at: now(), position: mark.position, xmax: BigInt(mark.xmax) })
     },
     restart: () => {
       restartedAt = Number.NEGATIVE_INFINITY

@@ -59,24 +59,43 @@ describe('ordered lanes', () => {
 })
 
 describe('the read cursor', () => {
+  const mark = (position: string, { xmin, xmax }: { xmin: number; xmax: number }) => ({
+    position,
+    xmin: String(xmin),
+    xmax: String(xmax),
+  })
+
   it('starts at the beginning, and again every two seconds', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     expect(cursor.start()).toBe('0')
-    cursor.readTo({ position: '900' })
+    cursor.readTo(mark('900', { xmin: 7, xmax: 7 }))
     now = 1999
     expect(cursor.start()).toBe('900')
     now = 2000
     expect(cursor.start()).toBe('0')
   })
 
-  it('looks back a quarter of a second for rows that were committed late', () => {
+  it('does not pass a position while a transaction that was open when it was read may still commit a lower one', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo({ position: '10' })
+    cursor.readTo(mark('10', { xmin: 5, xmax: 8 }))
+    now = 1000
+    cursor.readTo(mark('20', { xmin: 5, xmax: 9 }))
+    expect(cursor.start()).toBe('0')
+    now = 1100
+    cursor.readTo(mark('30', { xmin: 8, xmax: 12 }))
+    expect(cursor.start()).toBe('10')
+  })
+
+  it('looks back a quarter of a second', () => {
+    let now = 0
+    const cursor = createReadCursor(() => now)
+    cursor.start()
+    cursor.readTo(mark('10', { xmin: 5, xmax: 5 }))
     now = 100
-    cursor.readTo({ position: '20' })
+    cursor.readTo(mark('20', { xmin: 5, xmax: 5 }))
     expect(cursor.start()).toBe('0')
     now = 250
     expect(cursor.start()).toBe('10')

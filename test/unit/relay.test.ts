@@ -16,6 +16,8 @@ interface StoredEvent {
   correlationId: null
   body: string
   ageMs: number
+  xmin: string
+  xmax: string
 }
 
 const event = (position: number): StoredEvent => ({
@@ -27,6 +29,8 @@ const event = (position: number): StoredEvent => ({
   correlationId: null,
   body: '{}',
   ageMs: 0,
+  xmin: '1',
+  xmax: '1',
 })
 
 /** An outbox in memory whose reads can be held after they have looked. */

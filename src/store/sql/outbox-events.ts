@@ -14,7 +14,9 @@ SELECT
   e.type AS "type",
   e.correlation_id AS "correlationId",
   e.body AS "body",
-  extract(epoch FROM clock_timestamp() - e.created_at)::float8 * 1000 AS "ageMs"
+  extract(epoch FROM clock_timestamp() - e.created_at)::float8 * 1000 AS "ageMs",
+  pg_snapshot_xmin(pg_current_snapshot())::text AS "xmin",
+  pg_snapshot_xmax(pg_current_snapshot())::text AS "xmax"
 FROM outbox_event e
 WHERE e.position > $1::bigint AND e.position <> ALL($3::bigint[])
 ORDER BY e.position
@@ -90,6 +92,9 @@ export interface OutboxEvent extends EventRow {
   position: string
   /** Milliseconds since the event was written. */
   ageMs: number
+  /** What the read could see: transactions below xmin had ended, those from xmax on had not begun. */
+  xmin: string
+  xmax: string
 }
 
 export async function parkEvents(
