@@ -5,7 +5,6 @@ import type { SimulatorOptions } from '../../simulator/options.ts'
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts'
 import { createApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
-import { EVENT_KINDS, type EventData, type EventKind, eventSchema } from '../../src/contracts/events.ts'
 import type { HistoryEntry, RequestStatus } from '../../src/contracts/status.ts'
 import { isTerminal } from '../../src/domain/provision-request.ts'
 import { createLogger } from '../../src/logger.ts'
@@ -14,6 +13,7 @@ import { createTestBroker, type TestBroker } from './broker.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
 import { buildRequest } from './request-builder.ts'
+import { readEvent, type SeenEvent } from './seen-event.ts'
 
 /** What JSON makes of a value. */
 type Json<Value> = Value extends Date
@@ -29,11 +29,6 @@ export interface RequestKey {
   projectId: string
   requestId: string
 }
-
-/** An event as its consumers read it, valid by the contract. */
-export type SeenEvent = {
-  [Kind in EventKind]: { id: string; kind: Kind; subject?: string; time: string; data: EventData<Kind> }
-}[EventKind]
 
 /** The service, in this process or another. */
 export interface RunningApp {
@@ -253,12 +248,4 @@ export async function createAppWorld({
     },
     close: () => stack.disposeAsync(),
   }
-}
-
-function readEvent(body: string): SeenEvent {
-  const value: unknown = JSON.parse(body)
-  const type = String((value as { type?: unknown }).type)
-  const kind = EVENT_KINDS.find((known) => type === `provisioner.${known}`)
-  if (kind === undefined) throw new Error(`unknown event ${type}`)
-  return { ...eventSchema(kind).parse(value), kind } as SeenEvent
 }

@@ -1,0 +1,138 @@
+import { type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readEvent } from '../../dev/checker/event-contract.ts'
+import { EVENT_EXCHANGE } from '../../src/amqp/topology.ts'
+import { type AppWorld, createAppWorld, type RequestKey } from '../support/app-world.ts'
+import { eventually } from '../support/eventually.ts'
+
+let world: AppWorld
+let connection: ChannelModel
+
+beforeAll(async () => {
+  world = await createAppWorld()
+  connection = await connect(world.broker.url)
+  world.defer(() => connection.close())
+  await world.startApp()
+})
+afterAll(() => world.close())
+
+/** Requests of every kind and end, all at once. */
+async function placeVariety(project_id: string): Promise<RequestKey[]> {
+  const { faults } = world.simulator
+  const operation = 'RunInstances'
+  faults.add({ kind: 'error_after', operation, project: project_id })
+  faults.add({ kind: 'boot', operation, project: project_id, boot_ms: 30, boot_failures: 1 })
+  const keys = await Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      world.order({
+        project_id,
+        spec: { min_count: 1, max_count: (n % 3) + 1 },
+        ...(n === 7 ? { deadline: '2020-01-01T00:00:00Z' } : {}),
+      }),
+    ),
+  )
+  const lacking = { placement: { server_id_set: ['no-such-server'] } }
+  keys.push(await world.order({ project_id, spec: lacking }))
+  return keys
+}
+
+describe('events', () => {
+  test('tell every step of every request, in order, each with one id', async () => {
+    const keys = await placeVariety(world.newProject())
+    for (const key of keys) {
+      const events = await world.allEventsOf(key)
+      const status = await world.statusOf(key)
+      const kinds = events.map((event) => event.kind)
+      expect(kinds[0]).toBe('request.accepted')
+      expect(kinds.filter((kind) => kind === 'request.completed')).toHaveLength(1)
+      expect(kinds.filter((kind) => kind === 'request.dispatched')).toHaveLength(status.counts.created && 1)
+      expect(kinds.filter((kind) => kind.startsWith('instance.'))).toHaveLength(status.counts.created)
+      for (const [index, kind] of kinds.entries()) {
+        if (kind.startsWith('instance.')) expect(kinds.indexOf('request.dispatched')).toBeLessThan(index)
+      }
+      expect(events.at(-1)?.data).toMatchObject({ state: status.state, counts: status.counts })
+      const times = events.map((event) => event.time)
+      expect(times).toEqual(times.toSorted())
+    }
+  })
+
+  test('are what the contract says, envelope and data, in body and in properties', () => {
+    expect(world.copies().length).toBeGreaterThan(50)
+    for (const copy of world.copies()) expect(readEvent(copy)).not.toHaveProperty('faults')
+  })
+
+  test('have one body for one id', () => {
+    const bodies = new Map<string, string>()
+    for (const { messageId = '', body } of world.copies()) {
+      expect(bodies.get(messageId) ?? body).toBe(body)
+      bodies.set(messageId, body)
+    }
+  })
+
+  test('leave nothing in the outbox once they are confirmed', async () => {
+    await eventually(async () =>
+      expect(await world.database.query('SELECT type FROM outbox_event')).toEqual([]),
+    )
+    expect(await world.database.query('SELECT type FROM parked_event')).toEqual([])
+  })
+})
+
+describe('a consumer of one kind only', () => {
+  test('gets that kind, and misses nothing because the others are wanted by nobody', async () => {
+    const own = await createAppWorld({ consumers: false })
+    const other = await connect(own.broker.url)
+    try {
+      const types = await bind(other, 'instance.running.#')
+      await own.startApp()
+      const keys = await Promise.all(Array.from({ length: 5 }, () => own.order({ project_id: 'p' })))
+      for (const key of keys) await own.ended(key)
+      await eventually(() => expect(types).toHaveLength(5))
+      expect(new Set(types)).toEqual(new Set(['provisioner.instance.running']))
+    } finally {
+      await other.close()
+      await own.close()
+    }
+  })
+})
+
+describe('a consumer that binds its queue only later', () => {
+  test('gets what has happened before', async () => {
+    const own = await createAppWorld({ consumers: false })
+    const other = await connect(own.broker.url)
+    try {
+      await own.startApp()
+      const key = await own.order({ project_id: 'p' })
+      await own.ended(key)
+      await eventually(async () =>
+        expect(await own.database.query('SELECT type FROM parked_event')).toHaveLength(4),
+      )
+      const types = await bind(other, '#')
+      await eventually(() =>
+        expect(types.toSorted()).toEqual([
+          'provisioner.instance.running',
+          'provisioner.request.accepted',
+          'provisioner.request.completed',
+          'provisioner.request.dispatched',
+        ]),
+      )
+      await eventually(async () =>
+        expect(await own.database.query('SELECT type FROM parked_event')).toEqual([]),
+      )
+    } finally {
+      await other.close()
+      await own.close()
+    }
+  })
+})
+
+/** The types of the events that arrive in a queue of its own, bound with this pattern. */
+async function bind(on: ChannelModel, pattern: string): Promise<string[]> {
+  const types: string[] = []
+  const channel = await on.createChannel()
+  await channel.assertExchange(EVENT_EXCHANGE, 'topic', { durable: true })
+  const { queue } = await channel.assertQueue('', { exclusive: true })
+  await channel.bindQueue(queue, EVENT_EXCHANGE, pattern)
+  const receive = (message: ConsumeMessage | null) => types.push(String(message?.properties.type))
+  await channel.consume(queue, receive, { noAck: true })
+  return types
+}

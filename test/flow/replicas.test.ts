@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createReplicas, type Replicas } from '../../dev/replicas.ts'
+import { createRunFolder, type RunFolder } from '../../dev/servers/run-folder.ts'
+import { type SimulatorProcess, startSimulator } from '../../dev/simulator-process.ts'
+import { type AppWorld, createAppWorld } from '../support/app-world.ts'
+import { eventually } from '../support/eventually.ts'
+
+const RATE = 20
+const BURST = 5
+const ORDERS = 60
+
+let world: AppWorld
+let folder: RunFolder
+let simulator: SimulatorProcess
+let replicas: Replicas
+
+beforeAll(async () => {
+  world = await createAppWorld()
+  folder = createRunFolder()
+  world.defer(folder.remove)
+  // In a process of its own, which notes arrivals when they arrive.
+  simulator = await startSimulator({ folder, knobs: { SIM_BOOT_MIN_MS: '20', SIM_BOOT_MAX_MS: '50' } })
+  replicas = await createReplicas({
+    folder,
+    count: 3,
+    environment: {
+      ...world.environment,
+      CLOUDDC_ENDPOINT: simulator.url,
+      RATE_LIMIT_PER_SECOND: String(RATE),
+      RATE_LIMIT_BURST: String(BURST),
+      LEASE_MS: '1500',
+    },
+  })
+  world.defer(replicas.stop)
+  await world.startApp({ ROLES: 'api' })
+  for (const replica of replicas.all) replica.start()
+  await Promise.all(replicas.all.map((replica) => replica.ready(60_000)))
+})
+afterAll(() => world.close())
+
+interface BudgetReply {
+  calls: number
+  worst_excess: number
+}
+
+/** Calls by operation, or all of them, and by how much the worst window went over the limit. */
+const budgetOf = (project: string, operation?: string) => {
+  const only = operation === undefined ? '' : `&operation=${operation}`
+  const query = `rate=${RATE}&burst=${BURST}&project=${project}${only}`
+  return simulator.admin<BudgetReply>('GET', `limiter/check?${query}`)
+}
+
+describe('three replicas', () => {
+  test('share one budget, and order each server once', async () => {
+    const projects = [world.newProject(), world.newProject()]
+    const keys = await Promise.all(
+      projects.flatMap((project_id) => Array.from({ length: ORDERS }, () => world.order({ project_id }))),
+    )
+    for (const key of keys) expect((await world.ended(key, 40_000)).state).toBe('running')
+    for (const project of projects) {
+      expect((await budgetOf(project)).worst_excess).toBeLessThanOrEqual(1e-6)
+      expect((await budgetOf(project, 'RunInstances')).calls).toBe(ORDERS)
+    }
+    const workers = await world.database.query<{ replicas: number }>(
+      `SELECT count(DISTINCT id)::int AS replicas FROM replica WHERE lease_until > now()`,
+    )
+    expect(workers[0]?.replicas).toBeGreaterThanOrEqual(3)
+  })
+
+  test('tell every step of every request in order', async () => {
+    for (const { body } of world.copies()) expect(JSON.parse(body).specversion).toBe('1.0')
+    const key = { projectId: 'project-1', requestId: 'order-1' }
+    expect((await world.allEventsOf(key)).map((event) => event.kind)).toEqual([
+      'request.accepted',
+      'request.dispatched',
+      'instance.running',
+      'request.completed',
+    ])
+  })
+
+  test('take over from one that stands still, which changes nothing when it wakes up', async () => {
+    const project_id = world.newProject()
+    const [paused, ...others] = replicas.all
+    if (paused === undefined) throw new Error('there is no replica')
+    await Promise.all(others.map((replica) => replica.stop()))
+    const { id } = await simulator.admin<{ id: number }>('POST', 'faults', {
+      kind: 'hold',
+      operation: 'RunInstances',
+      project: project_id,
+      phase: 'after',
+    })
+    const key = await world.order({ project_id })
+    await eventually(async () => {
+      const faults = await simulator.admin<{ faults: { id: number; held: number }[] }>('GET', 'faults')
+      expect(faults.faults.find((fault) => fault.id === id)?.held).toBe(1)
+    })
+    paused.pause()
+    for (const replica of others) replica.start()
+    expect((await world.ended(key, 40_000)).state).toBe('running')
+    const events = await world.allEventsOf(key)
+    expect(events.map((event) => event.kind)).toEqual([
+      'request.accepted',
+      'request.uncertain',
+      'request.dispatched',
+      'instance.running',
+      'request.completed',
+    ])
+    const before = { status: await world.statusOf(key), history: await world.historyOf(key) }
+
+    paused.resume()
+    await simulator.admin('POST', `faults/${id}/release`)
+    await eventually(() => expect(paused.log()).toMatch(/lease lost|replica registered.*replica registered/s))
+    const next = await world.order({ project_id })
+    expect((await world.ended(next)).state).toBe('running')
+    expect({ status: await world.statusOf(key), history: await world.historyOf(key) }).toEqual(before)
+    expect(world.eventsOf(key)).toEqual(events)
+    const { calls } = await budgetOf(project_id, 'RunInstances')
+    expect(calls).toBe(2)
+  })
+})

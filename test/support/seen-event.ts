@@ -1,0 +1,15 @@
+import { EVENT_KINDS, type EventData, type EventKind, eventSchema } from '../../src/contracts/events.ts'
+
+/** An event as its consumers read it, valid by the contract. */
+export type SeenEvent = {
+  [Kind in EventKind]: { id: string; kind: Kind; subject?: string; time: string; data: EventData<Kind> }
+}[EventKind]
+
+/** Throws for what is no event by the contract. */
+export function readEvent(body: string): SeenEvent {
+  const value: unknown = JSON.parse(body)
+  const type = String((value as { type?: unknown }).type)
+  const kind = EVENT_KINDS.find((known) => type === `provisioner.${known}`)
+  if (kind === undefined) throw new Error(`unknown event ${type}`)
+  return { ...eventSchema(kind).parse(value), kind } as SeenEvent
+}
