@@ -18,8 +18,8 @@ export interface ReadMark {
 export interface ReadCursor {
   /** The position after which to read now. */
   start(): string
-  /** Tells how far the read has come. */
-  readTo(mark: ReadMark | undefined): void
+  /** Tells how far the read has come, and whether its limit cut it short there. */
+  readTo(mark: ReadMark | undefined, cutShort: boolean): void
   /** The next read starts from the beginning. */
   restart(): void
 }
@@ -28,13 +28,13 @@ export interface ReadCursor {
  * Where the relay reads on. Positions are given when a row is written and seen when it is committed, so a lower one
  * may appear after a higher one was read, and to read past it would let later events of its request overtake it.
  * A read therefore starts after a position only when every transaction that was under way when that position was read
- * has ended: nothing below it can appear any more. Rows that are in hand already are left out one by one, by
+ * has ended, and a later read that could see them all has read up to it: a read that its limit cut short says
+ * nothing of what lies beyond. Rows that are in hand already are left out one by one, by
  * position; a row is never taken for read because it is lower than another.
  */
 export function createReadCursor(now: () => number = () => performance.now()): ReadCursor {
   let floor = BEGINNING
-  let marks: { at: number; position: string; xmax: bigint }[] = []
-  let ended = 0n
+  let marks: { at: number; position: string; xmax: bigint; settled: boolean }[] = []
   let restartedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -45,18 +45,22 @@ export function createReadCursor(now: () => number = () => performance.now()): R
         floor = BEGINNING
         marks = []
       }
-      const isSafe = (mark: { at: number; xmax: bigint }) =>
-        at - mark.at >= LOOK_BACK_MS && mark.xmax <= ended
+      const isSafe = (mark: { at: number; settled: boolean }) => mark.settled && at - mark.at >= LOOK_BACK_MS
       for (let mark = marks[0]; mark !== undefined && isSafe(mark); mark = marks[0]) {
         floor = mark.position
         marks.shift()
       }
       return floor
     },
-    readTo: (mark) => {
+    readTo: (mark, cutShort) => {
       if (mark === undefined) return
-      ended = BigInt(mark.xmin)
-      marks.push({ at: now(), position: mark.position, xmax: BigInt(mark.xmax) })
+      const position = BigInt(mark.position)
+      const ended = BigInt(mark.xmin)
+      marks.push({ at: now(), position: mark.position, xmax: BigInt(mark.xmax), settled: false })
+      for (const known of marks) {
+        const isRead = !cutShort || BigInt(known.position) <= position
+        if (isRead && known.xmax <= ended) known.settled = true
+      }
     },
     restart: () => {
       restartedAt = Number.NEGATIVE_INFINITY

@@ -158,8 +158,9 @@ export function createRelay(options: RelayOptions): Loop {
         lanes.add(event)
       }
       if (events.length > 0) faultPoint('outbox.published')
-      cursor.readTo(events.at(-1))
-      return events.length === limit ? { again: true } : { again: false, waitMs: IDLE_MS }
+      const cutShort = events.length === limit
+      cursor.readTo(events.at(-1), cutShort)
+      return cutShort ? { again: true } : { again: false, waitMs: IDLE_MS }
     },
     onStop: async () => {
       await lanes.drained()
