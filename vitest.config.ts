@@ -6,9 +6,13 @@ const SOCKET_TESTS = ['test/integration/clouddc-*.test.ts', 'test/integration/si
 /** Two files at a time suit two cores, and leave Postgres and RabbitMQ room on more. */
 const MAX_WORKERS = 2
 
+/** A build machine may stall for longer than a test waits; what fails twice more is no stall. */
+const RETRIES_ON_BUILD_MACHINES = 2
+
 export default defineConfig({
   test: {
     maxWorkers: MAX_WORKERS,
+    retry: process.env.CI ? RETRIES_ON_BUILD_MACHINES : 0,
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [
