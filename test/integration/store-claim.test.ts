@@ -1,0 +1,218 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
+import type { Database } from '../../src/store/database.ts'
+import { settleBuckets } from '../../src/store/sql/settle-buckets.ts'
+import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+beforeEach(() => clearTables(database))
+
+const fill = (projectId = 'p') => setBucket(database, projectId, { tokens: 'capacity' })
+
+describe('a claim', () => {
+  test('takes tokens by the rule of the token bucket, on the clock of the database', async () => {
+    const steps = fc.array(
+      fc.record({ idleMs: fc.integer({ min: 0, max: 900 }), slots: fc.integer({ min: 1, max: 8 }) }),
+      { minLength: 1, maxLength: 12 },
+    )
+    const limits = fc.record({
+      perSecond: fc.double({ min: 0.5, max: 40, noNaN: true }),
+      burst: fc.double({ min: 1, max: 12, noNaN: true }),
+    })
+    await fc.assert(
+      fc.asyncProperty(limits, steps, async (limit, sequence) => {
+        await clearTables(database)
+        await placeRequests(database, { count: 120, limit })
+        for (const { idleMs, slots } of sequence) {
+          await setBucket(database, 'p', {
+            refilled_at: `refilled_at - interval '${idleMs} ms'`,
+            due_at: 'now()',
+          })
+          const before = await readBucket(database)
+          const { requests } = await claim(database, { slots })
+          const after = await readBucket(database)
+
+          const filled = refill(before, before, after.refilledAt)
+          const { taken, level } = take(filled, slots)
+          const onTheEdge = Math.abs(filled.tokens - Math.round(filled.tokens)) < 1e-4
+          if (onTheEdge && requests.length !== taken) continue
+          expect(requests).toHaveLength(taken)
+          expect(after.tokens).toBeCloseTo(level.tokens, 4)
+          // The next turn comes with the next token, or where the rate is high with those of 50 ms.
+          const next = after.refilledAt + secondsToToken(level, before)
+          expect(after.dueAt ?? 0).toBeGreaterThan(next - 0.001)
+          expect(after.dueAt ?? 0).toBeLessThan(next + 0.051)
+        }
+      }),
+      { numRuns: 20, endOnFailure: true },
+    )
+  })
+
+  test('never goes below nothing, nor above the capacity, when the clock was set back', async () => {
+    await placeRequests(database, { count: 5 })
+    await setBucket(database, 'p', { tokens: '2.5', refilled_at: `now() + interval '1 hour'` })
+    expect((await claim(database)).requests).toHaveLength(2)
+    expect((await readBucket(database)).tokens).toBeCloseTo(0.5, 5)
+  })
+
+  test('records an attempt and a transition for each request, and nothing for others', async () => {
+    const ids = await placeRequests(database, { count: 4 })
+    await setBucket(database, 'p', { tokens: '3', refilled_at: 'now()' })
+    const { requests } = await claim(database)
+    expect(requests.map((request) => request.id).toSorted()).toEqual(ids.slice(0, 3).toSorted())
+    const rows = await database.prisma.attempt.findMany()
+    expect(rows.map((row) => row.id).toSorted()).toEqual(
+      requests.map((request) => request.attemptId).toSorted(),
+    )
+    for (const row of rows) expect(row).toMatchObject({ state: 'in_flight', number: 1, finishedAt: null })
+    const [left] = await database.prisma.provisionRequest.findMany({ where: { state: 'queued' } })
+    expect(left).toMatchObject({ id: ids[3], version: 1, attempts: 0 })
+  })
+
+  test('takes no request twice, however many claim at once', async () => {
+    const projects = ['a', 'b', 'c', 'd']
+    for (const projectId of projects) {
+      await placeRequests(database, { projectId, count: 60, limit: { perSecond: 1000, burst: 200 } })
+      await fill(projectId)
+    }
+    const claimed: string[] = []
+    const claimAll = async () => {
+      for (let idle = 0; idle < 20; ) {
+        const { requests } = await claim(database, { slots: 7 })
+        claimed.push(...requests.map((request) => request.id))
+        idle = requests.length === 0 ? idle + 1 : 0
+      }
+    }
+    await Promise.all(Array.from({ length: 6 }, claimAll))
+    expect(claimed).toHaveLength(240)
+    expect(new Set(claimed).size).toBe(240)
+    expect(await database.prisma.attempt.count()).toBe(240)
+  })
+
+  test('goes round the projects, so that a long queue takes no more than a short one', async () => {
+    for (const [projectId, count] of [
+      ['a', 50],
+      ['b', 2],
+      ['c', 50],
+    ] as const) {
+      await placeRequests(database, { projectId, count })
+      await fill(projectId)
+    }
+    const { requests } = await claim(database, { slots: 10 })
+    const by = Object.groupBy(requests, (request) => request.projectId)
+    expect(by.b).toHaveLength(2)
+    expect(by.a?.length).toBeGreaterThanOrEqual(3)
+    expect(by.c?.length).toBeGreaterThanOrEqual(3)
+  })
+
+  test('takes the higher priority first, and age wins in the end', async () => {
+    const age = (id: string | undefined, minutes: number) =>
+      database.query(
+        `UPDATE provision_request
+         SET created_at = created_at - make_interval(mins => $2::int), queue_rank = queue_rank - make_interval(mins => $2::int)
+         WHERE id = $1::uuid`,
+        id,
+        minutes,
+      )
+    const [first] = await placeRequests(database, { priority: 0 })
+    const [second] = await placeRequests(database, { priority: 9 })
+    const [third] = await placeRequests(database, { priority: 9 })
+    const [oldest] = await placeRequests(database, { priority: 0 })
+    await age(oldest, 91)
+    await setBucket(database, 'p', { tokens: '1', refilled_at: `now() + interval '1 hour'`, due_at: 'now()' })
+    const order: unknown[] = []
+    for (let n = 0; n < 4; n += 1) {
+      await setBucket(database, 'p', { tokens: '1', due_at: 'now()' })
+      order.push(...(await claim(database)).requests.map((request) => request.id))
+    }
+    expect(order).toEqual([oldest, second, third, first])
+  })
+
+  test('leaves requests alone whose deadline has passed', async () => {
+    await placeRequests(database, { deadline: new Date(Date.now() - 1000) })
+    const [good] = await placeRequests(database, { deadline: new Date(Date.now() + 60_000) })
+    await fill()
+    const { requests } = await claim(database)
+    expect(requests.map((request) => request.id)).toEqual([good])
+    expect(requests[0]?.deadlineInMs).toBeLessThanOrEqual(60_000)
+  })
+
+  test('tells when the next token comes, and that there is nothing to wait for', async () => {
+    expect((await claim(database)).waitMs).toBeNull()
+    await placeRequests(database, { count: 2, limit: { perSecond: 0.5, burst: 1 } })
+    const { requests, waitMs } = await claim(database)
+    expect(requests).toHaveLength(1)
+    expect(waitMs).toBeGreaterThan(1000)
+    expect(waitMs).toBeLessThanOrEqual(2100)
+    for (const left of [1, 0]) {
+      await setBucket(database, 'p', { tokens: '1', due_at: 'now()' })
+      expect((await claim(database)).requests).toHaveLength(left)
+    }
+    expect((await claim(database)).waitMs).toBeNull()
+  })
+})
+
+describe('a closed bucket', () => {
+  const trouble = (blockMs: number | null) =>
+    settleBuckets(database, [
+      { projectId: 'p', effect: 'trouble', blockMs, reason: blockMs === null ? null : 'throttled' },
+    ])
+
+  test('gives nothing before its time, and then one probe', async () => {
+    await placeRequests(database, { count: 5 })
+    await fill()
+    await trouble(3_600_000)
+    expect((await claim(database)).requests).toEqual([])
+    expect((await claim(database)).waitMs).toBeGreaterThan(3_000_000)
+
+    await setBucket(database, 'p', { blocked_until: 'now()', due_at: 'now()' })
+    const { requests } = await claim(database)
+    expect(requests).toMatchObject([{ probing: true, troubles: 1 }])
+    expect((await claim(database)).requests).toEqual([])
+  })
+
+  test('is probed again when a probe has no outcome for long', async () => {
+    await placeRequests(database, { count: 5 })
+    await fill()
+    await trouble(1000)
+    await setBucket(database, 'p', { blocked_until: 'now()', due_at: 'now()' })
+    expect((await claim(database, { probeMs: 60_000 })).requests).toHaveLength(1)
+    const { dueAt, refilledAt } = await readBucket(database)
+    expect((dueAt ?? 0) - refilledAt).toBeCloseTo(60, 1)
+  })
+
+  test('opens for all after a good answer', async () => {
+    await placeRequests(database, { count: 5 })
+    await fill()
+    await trouble(3_600_000)
+    await settleBuckets(database, [{ projectId: 'p', effect: 'clear', blockMs: null, reason: null }])
+    expect((await claim(database)).requests).toHaveLength(5)
+    expect(await readBucket(database)).toMatchObject({ troubles: 0, blockedReason: null })
+  })
+
+  test('counts calls that fail while it is closed as one trouble, and keeps the longer time', async () => {
+    await placeRequests(database)
+    await trouble(3_600_000)
+    const { dueAt } = await readBucket(database)
+    await trouble(1000)
+    await trouble(null)
+    const after = await readBucket(database)
+    expect(after.troubles).toBe(1)
+    expect(after.dueAt).toBeCloseTo(dueAt ?? 0, 2)
+  })
+
+  test('that only counts stays open', async () => {
+    await placeRequests(database, { count: 2 })
+    await fill()
+    await trouble(null)
+    expect((await claim(database)).requests).toHaveLength(2)
+    expect((await readBucket(database)).troubles).toBe(1)
+  })
+})

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { Database, Sql } from '../../src/store/database.ts'
+import { createDatabase } from '../../src/store/database.ts'
+import { findSleepingProjects } from '../../src/store/sql/due-sweeps.ts'
+import { silentLogger } from '../support/clouddc-client.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { clearTables } from '../support/reconcile-world.ts'
+import { claim, openConnection, placeRequests, readBucket, setBucket } from './store-world.ts'
+
+/** Whoever holds it holds up the clock of the statements on `delayed`, after they have taken their snapshot. */
+const GATE = 4711
+
+let created: TestDatabase
+let database: Database
+let delayed: Sql & { close(): Promise<void> }
+let holder: Sql & { close(): Promise<void> }
+
+beforeAll(async () => {
+  created = await createTestDatabase()
+  database = createDatabase({ url: created.url, poolSize: 4, logger: silentLogger })
+  await database.query('CREATE SCHEMA held_up')
+  await database.query(
+    `CREATE FUNCTION held_up.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+     BEGIN
+       PERFORM pg_advisory_lock(${GATE});
+       PERFORM pg_advisory_unlock(${GATE});
+       RETURN pg_catalog.clock_timestamp();
+     END $$`,
+  )
+  delayed = await openConnection(created.url)
+  await delayed.query('SET search_path = held_up, public, pg_catalog')
+  holder = await openConnection(created.url)
+})
+afterAll(async () => {
+  await Promise.all([delayed.close(), holder.close(), database.close()])
+  await created.drop()
+})
+beforeEach(() => clearTables(database))
+
+/** A claim that sees the tables as they are now, and goes on only when `meanwhile` is done. */
+async function claimAround(meanwhile: () => Promise<unknown>) {
+  await holder.query('SELECT pg_advisory_lock($1)', GATE)
+  const claiming = claim(delayed)
+  await eventually(async () => {
+    const [row] = await holder.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
+    )
+    expect(row?.waiting).toBe(1)
+  })
+  await meanwhile()
+  await holder.query('SELECT pg_advisory_unlock($1)', GATE)
+  return claiming
+}
+
+const open = () => setBucket(database, 'p', { tokens: 'capacity', due_at: 'now()' })
+
+test('a bucket goes to sleep when a claim has seen all its work, and not before', async () => {
+  await placeRequests(database, { count: 3 })
+  await open()
+  expect((await claimAround(async () => undefined)).requests).toHaveLength(3)
+  expect((await readBucket(database)).dueAt).toBeNull()
+})
+
+test('work that is stored while a claim runs keeps its bucket awake', async () => {
+  await placeRequests(database, { count: 1 })
+  await open()
+  const { requests } = await claimAround(() => placeRequests(database, { count: 2 }))
+  expect(requests).toHaveLength(1)
+  expect((await readBucket(database)).dueAt).not.toBeNull()
+  expect((await claim(database)).requests).toHaveLength(2)
+})
+
+test('also when the queue was empty as far as the claim could see', async () => {
+  await placeRequests(database, { count: 1 })
+  await open()
+  await claim(database)
+  await open()
+  const { requests } = await claimAround(() => placeRequests(database, { count: 1 }))
+  expect(requests).toEqual([])
+  expect((await readBucket(database)).dueAt).not.toBeNull()
+  expect((await claim(database)).requests).toHaveLength(1)
+})
+
+test('a claim beside a store that is not yet committed leaves the bucket as it is', async () => {
+  await placeRequests(database, { count: 1 })
+  await open()
+  const writer = await openConnection(created.url)
+  try {
+    await writer.query('BEGIN')
+    const writing = { ...database, query: writer.query }
+    await placeRequests(writing, { count: 1 })
+    expect((await claim(database)).requests).toEqual([])
+    await writer.query('COMMIT')
+  } finally {
+    await writer.close()
+  }
+  expect((await claim(database)).requests).toHaveLength(2)
+})
+
+test('a project that somebody else works on does not hold up the others', async () => {
+  for (const projectId of ['a', 'b']) await placeRequests(database, { projectId, count: 1 })
+  const other = await openConnection(created.url)
+  try {
+    await other.query('BEGIN')
+    await other.query(`SELECT * FROM rate_bucket WHERE project_id = 'a' FOR UPDATE`)
+    const { requests } = await claim(database)
+    expect(requests.map((request) => request.projectId)).toEqual(['b'])
+    await other.query('ROLLBACK')
+  } finally {
+    await other.close()
+  }
+  expect((await claim(database)).requests.map((request) => request.projectId)).toEqual(['a'])
+})
+
+test('a bucket that sleeps over work is found', async () => {
+  await placeRequests(database, { projectId: 'a' })
+  await placeRequests(database, { projectId: 'b' })
+  await setBucket(database, 'a', { due_at: 'NULL' })
+  expect(await findSleepingProjects(database)).toEqual(['a'])
+})
