@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Database } from '../../src/store/database.ts'
+import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
+import { syncBuckets } from '../../src/store/sql/sync-buckets.ts'
+import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './store-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+beforeEach(() => clearTables(database))
+
+const LIMIT = { perSecond: 10, burst: 20 }
+const insert = (rows: readonly NewRequest[]) =>
+  createRequestStore({ database, limitOf: () => LIMIT }).insertRequests(rows)
+
+describe('a batch', () => {
+  test('is stored with a transition, an event and a bucket that is due, each once', async () => {
+    const rows = ['a', 'a', 'b'].map((projectId) => buildNewRequest({ projectId }))
+    expect(await insert(rows)).toEqual(rows.map(() => ({ kind: 'inserted' })))
+    expect(await database.prisma.provisionRequest.count()).toBe(3)
+    expect(await database.prisma.transition.count({ where: { cause: 'accepted' } })).toBe(3)
+    const events = await database.prisma.outboxEvent.findMany({ orderBy: { position: 'asc' } })
+    expect(events.map((event) => event.id).toSorted()).toEqual(
+      rows.map((row) => row.acceptedEvent.id).toSorted(),
+    )
+    for (const projectId of ['a', 'b']) {
+      const bucket = await readBucket(database, projectId)
+      expect(bucket).toMatchObject({ tokens: 1, troubles: 0 })
+      expect(bucket.dueAt).not.toBeNull()
+    }
+  })
+
+  test('tells for each row whether it was new, in the order of the rows', async () => {
+    const first = buildNewRequest({ requestId: 'one' })
+    await insert([first])
+    const again = buildNewRequest({ requestId: 'one' })
+    const other = buildNewRequest({ requestId: 'two' })
+    const [repeated, fresh] = await insert([again, other])
+    expect(fresh).toEqual({ kind: 'inserted' })
+    expect(repeated).toEqual({
+      kind: 'existing',
+      contentDigest: first.contentDigest,
+      passwordDigest: first.passwordDigest,
+    })
+    expect(await database.prisma.outboxEvent.count()).toBe(2)
+    expect(await database.prisma.provisionRequest.count()).toBe(2)
+  })
+
+  test('of keys that are stored by others at the same moment is stored once, without a deadlock', async () => {
+    const keys = Array.from({ length: 40 }, (_, n) => ({ projectId: `p${n % 5}`, requestId: `r${n}` }))
+    const batches = Array.from({ length: 6 }, (_, n) => {
+      const rows = keys.map((key) => buildNewRequest(key))
+      return n % 2 === 0 ? rows : rows.toReversed()
+    })
+    const outcomes = await Promise.all(batches.map(insert))
+    expect(outcomes.flat().filter(({ kind }) => kind === 'inserted')).toHaveLength(40)
+    expect(await database.prisma.provisionRequest.count()).toBe(40)
+    expect(await database.prisma.outboxEvent.count()).toBe(40)
+
+    const stored = await database.prisma.provisionRequest.findMany()
+    const digests = new Map(
+      stored.map((row) => [`${row.projectId}/${row.requestId}`, Buffer.from(row.contentDigest)]),
+    )
+    for (const [n, batch] of batches.entries()) {
+      for (const [index, { projectId, requestId, contentDigest }] of batch.entries()) {
+        const outcome = outcomes[n]?.[index]
+        const digest = outcome?.kind === 'existing' ? outcome.contentDigest : contentDigest
+        expect(digest.equals(digests.get(`${projectId}/${requestId}`) ?? Buffer.alloc(0))).toBe(true)
+      }
+    }
+  })
+
+  test('with an invalid row is stored not at all', async () => {
+    const rows = [buildNewRequest(), buildNewRequest({ minCount: 3, maxCount: 2 }), buildNewRequest()]
+    await expect(insert(rows)).rejects.toThrow(/counts_check/)
+    expect(await database.prisma.provisionRequest.count()).toBe(0)
+    expect(await database.prisma.outboxEvent.count()).toBe(0)
+  })
+})
+
+describe('the limits of the buckets', () => {
+  test('follow the configuration, and a level above the new capacity is cut', async () => {
+    for (const projectId of ['a', 'b']) {
+      await placeRequests(database, { projectId })
+      await claim(database)
+      await setBucket(database, projectId, { due_at: 'NULL', tokens: 'capacity' })
+    }
+    await syncBuckets(database, { refillPerSecond: 2, capacity: 3 }, [
+      { projectId: 'b', refillPerSecond: 7, capacity: 50 },
+    ])
+    expect(await readBucket(database, 'a')).toMatchObject({ refillPerSecond: 2, capacity: 3, tokens: 3 })
+    const other = await readBucket(database, 'b')
+    expect(other).toMatchObject({ refillPerSecond: 7, capacity: 50 })
+    expect(other.tokens).toBeGreaterThan(3)
+  })
+
+  test('start a project with work from one token, and leave the others what they have', async () => {
+    const limit = { refillPerSecond: 10, capacity: 19 }
+    await placeRequests(database, { projectId: 'busy', count: 3 })
+    await placeRequests(database, { projectId: 'idle' })
+    await setBucket(database, 'busy', { tokens: '15', refilled_at: 'now()' })
+    await setBucket(database, 'idle', { tokens: '15', refilled_at: 'now()', due_at: 'NULL' })
+    await syncBuckets(database, limit, [])
+    expect((await readBucket(database, 'busy')).tokens).toBe(1)
+    expect((await readBucket(database, 'idle')).tokens).toBe(15)
+  })
+})

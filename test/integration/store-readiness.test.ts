@@ -1,0 +1,227 @@
+import { v7 as uuidv7 } from 'uuid'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { settlementOf } from '../../src/dispatch/settlement.ts'
+import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
+import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
+import type { Database } from '../../src/store/database.ts'
+import { type ClaimedInstance, claimInstances } from '../../src/store/sql/claim-instances.ts'
+import { type ObservationRow, recordObservations } from '../../src/store/sql/record-observations.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { takeTokens } from '../../src/store/sql/take-tokens.ts'
+import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+beforeEach(() => clearTables(database))
+
+const POLL = { minMs: 1000, maxMs: 3000 }
+
+const claimDue = ({ share = 0.1, limit = 2000, idsPerCall = 100 } = {}) =>
+  claimInstances(database, {
+    limit,
+    intervalsMs: pollIntervals(POLL),
+    idsPerCall,
+    share,
+    putOffMs: 500,
+    provisionTimeoutMs: 3_600_000,
+  })
+
+/** A request of a project with this many pending instances, all due. Returns its row id. */
+async function placeInstances(count: number, projectId = 'p', ids?: readonly string[]): Promise<string> {
+  const [id = ''] = await placeRequests(database, { projectId, minCount: 1, maxCount: count })
+  await setBucket(database, projectId, { tokens: 'capacity', due_at: 'now()' })
+  const { requests } = await claim(database)
+  const rows = requests.map((request) =>
+    settlementOf(
+      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
+      {
+        class: 'created',
+        instanceIds: [...(ids ?? Array.from({ length: count }, () => `i-${uuidv7()}`))],
+        httpStatus: 202,
+      },
+      100,
+    ),
+  )
+  await settleAttempts(database, rows, 1000)
+  await makeDue()
+  await setBucket(database, projectId, { tokens: 'capacity', refilled_at: 'now()', due_at: 'NULL' })
+  return id
+}
+
+const makeDue = () =>
+  database.query('UPDATE instance SET next_poll_at = now() WHERE next_poll_at IS NOT NULL')
+
+const seen = (claimed: ClaimedInstance, state: ObservationRow['state']): ObservationRow => ({
+  projectId: claimed.projectId,
+  id: claimed.id,
+  polls: claimed.polls,
+  state,
+  name: 'web',
+  serverId: `server-of-${claimed.id}`,
+  upstreamState: state.toUpperCase(),
+  errorCode: state === 'failed' ? 'iMetal.0300' : null,
+  errorMessage: state === 'failed' ? 'boot failed' : null,
+})
+
+describe('a claim of instances', () => {
+  test('costs one token for each hundred of a project', async () => {
+    await placeInstances(250)
+    const before = await readBucket(database)
+    expect((await claimDue()).instances).toHaveLength(250)
+    const after = await readBucket(database)
+    expect(before.tokens - after.tokens).toBeGreaterThan(2)
+    expect(before.tokens - after.tokens).toBeLessThanOrEqual(3)
+  })
+
+  test('takes no instance twice, however many claim at once', async () => {
+    await placeInstances(100, 'a')
+    await placeInstances(100, 'b')
+    const claims = await Promise.all(Array.from({ length: 6 }, () => claimDue({ limit: 30, idsPerCall: 10 })))
+    const ids = claims.flatMap(({ instances }) => instances.map((instance) => instance.id))
+    expect(ids.length).toBeGreaterThan(100)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  test('moves each instance on to its next poll, ever later, up to the longest interval', async () => {
+    await placeInstances(1)
+    const waits: number[] = []
+    for (const polls of [1, 2, 3, 4, 5]) {
+      await makeDue()
+      expect((await claimDue()).instances).toMatchObject([{ polls }])
+      const [row] = await database.query<{ waitMs: number }>(
+        'SELECT extract(epoch FROM next_poll_at - clock_timestamp())::float8 * 1000 AS "waitMs" FROM instance',
+      )
+      waits.push(row?.waitMs ?? 0)
+    }
+    // A poll falls on a grid of a fifth of its interval; the test itself takes a moment.
+    for (const [index, interval] of [1000, 1500, 2250, 3000, 3000].entries()) {
+      expect(waits[index]).toBeGreaterThan(interval * 0.6)
+      expect(waits[index]).toBeLessThanOrEqual(interval * 1.2)
+    }
+  })
+
+  test('polls at the end of the time limit, not only after it', async () => {
+    await placeInstances(1)
+    await database.query(`UPDATE instance SET created_at = now() - interval '3598 seconds', polls = 50`)
+    await makeDue()
+    await claimDue()
+    const [row] = await database.query<{ ageS: number }>(
+      'SELECT extract(epoch FROM next_poll_at - created_at)::float8 AS "ageS" FROM instance',
+    )
+    expect(row?.ageS).toBeCloseTo(3600, 1)
+  })
+
+  test('puts off what no token is there for', async () => {
+    await placeInstances(20)
+    await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
+    expect(await claimDue()).toEqual({ instances: [], putOff: 20 })
+    expect(await claimDue()).toEqual({ instances: [], putOff: 0 })
+  })
+
+  test('finds a closed bucket closed', async () => {
+    await placeInstances(5)
+    await setBucket(database, 'p', {
+      blocked_until: `now() + interval '1 hour'`,
+      blocked_reason: `'throttled'`,
+    })
+    expect(await claimDue()).toEqual({ instances: [], putOff: 5 })
+    expect(await takeTokens(database, { projectId: 'p', wanted: 3, share: 0.1 })).toBe(0)
+  })
+})
+
+describe('the share of readiness', () => {
+  /** Lets time pass for the bucket, and nothing else. */
+  const pass = (ms: number) =>
+    setBucket(database, 'p', {
+      refilled_at: `refilled_at - interval '${ms} ms'`,
+      due_at: `coalesce(due_at - interval '${ms} ms', now())`,
+      poll_wanted_until: `poll_wanted_until - interval '${ms} ms'`,
+    })
+
+  test.each([0.02, 0.1, 0.3])(
+    'of %d leaves the rest to creating, and is not starved itself',
+    async (share) => {
+      const perSecond = 10
+      await placeInstances(300)
+      await placeRequests(database, { count: 250, limit: { perSecond, burst: 20 } })
+      await setBucket(database, 'p', { tokens: '0', refilled_at: 'now()', due_at: 'now()', poll_credit: '0' })
+      const start = await readBucket(database)
+      let creating = 0
+      let polling = 0
+      let passedMs = 0
+      for (let step = 0; step < 100; step += 1) {
+        await pass(200)
+        passedMs += 200
+        await makeDue()
+        polling += Math.ceil((await claimDue({ share, limit: 300, idsPerCall: 10 })).instances.length / 10)
+        creating += (await claim(database, { slots: 32 })).requests.length
+      }
+      const end = await readBucket(database)
+      const budget = (passedMs / 1000 + end.refilledAt - start.refilledAt) * start.refillPerSecond
+      expect(creating + polling).toBeLessThanOrEqual(budget + 1)
+      expect(creating + polling).toBeGreaterThan(budget * 0.9)
+      expect(polling).toBeLessThanOrEqual(budget * share + 2)
+      expect(polling).toBeGreaterThanOrEqual(Math.floor(budget * share * 0.7))
+      expect(creating).toBeGreaterThanOrEqual(budget * (1 - share) - 3)
+    },
+  )
+
+  test('is the whole budget while nothing is queued', async () => {
+    await placeInstances(100)
+    expect((await claimDue({ share: 0.02, idsPerCall: 10 })).instances).toHaveLength(100)
+    expect(await takeTokens(database, { projectId: 'p', wanted: 5, share: 0.02 })).toBe(5)
+  })
+})
+
+describe('an observation', () => {
+  const claimedOf = async (count: number) => {
+    await placeInstances(count)
+    const { instances } = await claimDue()
+    return instances
+  }
+
+  test('of an older poll than the last changes nothing', async () => {
+    const [stale] = await claimedOf(1)
+    if (stale === undefined) throw new Error('nothing was claimed')
+    await makeDue()
+    await claimDue()
+    expect(await recordObservations(database, [seen(stale, 'failed')])).toEqual([])
+    expect(await database.prisma.instance.findMany()).toMatchObject([{ state: 'pending', polls: 2 }])
+  })
+
+  test('that comes twice, or after the end, counts once', async () => {
+    const [claimed] = await claimedOf(1)
+    if (claimed === undefined) throw new Error('nothing was claimed')
+    const ids = [claimed.provisionRequestId]
+    const results = await Promise.all(
+      ['running', 'running', 'failed'].map((state) =>
+        recordReadiness(database, [seen(claimed, state as 'running' | 'failed')], ids),
+      ),
+    )
+    expect(results.reduce((sum, result) => sum + result.running + result.failed, 0)).toBe(1)
+    expect(results.reduce((sum, result) => sum + result.completed, 0)).toBe(1)
+    expect(
+      await database.prisma.outboxEvent.count({ where: { type: 'provisioner.request.completed' } }),
+    ).toBe(1)
+  })
+
+  test('of the last two instances at the same moment completes the request once', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await clearTables(database)
+      const claimed = await claimedOf(4)
+      const results = await Promise.all(
+        claimed.map((instance) =>
+          recordReadiness(database, [seen(instance, 'running')], [instance.provisionRequestId]),
+        ),
+      )
+      expect(results.reduce((sum, result) => sum + result.completed, 0)).toBe(1)
+      const [request] = await database.prisma.provisionRequest.findMany()
+      expect(request).toMatchObject({ state: 'running', runningCount: 4, failedCount: 0 })
+    }
+  })
+})
