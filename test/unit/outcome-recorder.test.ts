@@ -1,0 +1,126 @@
+import { pino } from 'pino'
+import { describe, expect, test } from 'vitest'
+import { createOutcomeRecorder, oneEffectPerProject } from '../../src/dispatch/outcome-recorder.ts'
+import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
+import type { Database } from '../../src/store/database.ts'
+import type { BucketEffect } from '../../src/store/sql/settle-buckets.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { databaseError } from '../support/intake-harness.ts'
+
+const trouble = (projectId: string, blockMs: number | null): BucketEffect => ({
+  projectId,
+  effect: 'trouble',
+  blockMs,
+  reason: blockMs === null ? null : 'throttled',
+})
+const clear = (projectId: string): BucketEffect => ({
+  projectId,
+  effect: 'clear',
+  blockMs: null,
+  reason: null,
+})
+const work = (projectId: string): BucketEffect => ({ projectId, effect: 'work', blockMs: null, reason: null })
+
+const settlement = (attemptId: string, bucket: BucketEffect | null = null) => ({
+  row: unansweredOf(attemptId, 'replica'),
+  bucket,
+})
+
+/** A recorder on a database that settles what it is given, after the errors it is to meet. */
+function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {}) {
+  const statements: { ids: string[]; inTransaction: boolean }[] = []
+  const lines: string[] = []
+  const recorded: string[][] = []
+  const stopping = new AbortController()
+  const run = (inTransaction: boolean) => async (text: string, json: unknown) => {
+    if (!text.includes('attempt_state')) return []
+    const ids = (JSON.parse(String(json)) as { attemptId: string }[]).map((row) => row.attemptId)
+    statements.push({ ids, inTransaction })
+    const error = errors.shift()
+    if (error !== undefined) throw error
+    return ids
+      .filter((id) => !stale.includes(id))
+      .map((attemptId) => ({ attemptId, provisionRequestId: attemptId, projectId: 'p', createdCount: 1 }))
+  }
+  const database = {
+    query: run(false),
+    transaction: (work: (sql: unknown) => Promise<unknown>) => work({ query: run(true) }),
+  } as unknown as Database
+  const recorder = createOutcomeRecorder({
+    database,
+    firstPollMs: 1000,
+    metrics: createMetrics(),
+    logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
+    onRecorded: (rows) => recorded.push(rows.map((row) => row.attemptId)),
+    signal: stopping.signal,
+  })
+  return { recorder, statements, lines, recorded, stopping }
+}
+
+describe('the recorder of outcomes', () => {
+  test('records what ends in the same moment with one statement', async () => {
+    const { recorder, statements, recorded } = createRecorder()
+    expect(await Promise.all(['a', 'b', 'c'].map((id) => recorder.record(settlement(id))))).toEqual([
+      true,
+      true,
+      true,
+    ])
+    expect(statements).toEqual([{ ids: ['a', 'b', 'c'], inTransaction: false }])
+    expect(recorded).toEqual([['a', 'b', 'c']])
+  })
+
+  test('tells which of them came too late', async () => {
+    const { recorder, lines } = createRecorder([], { stale: ['b'] })
+    expect(await Promise.all(['a', 'b'].map((id) => recorder.record(settlement(id))))).toEqual([true, false])
+    expect(lines.join('')).toContain('came too late')
+  })
+
+  test('records the effect on the bucket in the same transaction', async () => {
+    const { recorder, statements } = createRecorder()
+    await recorder.record(settlement('a', trouble('p', 1000)))
+    expect(statements).toEqual([{ ids: ['a'], inTransaction: true }])
+  })
+
+  test('tries for as long as the database is away, and says so once', async () => {
+    const { recorder, statements, recorded, lines } = createRecorder([
+      databaseError(),
+      databaseError('57P01'),
+      databaseError('40P01'),
+    ])
+    expect(await recorder.record(settlement('a'))).toBe(true)
+    expect(statements).toHaveLength(4)
+    expect(recorded).toEqual([['a']])
+    expect(lines.filter((line) => line.includes('failing, will keep trying'))).toHaveLength(1)
+  })
+
+  test('does not try again what the database refuses', async () => {
+    const { recorder, statements } = createRecorder([databaseError('23514')])
+    await expect(recorder.record(settlement('a'))).rejects.toThrow()
+    expect(statements).toHaveLength(1)
+  })
+
+  test('gives up when it is told to', async () => {
+    const { recorder, stopping } = createRecorder(Array.from({ length: 100 }, () => databaseError()))
+    const recording = recorder.record(settlement('a'))
+    stopping.abort()
+    await expect(recording).rejects.toThrow()
+    await recorder.drained()
+  })
+})
+
+describe('several effects on one project', () => {
+  test.each<[string, BucketEffect[], BucketEffect]>([
+    ['the longest block', [trouble('p', 100), trouble('p', 900), trouble('p', 500)], trouble('p', 900)],
+    ['trouble before its end', [clear('p'), trouble('p', null), clear('p')], trouble('p', null)],
+    ['the end of trouble before mere work', [work('p'), clear('p'), work('p')], clear('p')],
+  ])('come to the gravest: %s', (_, effects, gravest) => {
+    const settlements = effects.map((effect, n) => settlement(String(n), effect))
+    expect(oneEffectPerProject(settlements)).toEqual([gravest])
+  })
+
+  test('are counted by project', () => {
+    const effects = [clear('a'), trouble('b', 100), null, work('c')]
+    const settlements = effects.map((effect, n) => settlement(String(n), effect))
+    expect(oneEffectPerProject(settlements)).toEqual([clear('a'), trouble('b', 100), work('c')])
+  })
+})

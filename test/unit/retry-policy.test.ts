@@ -1,0 +1,101 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { NotCreatedReason, Outcome } from '../../src/dispatch/outcome.ts'
+import { bucketEffect, retryDelay } from '../../src/dispatch/retry-policy.ts'
+
+const CALM = { projectId: 'p', troubles: 0, probing: false }
+
+const notCreated = (reason: NotCreatedReason, retryAfterMs: number | null = null): Outcome => ({
+  class: 'not_created',
+  reason,
+  code: 'c',
+  message: 'm',
+  httpStatus: null,
+  retryAfterMs,
+})
+const created: Outcome = { class: 'created', instanceIds: ['i'], httpStatus: 202 }
+const unknown: Outcome = { class: 'unknown', reason: 'timeout', code: 'c', message: 'm', httpStatus: null }
+
+describe('the effect of an outcome on its project', () => {
+  test.each([created, notCreated('refused')])('that CloudDC decided on is none in calm times', (outcome) => {
+    expect(bucketEffect(outcome, CALM)).toBeNull()
+  })
+
+  test.each([created, notCreated('refused')])('that CloudDC decided on ends trouble', (outcome) => {
+    for (const after of [{ troubles: 3 }, { probing: true }]) {
+      expect(bucketEffect(outcome, { ...CALM, ...after })).toMatchObject({ effect: 'clear' })
+    }
+  })
+
+  test('is closing it for as long as Retry-After says, and hardly longer', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 3_600_000 }),
+        fc.nat(20),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (retryAfterMs, troubles, random) => {
+          const outcome = notCreated('throttled', retryAfterMs)
+          const effect = bucketEffect(outcome, { ...CALM, troubles }, () => random)
+          expect(effect).toMatchObject({ effect: 'trouble', reason: 'throttled' })
+          expect(effect?.blockMs).toBeGreaterThanOrEqual(retryAfterMs)
+          expect(effect?.blockMs).toBeLessThanOrEqual(retryAfterMs * 1.05)
+        },
+      ),
+    )
+  })
+
+  test.each([
+    ['throttled', 'throttled', [1000, 2000, 4000], 60_000],
+    ['unreachable', 'upstream_unavailable', [1000, 2000, 4000], 30_000],
+    ['unauthorized', 'unauthorized', [5000, 10_000, 20_000], 300_000],
+  ] as const)('of being %s is closing it ever longer', (reason, why, first, longest) => {
+    const blockAfter = (troubles: number) => {
+      const effect = bucketEffect(notCreated(reason), { ...CALM, troubles }, () => 1)
+      expect(effect).toMatchObject({ projectId: 'p', effect: 'trouble', reason: why })
+      return effect?.blockMs
+    }
+    expect([0, 1, 2].map(blockAfter)).toEqual(first)
+    expect(blockAfter(50)).toBe(longest)
+  })
+
+  test('of one unknown answer, or two in a row, is counting; of the third is closing it', () => {
+    const effects = [0, 1, 2, 3].map((troubles) => bucketEffect(unknown, { ...CALM, troubles }, () => 1))
+    expect(effects).toMatchObject([
+      { effect: 'trouble', blockMs: null, reason: null },
+      { effect: 'trouble', blockMs: null, reason: null },
+      { effect: 'trouble', blockMs: 1000, reason: 'upstream_unavailable' },
+      { effect: 'trouble', blockMs: 2000, reason: 'upstream_unavailable' },
+    ])
+  })
+
+  test('of an unknown answer to the probe is closing it at once', () => {
+    expect(bucketEffect(unknown, { ...CALM, troubles: 1, probing: true })).toMatchObject({
+      effect: 'trouble',
+      reason: 'upstream_unavailable',
+      blockMs: expect.any(Number),
+    })
+  })
+
+  test('of a call that was not made is only that there is work', () => {
+    expect(bucketEffect(notCreated('not_sent'), { ...CALM, troubles: 2 })).toMatchObject({
+      effect: 'work',
+      blockMs: null,
+    })
+  })
+
+  test('slows the rate down when throttled, where that is asked for', () => {
+    expect(bucketEffect(notCreated('throttled'), CALM)).not.toHaveProperty('slowDown')
+    const effect = bucketEffect(notCreated('throttled'), { ...CALM, adaptive: true })
+    expect(effect?.slowDown).toBeGreaterThan(0)
+    expect(effect?.slowDown).toBeLessThan(1)
+    expect(bucketEffect(notCreated('unreachable'), { ...CALM, adaptive: true })).not.toHaveProperty(
+      'slowDown',
+    )
+  })
+})
+
+test('a retry waits longer with every attempt that came to nothing', () => {
+  expect([1, 2, 3].map((attempts) => retryDelay(attempts, () => 1))).toEqual([1000, 2000, 4000])
+  expect(retryDelay(30, () => 1)).toBe(300_000)
+  expect(retryDelay(1, () => 0)).toBe(500)
+})
