@@ -10,6 +10,8 @@ import type { Sql } from '../database.ts'
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
  *
+ * For `few` see claim-requests.
+ *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
  * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end.
  */
@@ -88,6 +90,7 @@ SET
     ELSE clock.ts + make_interval(secs => $5::float8 / 1000)
   END
 FROM placed p
+JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
 CROSS JOIN clock
 CROSS JOIN LATERAL (
   SELECT ($2::float8[])[least(p.polls + 1, cardinality($2::float8[]))] / 1000 AS seconds

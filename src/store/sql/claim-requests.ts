@@ -16,6 +16,10 @@ import type { Sql } from '../database.ts'
  * is seen in work_seq and not in the queue: only a claim that saw no such change may conclude that there is no work
  * left (due_at null), else a wake-up would be lost.
  *
+ * `few`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
+ * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
+ * made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
+ *
  * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim, $4 milliseconds after
  * which a probe without an outcome is followed by another.
  */
@@ -96,7 +100,9 @@ claimed AS (
     attempts = r.attempts + 1,
     attempt_number = r.attempt_number + 1,
     updated_at = clock.ts
-  FROM picked p, clock
+  FROM picked p
+  JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
+  CROSS JOIN clock
   WHERE r.id = p.id
   RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
 ),
@@ -131,6 +137,7 @@ paid AS (
     END
   FROM refilled r
   JOIN spent s USING (project_id)
+  JOIN LATERAL (SELECT r.project_id OFFSET 0) few USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = r.project_id
   RETURNING b.due_at

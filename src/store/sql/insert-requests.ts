@@ -6,7 +6,8 @@ import type { Sql } from '../database.ts'
  * returned with what is stored, where this statement's snapshot can see it.
  *
  * The rows come sorted by key and the buckets are touched in project order, so that batches of several replicas
- * cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end.
+ * cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from
+ * the time as created_at holds it, so that a request that comes back finds its old place.
  *
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
  * whose slow first calls would run into the quicker ones after them.
@@ -35,7 +36,7 @@ inserted AS (
   SELECT
     i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec",
     decode(i."sealedPassword", 'base64'), 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
-    i."deadline", clock.ts - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
+    i."deadline", clock.ts::timestamptz(3) - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
     i."tracestate", clock.ts, clock.ts
   FROM input i
   CROSS JOIN clock
@@ -75,7 +76,13 @@ SELECT
 FROM input i
 LEFT JOIN inserted ON inserted.id = i."id"
 LEFT JOIN provision_request r ON inserted.id IS NULL AND r.project_id = i."projectId" AND r.request_id = i."requestId"
-LEFT JOIN retired_key k ON inserted.id IS NULL AND k.project_id = i."projectId" AND k.request_id = i."requestId"
+LEFT JOIN LATERAL (
+  -- The limit makes this one index probe per row that was left out, too.
+  SELECT k.content_digest, k.password_digest
+  FROM retired_key k
+  WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"
+  LIMIT 1
+) k ON inserted.id IS NULL
 WHERE inserted.id IS NULL
 `
 

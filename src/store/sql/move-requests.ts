@@ -6,6 +6,8 @@ import type { EventRow } from './settle-attempts.ts'
  * Changes requests that the transaction has locked: counts of ended instances, and where `to` is set the state, with
  * its transition. Appends the events in either case.
  *
+ * For `few` see claim-requests.
+ *
  * $1 rows as JSON.
  */
 const TEXT = `
@@ -37,6 +39,7 @@ moved AS (
     exception_state = CASE WHEN i."to" <> 'running' THEN i."to" END,
     updated_at = clock.ts
   FROM input i
+  JOIN LATERAL (SELECT i."id" OFFSET 0) few ON few."id" = i."id"
   CROSS JOIN clock
   WHERE r.id = i."id" AND r.state = i."from"
   RETURNING r.id, r.version

@@ -4,6 +4,8 @@ import type { Sql } from '../database.ts'
  * Records what polls found. An instance takes it only while it is pending and no later poll has been claimed: an
  * answer that a paused replica brings late changes nothing.
  *
+ * For `few` see claim-requests.
+ *
  * $1 rows as JSON.
  */
 const TEXT = `
@@ -29,6 +31,7 @@ SET
   failed_at = CASE WHEN i."state" = 'failed' THEN clock.ts END,
   next_poll_at = CASE WHEN i."state" = 'pending' THEN n.next_poll_at END
 FROM input i
+JOIN LATERAL (SELECT i."id" OFFSET 0) few ON few."id" = i."id"
 CROSS JOIN clock
 WHERE n.project_id = i."projectId" AND n.id = i."id" AND n.state = 'pending' AND n.polls = i."polls"
 RETURNING

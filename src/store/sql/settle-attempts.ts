@@ -8,6 +8,8 @@ import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
  * The fence: a row takes effect only while its attempt is still in the state, and in the hands of the replica, that
  * the caller saw. What a successor has settled meanwhile stays as it is, with no event and no history.
  *
+ * For `few` see claim-requests.
+ *
  * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 milliseconds to the first poll of an
  * instance, which falls on the grid of claim-instances.
  */
@@ -26,8 +28,9 @@ input AS MATERIALIZED (
 ),
 locked AS MATERIALIZED (
   SELECT a.id
-  FROM attempt a
-  JOIN input i ON i."attemptId" = a.id
+  FROM input i
+  JOIN LATERAL (SELECT i."attemptId" OFFSET 0) few ON few."attemptId" = i."attemptId"
+  JOIN attempt a ON a.id = i."attemptId"
   WHERE a.state = i."from" AND a.replica_id IS NOT DISTINCT FROM i."replicaId"
   ORDER BY a.id
   FOR UPDATE OF a
