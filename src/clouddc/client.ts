@@ -4,6 +4,7 @@ import { coerceError } from '../runtime/errors.ts'
 import { answerFacts, isSuccess, isUnauthorized } from './answer.ts'
 import type { Auth } from './auth.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
+import { type CallEnd, createCreateConnections } from './create-connections.ts'
 import { CloudDcRefusedError, CloudDcUnauthorizedError } from './errors.ts'
 import type { CallEvidence } from './evidence.ts'
 import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
@@ -39,12 +40,6 @@ export interface CloudDcClientOptions {
   callTimeoutMs: number
   /** Most connections of the reading calls. */
   connections: number
-  /**
-   * Whether batch-create may take a connection that served another call. By default it does not: a server closes idle
-   * connections when it likes, and a call that meets the closing has an unknown outcome. A fresh connection costs
-   * about 0.2 ms of processor time more without TLS, and one local port for a minute.
-   */
-  reuseConnections?: boolean
   logger: Logger
 }
 
@@ -84,7 +79,7 @@ export interface CloudDcClient {
 
 /** A client of CloudDC's API v1. How many calls run at once, and how often, is the caller's business. */
 export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClient {
-  const { auth, callTimeoutMs, connections, reuseConnections = false, logger } = options
+  const { auth, callTimeoutMs, connections, logger } = options
   const base = new URL(options.endpoint)
   const { origin } = base
   const prefix = base.pathname.replace(/\/+$/, '')
@@ -96,8 +91,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     bodyTimeout: 0,
     connect: { timeout: Math.min(callTimeoutMs, CONNECT_TIMEOUT_MS) },
   }
-  // No bound on its connections: a call must not wait for another one's. Pipelining 0: a connection for each call.
-  const creating = new Pool(origin, { ...transport, pipelining: reuseConnections ? 1 : 0 })
+  const creating = createCreateConnections({ origin, transport })
   const reading = new Pool(origin, { ...transport, connections })
   let closing: Promise<void> | undefined
 
@@ -123,14 +117,16 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   }
 
   const batchCreate = async ({ projectId, body, beforeWrite }: BatchCreateCall): Promise<CallEvidence> => {
+    const connection = creating.take()
     const { result, credential } = await call(projectId, '/instances/batch-create', {
-      dispatcher: creating,
+      dispatcher: connection.dispatcher,
       method: 'POST',
       headers: { 'Content-Type': 'application/json;charset=UTF-8', Accept: 'application/json' },
       body,
       maxBodyBytes: CREATE_ANSWER_BYTES,
       beforeWrite,
     })
+    connection.end(endOf(result))
     const instanceIds = createdIds(result)
     // Only an answer without ids has words that could quote a secret.
     const secrets = instanceIds === null ? secretsOf(body, credential) : []
@@ -200,6 +196,11 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       return closing
     },
   }
+}
+
+function endOf(result: Exchange): CallEnd {
+  if (result.kind === 'response') return result.complete ? 'answered' : 'lost'
+  return result.requestStarted ? 'lost' : 'not_sent'
 }
 
 function createdIds(result: Exchange): string[] | null {
