@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
+import { newUuid } from '../runtime/uuid.ts'
 
 /** The events this service publishes: contracts.md section 3. CloudEvents 1.0 in structured mode. */
 
@@ -98,7 +98,7 @@ function createEvent<Kind extends EventKind>(
   instanceId?: string,
 ): NewEvent {
   const { projectId, requestId, correlationId, traceparent, tracestate } = subject
-  const id = uuidv7()
+  const id = newUuid()
   const type = `provisioner.${kind}`
   const body = JSON.stringify({
     specversion: '1.0',

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Sealer } from '../intake/seal.ts'
 import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -132,7 +132,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       const claimedAt = performance.now()
       const claimedAtWall = Date.now()
       const replicaId = replica.id()
-      const attemptIds = Array.from({ length: slots }, () => uuidv7())
+      const attemptIds = Array.from({ length: slots }, () => newUuid())
       const { requests, waitMs } = await claimRequests(database, {
         replicaId,
         attemptIds,

@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid'
 import type { Delivery } from '../amqp/message.ts'
 import { type EventSubject, requestAccepted } from '../contracts/events.ts'
 import type { ProvisionCommand } from '../contracts/request-message.ts'
+import { newUuid } from '../runtime/uuid.ts'
 import type { NewRequest } from '../store/requests.ts'
 import { contentDigest, type PasswordDigester } from './digest.ts'
 import type { Sealer } from './seal.ts'
@@ -31,7 +31,7 @@ export function toNewRequest(
   const { projectId, requestId, spec, priority, minCount, maxCount, deadline } = command
   const tracing = tracingOf(delivery)
   return {
-    id: uuidv7(),
+    id: newUuid(),
     projectId,
     requestId,
     contentDigest: contentDigest(command),

@@ -1,10 +1,5 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createSecretKey,
-  type KeyObject,
-  randomFillSync,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { drawRandomBytes } from '../runtime/random-bytes.ts'
 
 /** A key of SECRET_KEYS. */
 export interface SecretKey {
@@ -35,7 +30,6 @@ export class SealError extends Error {
 const VERSION = 1
 const KEY_BYTES = 32
 const NONCE_BYTES = 12
-const NONCES_PER_DRAW = 256
 const TAG_BYTES = 16
 const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/
 const BASE64_KEY = /^[A-Za-z0-9+/]{43}=?$/
@@ -52,11 +46,9 @@ export function createSealer(keys: readonly SecretKey[]): Sealer {
   const sealingKey = createSecretKey(first.key)
   const header = Buffer.concat([Buffer.from([VERSION, first.id.length]), Buffer.from(first.id)])
 
-  const nextNonce = createNonceSource()
-
   return {
     seal: (plaintext, context) => {
-      const nonce = nextNonce()
+      const nonce = drawRandomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', sealingKey, nonce)
       cipher.setAAD(Buffer.concat([header, Buffer.from(context)]))
       const ciphertext = cipher.update(plaintext, 'utf8')
@@ -85,20 +77,6 @@ export function createSealer(keys: readonly SecretKey[]): Sealer {
         throw new SealError('tampered', 'the envelope or its context has been changed')
       }
     },
-  }
-}
-
-/** Random nonces, drawn many at a time: one draw costs as much as the encryption. Each is given out once. */
-function createNonceSource(): () => Buffer {
-  const pool = Buffer.alloc(NONCE_BYTES * NONCES_PER_DRAW)
-  let used = pool.length
-  return () => {
-    if (used === pool.length) {
-      randomFillSync(pool)
-      used = 0
-    }
-    used += NONCE_BYTES
-    return pool.subarray(used - NONCE_BYTES, used)
   }
 }
 

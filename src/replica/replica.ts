@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
+import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
 import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from '../store/sql/leases.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -36,7 +36,7 @@ export interface ReplicaOptions {
  */
 export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOptions): Replica {
   const marginMs = Math.min(1000, leaseMs / 10)
-  let id = uuidv7()
+  let id = newUuid()
   let registered = false
   let deadline = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
 
@@ -52,7 +52,7 @@ export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOpt
         logger.info({ replicaId: id, host: hostname() }, 'replica registered')
       } else if (!(await renewReplica(database, id, leaseMs))) {
         logger.warn({ replicaId: id }, 'lease lost, going on under a new id')
-        id = uuidv7()
+        id = newUuid()
         registered = false
         deadline = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
         metrics?.replica.leasesLost.inc()
