@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { coerceError } from '../runtime/errors.ts'
-import { TooManyReadsError } from '../store/read-slots.ts'
+import { NoSlotError } from '../runtime/slots.ts'
 import { DatabaseUnavailableError } from '../store/reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
 import { TooManyWaitersError } from './status-watcher.ts'
@@ -86,7 +86,7 @@ function problemFields(error: unknown): ProblemFields {
 /** The code of what is out of order for now, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
-  if (error instanceof TooManyReadsError) return 'too_many_reads'
+  if (error instanceof NoSlotError) return 'too_many_reads'
   if (error instanceof TooManyWaitersError) return 'too_many_waiters'
   return (error as Partial<FastifyError>).code === 'FST_ERR_HANDLER_TIMEOUT' ? 'timeout' : null
 }

@@ -1,10 +1,10 @@
 import type { History, InstanceReply, RequestStatus } from '../contracts/status.ts'
 import { isTerminal, type RequestState } from '../domain/provision-request.ts'
 import { waitingFor } from '../domain/waiting.ts'
+import { createSlots, NoSlotError } from '../runtime/slots.ts'
 import { classifyDatabaseError } from './errors.ts'
 import type { Prisma, PrismaClient } from './generated/client.ts'
 import { instanceStatus, mergeHistory, type RequestRow, requestStatus } from './read-replies.ts'
-import { createReadSlots, TooManyReadsError } from './read-slots.ts'
 
 /** Thrown when a read fails for a reason that may pass: the database is away, or overloaded. */
 export class DatabaseUnavailableError extends Error {
@@ -61,14 +61,14 @@ const statusColumns = {
 } satisfies Prisma.ProvisionRequestFindFirstArgs
 
 export function createReads({ prisma, slots = 4, now = () => new Date() }: ReadsOptions): Reads {
-  const readSlots = createReadSlots({ slots, maxWaiting: MAX_WAITING_READS })
+  const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
 
   /** Tells a database that is away from an error in the code. */
   const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
     try {
       return await readSlots.run(read)
     } catch (error) {
-      if (error instanceof TooManyReadsError || isFault(error)) throw error
+      if (error instanceof NoSlotError || isFault(error)) throw error
       if (classifyDatabaseError(error) === 'rejected') throw error
       throw new DatabaseUnavailableError('the database does not answer', { cause: error })
     }

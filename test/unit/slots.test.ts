@@ -1,42 +1,42 @@
 import { describe, expect, test } from 'vitest'
-import { createReadSlots } from '../../src/store/read-slots.ts'
+import { createSlots } from '../../src/runtime/slots.ts'
 
 function pending() {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
-  return { read: () => promise, resolve, reject }
+  return { work: () => promise, resolve, reject }
 }
 
-describe('read slots', () => {
-  test('let no more reads run at once than there are slots, in the order of asking', async () => {
-    const slots = createReadSlots({ slots: 2, maxWaiting: 10 })
+describe('slots', () => {
+  test('let no more run at once than there are slots, in the order of asking', async () => {
+    const slots = createSlots({ slots: 2, maxWaiting: 10 })
     const started: number[] = []
-    const reads = Array.from({ length: 4 }, pending)
-    const results = reads.map(({ read }, index) =>
+    const works = Array.from({ length: 4 }, pending)
+    const results = works.map(({ work }, index) =>
       slots.run(() => {
         started.push(index)
-        return read()
+        return work()
       }),
     )
     await Promise.resolve()
     expect(started).toEqual([0, 1])
-    reads[1]?.resolve('one')
+    works[1]?.resolve('one')
     expect(await results[1]).toBe('one')
     expect(started).toEqual([0, 1, 2])
-    reads[0]?.reject(new Error('failed'))
+    works[0]?.reject(new Error('failed'))
     await expect(results[0]).rejects.toThrow('failed')
     await eventuallyStarted(started, 4)
-    reads[2]?.resolve('two')
-    reads[3]?.resolve('three')
+    works[2]?.resolve('two')
+    works[3]?.resolve('three')
     expect(await Promise.all([results[2], results[3]])).toEqual(['two', 'three'])
     expect(await slots.run(async () => 'again')).toBe('again')
   })
 
   test('refuse those who find too many in line', async () => {
-    const slots = createReadSlots({ slots: 1, maxWaiting: 1 })
+    const slots = createSlots({ slots: 1, maxWaiting: 1 })
     const first = pending()
-    const running = slots.run(first.read)
+    const running = slots.run(first.work)
     const waiting = slots.run(async () => 'waited')
-    await expect(slots.run(async () => 'never')).rejects.toThrow('too many reads at once')
+    await expect(slots.run(async () => 'never')).rejects.toThrow('too many wait for a slot')
     first.resolve('ran')
     expect(await Promise.all([running, waiting])).toEqual(['ran', 'waited'])
   })
