@@ -12,7 +12,6 @@ import { claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
 import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
 import { lockExpired, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
-import { lockRequests } from '../../src/store/sql/lock-requests.ts'
 import { moveRequests } from '../../src/store/sql/move-requests.ts'
 import { readEvents, removeEvents } from '../../src/store/sql/outbox-events.ts'
 import { recordObservations } from '../../src/store/sql/record-observations.ts'
@@ -89,31 +88,14 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     putOffMs: 1000,
     provisionTimeoutMs: 3_600_000,
   })
-  const locked = await lockRequests(
-    as('lock-requests'),
-    instances.map((instance) => instance.provisionRequestId),
-  )
-  const observed = await recordObservations(
+  const ended = await recordObservations(
     as('record-observations'),
-    instances.map(({ projectId, id, polls }) => ({
-      ...{
-        projectId,
-        id,
-        polls,
-        state: 'running' as const,
-        name: 'n',
-        serverId: 's',
-        upstreamState: 'running',
-      },
-      ...{ errorCode: null, errorMessage: null },
+    instances.map(({ projectId, id, provisionRequestId, polls }) => ({
+      ...{ projectId, id, provisionRequestId, polls, state: 'running' as const },
+      ...{ name: 'n', serverId: 's', upstreamState: 'running', errorCode: null, errorMessage: null },
     })),
   )
-  const moves = locked.map((request) =>
-    moveOf(
-      request,
-      observed.filter((instance) => instance.provisionRequestId === request.id),
-    ),
-  )
+  const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
   await moveRequests(as('move-requests'), moves)
   const events = await readEvents(as('read-events'), { after: '0', inHand: [], limit: 4 * BATCH })
   await removeEvents(

@@ -26,6 +26,7 @@ export function observe(
   const base = {
     projectId: claimed.projectId,
     id: claimed.id,
+    provisionRequestId: claimed.provisionRequestId,
     polls: claimed.polls,
     name: null,
     serverId: null,

@@ -2,22 +2,27 @@ import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
+import { createBatcher } from '../runtime/batcher.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
+import type { ObservationRow } from '../store/sql/record-observations.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import { takeTokens } from '../store/sql/take-tokens.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
 import { pollIntervals } from './poll-schedule.ts'
-import { type ObservationResult, recordReadiness } from './readiness-recorder.ts'
+import { recordReadiness } from './readiness-recorder.ts'
 
 /** ListInstances takes at most 100 ids (clouddc-api.md 3.2). */
 const IDS_PER_CALL = 100
 /** Instances per claim: what one pass can ask for at once. */
 const CLAIM_LIMIT = 2000
+/** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
+const RECORDS_AT_ONCE = 10
+const GATHER_MS = 5
 
 export interface ReadinessPollerOptions {
   database: Database
@@ -74,32 +79,34 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     return sightings
   }
 
-  const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<ObservationResult> => {
+  const record = createBatcher<readonly ObservationRow[], void>({
+    maxSize: RECORDS_AT_ONCE,
+    concurrency: 2,
+    gatherMs: GATHER_MS,
+    flush: async (polls) => {
+      const { ended, changed } = await recordReadiness(database, polls.flat())
+      faultPoint('readiness.recorded')
+      for (const { state, ageMs } of ended) {
+        metrics.readiness.instances.inc({ result: state })
+        metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
+      }
+      if (changed.length > 0) onEvents(changed)
+      return polls.map(() => undefined)
+    },
+  })
+
+  const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
     const instanceIds = claimed.map(({ id }) => id)
     const page = await measured('list', () => client.listInstances({ projectId, instanceIds }))
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
     const missing = claimed.filter(({ id }) => !sightings.has(id))
     for (const [id, sighting] of await askSingly(projectId, missing)) sightings.set(id, sighting)
     faultPoint('readiness.observed')
-
     const rows = claimed.flatMap((instance) => {
       const sighting = sightings.get(instance.id)
       return sighting === undefined ? [] : [observe(instance, sighting, limits)]
     })
-    const result = await recordReadiness(
-      database,
-      rows,
-      claimed.map((instance) => instance.provisionRequestId),
-    )
-    faultPoint('readiness.recorded')
-    metrics.readiness.instances.inc({ result: 'running' }, result.running)
-    metrics.readiness.instances.inc({ result: 'failed' }, result.failed)
-    const ages = new Map(claimed.map(({ id, ageMs }) => [id, ageMs]))
-    for (const { id, state } of result.ended) {
-      metrics.readiness.provisioningSeconds.observe({ result: state }, (ages.get(id) ?? 0) / 1000)
-    }
-    if (result.changed.length > 0) onEvents(result.changed)
-    return result
+    await record.add(rows)
   }
 
   const pollSafely = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {

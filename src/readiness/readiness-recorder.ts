@@ -1,55 +1,43 @@
 import { instanceFailed, instanceRunning, type NewEvent, requestCompleted } from '../contracts/events.ts'
 import { type Counts, completion } from '../domain/provision-request.ts'
 import type { Database } from '../store/database.ts'
-import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import {
+  type EndedInstance,
   type ObservationRow,
-  type ObservedInstance,
   recordObservations,
 } from '../store/sql/record-observations.ts'
 
 export interface ObservationResult {
-  running: number
-  failed: number
-  completed: number
   /** The instances that ended with these observations. */
-  ended: { id: string; state: string }[]
+  ended: readonly EndedInstance[]
+  /** Requests that ended with them. */
+  completed: number
   /** Keys of the requests with events: `<project id>/<request id>`. */
   changed: string[]
 }
 
-/**
- * Records observations, the counts and completion of their requests, and all events, in one transaction. The
- * requests are locked first, so that two replicas that see the last two instances of a request run cannot both
- * think that one is missing.
- */
+/** Records observations, the counts and completion of their requests, and all events, in one transaction. */
 export async function recordReadiness(
   database: Database,
   rows: readonly ObservationRow[],
-  provisionRequestIds: readonly string[],
 ): Promise<ObservationResult> {
   return database.transaction(async (sql) => {
-    const requests = await lockRequests(sql, [...new Set(provisionRequestIds)])
-    const observed = await recordObservations(sql, rows)
-    const ended = observed.filter((instance) => instance.state !== 'pending')
-    const moves = requests.flatMap((request) => {
-      const own = ended.filter((instance) => instance.provisionRequestId === request.id)
-      return own.length === 0 ? [] : [moveOf(request, own)]
-    })
+    const ended = await recordObservations(sql, rows)
+    const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
     if (moves.length > 0) await moveRequests(sql, moves)
     return {
-      running: ended.filter((instance) => instance.state === 'running').length,
-      failed: ended.filter((instance) => instance.state === 'failed').length,
+      ended,
       completed: moves.filter((move) => move.to !== null).length,
-      ended: ended.map(({ id, state }) => ({ id, state })),
       changed: moves.flatMap((move) => move.events.slice(0, 1).map((event) => event.orderingKey)),
     }
   })
 }
 
-/** The change of a request some of whose instances have ended: pure. */
-export function moveOf(request: LockedRequest, ended: readonly ObservedInstance[]): MoveRow {
+/** The change of a request some of whose instances have ended, at least one: pure. */
+export function moveOf(ended: readonly EndedInstance[]): MoveRow {
+  const [request] = ended
+  if (request === undefined) throw new Error('no instance has ended')
   const running = ended.filter((instance) => instance.state === 'running').length
   const failed = ended.length - running
   const counts: Counts = {
@@ -84,7 +72,7 @@ export function moveOf(request: LockedRequest, ended: readonly ObservedInstance[
     )
   }
   return {
-    id: request.id,
+    id: request.provisionRequestId,
     from: 'provisioning',
     to,
     cause: 'instances_ended',

@@ -13,19 +13,23 @@ export interface BatcherOptions<Item, Result> {
   maxSize: number
   /** Flushes that may run at once. */
   concurrency: number
+  /** Flushes of less than `maxSize` begin at least so many milliseconds apart. Default 0. */
+  gatherMs?: number
 }
 
 /**
- * Gathers items for as long as the flushes before them take, no longer: a lone item goes at once, and under load the
- * batches grow by themselves. There is no timer.
+ * Gathers items for as long as the flushes before them take, and for `gatherMs` after the last one began: a lone item
+ * goes at once, and under load the batches grow by themselves.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { flush, maxSize, concurrency } = options
+  const { flush, maxSize, concurrency, gatherMs = 0 } = options
   type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }
   let waiting: Waiting[] = []
   let flushing = 0
   let active = 0
   let scheduled = false
+  let flushedAt = Number.NEGATIVE_INFINITY
+  let gathering = false
   const drainers: (() => void)[] = []
 
   const run = async (batch: Waiting[]) => {
@@ -46,8 +50,20 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     }
   }
 
+  const gather = (ms: number) => {
+    if (gathering) return
+    gathering = true
+    setTimeout(() => {
+      gathering = false
+      pump()
+    }, ms)
+  }
+
   const pump = () => {
     while (waiting.length > 0 && active < concurrency) {
+      const now = performance.now()
+      if (waiting.length < maxSize && now - flushedAt < gatherMs) return gather(flushedAt + gatherMs - now)
+      flushedAt = now
       const batch = waiting.slice(0, maxSize)
       waiting = waiting.slice(maxSize)
       void run(batch)

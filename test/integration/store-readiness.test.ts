@@ -54,11 +54,14 @@ async function placeInstances(count: number, projectId = 'p', ids?: readonly str
 }
 
 const makeDue = () =>
-  database.query('UPDATE instance SET next_poll_at = now() WHERE next_poll_at IS NOT NULL')
+  database.query(
+    `UPDATE instance SET next_poll_at = now() - interval '1 second' WHERE next_poll_at IS NOT NULL`,
+  )
 
 const seen = (claimed: ClaimedInstance, state: ObservationRow['state']): ObservationRow => ({
   projectId: claimed.projectId,
   id: claimed.id,
+  provisionRequestId: claimed.provisionRequestId,
   polls: claimed.polls,
   state,
   name: 'web',
@@ -206,13 +209,12 @@ describe('an observation', () => {
   test('that comes twice, or after the end, counts once', async () => {
     const [claimed] = await claimedOf(1)
     if (claimed === undefined) throw new Error('nothing was claimed')
-    const ids = [claimed.provisionRequestId]
     const results = await Promise.all(
       ['running', 'running', 'failed'].map((state) =>
-        recordReadiness(database, [seen(claimed, state as 'running' | 'failed')], ids),
+        recordReadiness(database, [seen(claimed, state as 'running' | 'failed')]),
       ),
     )
-    expect(results.reduce((sum, result) => sum + result.running + result.failed, 0)).toBe(1)
+    expect(results.flatMap((result) => result.ended).length).toBe(1)
     expect(results.reduce((sum, result) => sum + result.completed, 0)).toBe(1)
     expect(
       await database.prisma.outboxEvent.count({ where: { type: 'provisioner.request.completed' } }),
@@ -224,9 +226,7 @@ describe('an observation', () => {
       await clearTables(database)
       const claimed = await claimedOf(4)
       const results = await Promise.all(
-        claimed.map((instance) =>
-          recordReadiness(database, [seen(instance, 'running')], [instance.provisionRequestId]),
-        ),
+        claimed.map((instance) => recordReadiness(database, [seen(instance, 'running')])),
       )
       expect(results.reduce((sum, result) => sum + result.completed, 0)).toBe(1)
       const [request] = await database.prisma.provisionRequest.findMany()

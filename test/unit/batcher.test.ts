@@ -1,14 +1,15 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createBatcher } from '../../src/runtime/batcher.ts'
 
 /** A batcher whose flushes end when the test says so. */
-function createHeldBatcher({ maxSize = 100, concurrency = 1 } = {}) {
+function createHeldBatcher({ maxSize = 100, concurrency = 1, gatherMs = 0 } = {}) {
   const flushes: { items: number[]; finish: (results?: string[]) => void; fail: (error: Error) => void }[] =
     []
   const batcher = createBatcher<number, string>({
     maxSize,
     concurrency,
+    gatherMs,
     flush: (items) =>
       new Promise((resolve, reject) => {
         const finish = (results = items.map((item) => `done ${item}`)) => resolve(results)
@@ -17,6 +18,10 @@ function createHeldBatcher({ maxSize = 100, concurrency = 1 } = {}) {
   })
   return { batcher, flushes, sizes: () => flushes.map(({ items }) => items.length) }
 }
+
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -56,6 +61,27 @@ describe('a batcher', () => {
     flushes[1]?.finish()
     await turn()
     expect(sizes()).toEqual([4, 4, 3])
+    for (const { finish } of flushes) finish()
+    await Promise.all(results)
+  })
+
+  test('gathers for a while after a flush began, but lets a lone item and a full batch go at once', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+    const { batcher, flushes, sizes } = createHeldBatcher({ maxSize: 4, concurrency: 3, gatherMs: 10 })
+    const results = [batcher.add(1)]
+    await turn()
+    expect(sizes()).toEqual([1])
+    results.push(batcher.add(2))
+    await turn()
+    await vi.advanceTimersByTimeAsync(6)
+    results.push(batcher.add(3))
+    await turn()
+    expect(sizes()).toEqual([1])
+    await vi.advanceTimersByTimeAsync(4)
+    expect(sizes()).toEqual([1, 2])
+    for (const item of [4, 5, 6, 7]) results.push(batcher.add(item))
+    await turn()
+    expect(sizes()).toEqual([1, 2, 4])
     for (const { finish } of flushes) finish()
     await Promise.all(results)
   })

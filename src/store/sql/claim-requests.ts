@@ -116,30 +116,28 @@ recorded AS (
   SELECT c.id, c.version, clock.ts, 'queued', 'dispatching', 'claimed', c.attempt_id
   FROM claimed c, clock
 ),
-spent AS (
-  SELECT r.project_id, coalesce(g.n, 0) AS granted, count(p.id)::int AS n
+spent AS MATERIALIZED (
+  SELECT r.*, coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n
   FROM refilled r
   LEFT JOIN grants g USING (project_id)
-  LEFT JOIN picked p USING (project_id)
-  GROUP BY r.project_id, g.n
+  LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
 ),
 paid AS (
   UPDATE rate_bucket b
   SET
-    tokens = r.tokens - s.n,
-    refilled_at = r.refilled_at,
-    poll_credit = r.poll_credit,
+    tokens = s.tokens - s.n,
+    refilled_at = s.refilled_at,
+    poll_credit = s.poll_credit,
     due_at = CASE
-      WHEN s.n < s.granted AND NOT r.work_added THEN NULL
-      WHEN r.blocked_until > clock.ts THEN r.blocked_until
-      WHEN r.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
-      ELSE clock.ts + make_interval(secs => greatest(0, (r.worthwhile - (r.tokens - s.n)) / r.refill))
+      WHEN s.n < s.granted AND NOT s.work_added THEN NULL
+      WHEN s.blocked_until > clock.ts THEN s.blocked_until
+      WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
+      ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
     END
-  FROM refilled r
-  JOIN spent s USING (project_id)
-  JOIN LATERAL (SELECT r.project_id OFFSET 0) few USING (project_id)
+  FROM spent s
+  JOIN LATERAL (SELECT s.project_id OFFSET 0) few USING (project_id)
   CROSS JOIN clock
-  WHERE b.project_id = r.project_id
+  WHERE b.project_id = s.project_id
   RETURNING b.due_at
 ),
 next AS (

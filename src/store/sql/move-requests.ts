@@ -1,6 +1,6 @@
 import type { RequestState } from '../../domain/provision-request.ts'
 import type { Sql } from '../database.ts'
-import type { EventRow } from './settle-attempts.ts'
+import { type EventRow, eventsOf } from './event-list.ts'
 
 /**
  * Changes requests that the transaction has locked: counts of ended instances, and where `to` is set the state, with
@@ -8,7 +8,7 @@ import type { EventRow } from './settle-attempts.ts'
  *
  * For `few` see claim-requests.
  *
- * $1 rows as JSON.
+ * $1 rows as JSON, $2 their events as JSON.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -18,7 +18,7 @@ input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
     "id" uuid, "from" request_state, "to" request_state, "cause" text, "evidence" jsonb, "running" int4,
-    "failed" int4, "errorCode" text, "errorMessage" text, "events" json
+    "failed" int4, "errorCode" text, "errorMessage" text
   )
 ),
 moved AS (
@@ -55,14 +55,13 @@ recorded AS (
 events AS (
   INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
   SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
-  FROM moved m
-  JOIN input i ON i."id" = m.id
-  CROSS JOIN LATERAL ROWS FROM (
-    json_to_recordset(i."events") AS (
-      "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
+  FROM ROWS FROM (
+    json_to_recordset($2::json) AS (
+      "of" uuid, "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
     )
-  ) WITH ORDINALITY AS e("id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
-  ORDER BY m.id, e."place"
+  ) WITH ORDINALITY AS e("of", "id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
+  JOIN moved m ON m.id = e."of"
+  ORDER BY e."place"
 )
 SELECT m.id::text AS "id"
 FROM moved m
@@ -85,5 +84,9 @@ export interface MoveRow {
 
 /** Returns the ids of the requests that were still in the state the caller saw. */
 export function moveRequests(sql: Sql, rows: readonly MoveRow[]): Promise<{ id: string }[]> {
-  return sql.query(TEXT, JSON.stringify(rows))
+  return sql.query(
+    TEXT,
+    JSON.stringify(rows.map(({ events: _, ...row }) => row)),
+    eventsOf(rows, ({ id }) => id),
+  )
 }

@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import type { EventRow } from './settle-attempts.ts'
+import type { EventRow } from './event-list.ts'
 
 /**
  * The events after a position (outbox/read-cursor.ts) that the relay does not have in hand, in order.

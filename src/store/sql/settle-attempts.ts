@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { type EventRow, eventsOf } from './event-list.ts'
 import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
 
 /**
@@ -11,7 +12,8 @@ import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
  * For `few` see claim-requests.
  *
  * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 milliseconds to the first poll of an
- * instance, which falls on the grid of claim-instances.
+ * instance, which falls on the grid of claim-instances, $4 their instances and $5 their events as JSON: one list each,
+ * since a list inside every row would cost as much as the row's updates.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -23,7 +25,7 @@ input AS MATERIALIZED (
     "attemptId" uuid, "replicaId" uuid, "from" attempt_state, "to" attempt_state, "httpStatus" int4,
     "errorCode" text, "errorMessage" text, "evidence" jsonb, "reconcileInMs" float8, "auditInMs" float8, "listingsWithout" int4,
     "requestState" request_state, "cause" text, "failed" boolean, "refund" int4, "retryInMs" float8,
-    "instances" json, "events" json
+    "instanceCount" int4
   )
 ),
 locked AS MATERIALIZED (
@@ -55,13 +57,16 @@ settled AS (
   WHERE a.id = l.id
   RETURNING a.id, a.provision_request_id, a.project_id
 ),
+given AS MATERIALIZED (
+  SELECT s.project_id, n."id", s.provision_request_id, s.id AS attempt_id, n."name"
+  FROM settled s
+  JOIN json_to_recordset($4::json) AS n("attemptId" uuid, "id" text, "name" text) ON n."attemptId" = s.id
+),
 born AS (
   INSERT INTO instance (project_id, id, provision_request_id, attempt_id, name, state, created_at, next_poll_at)
-  SELECT s.project_id, n."id", s.provision_request_id, s.id, n."name", 'pending', clock.ts,
+  SELECT g.project_id, g."id", g.provision_request_id, g.attempt_id, g."name", 'pending', clock.ts,
     to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + $3::float8 / 1000) / ($3::float8 / 5000)) * ($3::float8 / 5000))
-  FROM settled s
-  JOIN input i ON i."attemptId" = s.id
-  CROSS JOIN LATERAL json_to_recordset(i."instances") AS n("id" text, "name" text)
+  FROM given g
   CROSS JOIN clock
   ON CONFLICT (project_id, id) DO NOTHING
   RETURNING provision_request_id
@@ -81,7 +86,11 @@ moved AS (
     END,
     expires_at = CASE WHEN i."requestState" = 'queued' THEN r.deadline END,
     attempts = r.attempts - i."refund",
-    created_count = r.created_count + (SELECT count(*) FROM born b WHERE b.provision_request_id = r.id)::int,
+    -- Counting for each row costs as much as all the rest; it is only needed when some instance was there already.
+    created_count = r.created_count + CASE
+      WHEN (SELECT count(*) FROM born) = (SELECT count(*) FROM given) THEN i."instanceCount"
+      ELSE (SELECT count(*) FROM born b WHERE b.provision_request_id = r.id)::int
+    END,
     error_code = CASE WHEN i."failed" THEN i."errorCode" END,
     error_message = CASE WHEN i."failed" THEN i."errorMessage" END,
     error_at = CASE WHEN i."failed" THEN clock.ts END,
@@ -106,14 +115,13 @@ recorded AS (
 events AS (
   INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
   SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
-  FROM moved m
-  JOIN input i ON i."attemptId" = m.attempt_id
-  CROSS JOIN LATERAL ROWS FROM (
-    json_to_recordset(i."events") AS (
-      "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
+  FROM ROWS FROM (
+    json_to_recordset($5::json) AS (
+      "of" uuid, "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
     )
-  ) WITH ORDINALITY AS e("id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
-  ORDER BY m.id, e."place"
+  ) WITH ORDINALITY AS e("of", "id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
+  JOIN moved m ON m.attempt_id = e."of"
+  ORDER BY e."place"
 )
 SELECT
   m.attempt_id::text AS "attemptId",
@@ -122,15 +130,6 @@ SELECT
   m.created_count AS "createdCount"
 FROM moved m
 `
-
-export interface EventRow {
-  id: string
-  orderingKey: string
-  routingKey: string
-  type: string
-  correlationId: string | null
-  body: string
-}
 
 export interface SettleRow {
   attemptId: string
@@ -173,5 +172,16 @@ export function settleAttempts(
   rows: readonly SettleRow[],
   firstPollMs: number,
 ): Promise<SettledAttempt[]> {
-  return sql.query(TEXT, JSON.stringify(rows), PRIORITY_STEP_MINUTES, firstPollMs)
+  return sql.query(
+    TEXT,
+    JSON.stringify(
+      rows.map(({ instances, events: _, ...row }) => ({ ...row, instanceCount: instances.length })),
+    ),
+    PRIORITY_STEP_MINUTES,
+    firstPollMs,
+    JSON.stringify(
+      rows.flatMap(({ attemptId, instances }) => instances.map((one) => ({ attemptId, ...one }))),
+    ),
+    eventsOf(rows, ({ attemptId }) => attemptId),
+  )
 }
