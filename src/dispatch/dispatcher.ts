@@ -5,11 +5,13 @@ import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { createSlots } from '../runtime/slots.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
+import { createClaimRoom } from './claim-room.ts'
 import { buildBatchCreateBody, markerPlace } from './create-body.ts'
 import { classifyOutcome, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
@@ -47,7 +49,7 @@ export interface DispatcherOptions {
   faultPoint?: FaultPoint
 }
 
-interface Call {
+interface Claim {
   request: ClaimedRequest
   replicaId: string
   /** performance.now() and Date.now() before the claim was sent: no later than the claim on the database's clock. */
@@ -62,16 +64,19 @@ interface Call {
 export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, client, sealer, replica, recorder, concurrency, metrics, logger } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
-  const inFlight = new Set<Promise<void>>()
+  const inHand = new Set<Promise<void>>()
+  const slots = createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY })
+  const room = createClaimRoom({ concurrency })
+  let unanswered = 0
   const arrivals = createArrivalGuard()
-  const unanswered = createUnansweredClaims({ database, holderId: replica.id, logger })
-  /** Free slots that are worth a claim while every slot was taken by the last one. */
-  const worthClaiming = Math.ceil(concurrency / 4)
+  const unansweredClaims = createUnansweredClaims({ database, holderId: replica.id, logger })
+  /** The room that is worth a claim while the last one has filled it all. */
+  const worthClaiming = Math.ceil(concurrency / 2)
   let starved = false
   let limitsSynced = false
 
   /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-  const refuseToSend = ({ request, replicaId, claimedAt, claimedAtWall }: Call): void => {
+  const refuseToSend = ({ request, replicaId, claimedAt, claimedAtWall }: Claim): void => {
     if (!replica.holdsLease() || replica.id() !== replicaId)
       throw new NotSentError('the lease of the claim is lost')
     const ageMs = Math.max(performance.now() - claimedAt, Date.now() - claimedAtWall)
@@ -82,8 +87,8 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
   }
 
-  const send = async (call: Call): Promise<Outcome> => {
-    const { request } = call
+  const send = async (claim: Claim): Promise<Outcome> => {
+    const { request } = claim
     const body = buildBatchCreateBody(
       request.spec,
       sealer.open(request.sealedPassword, `${request.projectId}/${request.requestId}`),
@@ -94,45 +99,57 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       body,
       beforeWrite: () => {
         faultPoint('dispatch.sending')
-        refuseToSend(call)
+        refuseToSend(claim)
       },
     })
     return classifyOutcome(evidence)
   }
 
-  const carryOut = async (call: Call): Promise<void> => {
-    const { request } = call
-    faultPoint('dispatch.claimed')
+  const call = async (claim: Claim): Promise<Outcome> => {
     const startedAt = performance.now()
-    const outcome = await send(call).catch(unsent)
-    metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, (performance.now() - startedAt) / 1000)
+    const outcome = await send(claim).catch(unsent)
+    const callMs = performance.now() - startedAt
+    room.took(callMs)
+    metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
     const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
     metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
     if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
     if (reason === 'not_sent') metrics.dispatch.leaseRefusals.inc()
+    return outcome
+  }
+
+  const carryOut = async (claim: Claim): Promise<void> => {
+    faultPoint('dispatch.claimed')
+    const outcome = await slots.run(() => call(claim))
+    unanswered -= 1
+    metrics.dispatch.inFlight.set(unanswered)
+    if (starved && freeRoom() >= worthClaiming) loop.wake()
     faultPoint('dispatch.answered')
-    const attempt = openAttempt(call)
     await recorder.record({
-      row: settlementOf(attempt, outcome, options.firstLookMs),
-      bucket: bucketEffect(outcome, { ...request, adaptive: options.adaptive ?? false }),
+      projectId: claim.request.projectId,
+      row: settlementOf(openAttempt(claim), outcome, options.firstLookMs),
+      bucket: bucketEffect(outcome, { ...claim.request, adaptive: options.adaptive ?? false }),
     })
     faultPoint('dispatch.recorded')
   }
+
+  const freeRoom = () => room.free({ unanswered, unrecorded: inHand.size - unanswered })
 
   const loop = createLoop({
     name: 'dispatcher',
     logger,
     idleMs: IDLE_MS,
+    gapMs: 3,
     runOnce: async () => {
-      await unanswered.putBack()
-      const slots = concurrency - inFlight.size
-      if (slots <= 0 || !replica.holdsLease()) return { again: false }
+      await unansweredClaims.putBack()
+      const free = freeRoom()
+      if (free <= 0 || !replica.holdsLease()) return { again: false }
       if (!limitsSynced) await options.syncLimits()
       limitsSynced = true
       const claimedAt = performance.now()
       const claimedAtWall = Date.now()
       const replicaId = replica.id()
-      const attemptIds = Array.from({ length: slots }, () => newUuid())
+      const attemptIds = Array.from({ length: free }, () => newUuid())
       const { requests, waitMs } = await claimRequests(database, {
         replicaId,
         attemptIds,
@@ -140,14 +157,17 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         probeMs: options.callTimeoutMs + 5000,
         readinessShare: options.readinessShare,
       }).catch((error: unknown) => {
-        unanswered.add({ replicaId, attemptIds })
+        unansweredClaims.add({ replicaId, attemptIds })
         throw error
       })
       metrics.dispatch.claimSeconds.observe((performance.now() - claimedAt) / 1000)
       metrics.dispatch.claimed.inc(requests.length)
       metrics.dispatch.tokensTaken.inc(requests.length)
+      starved = requests.length === free
+      unanswered += requests.length
+      metrics.dispatch.inFlight.set(unanswered)
       for (const request of requests) {
-        const call = carryOut({ request, replicaId, claimedAt, claimedAtWall })
+        const carried = carryOut({ request, replicaId, claimedAt, claimedAtWall })
           .catch((error: unknown) => {
             logger.error(
               { err: error, attemptId: request.attemptId },
@@ -155,19 +175,16 @@ export function createDispatcher(options: DispatcherOptions): Loop {
             )
           })
           .finally(() => {
-            inFlight.delete(call)
-            metrics.dispatch.inFlight.set(inFlight.size)
-            if (starved && concurrency - inFlight.size >= worthClaiming) loop.wake()
+            inHand.delete(carried)
+            if (starved && freeRoom() >= worthClaiming) loop.wake()
           })
-        inFlight.add(call)
+        inHand.add(carried)
       }
-      metrics.dispatch.inFlight.set(inFlight.size)
-      starved = requests.length === slots
       if (starved || waitMs === null) return { again: false }
       return { again: false, waitMs: Math.max(GATHER_MS, waitMs) }
     },
     onStop: async () => {
-      await Promise.all(inFlight)
+      await Promise.all(inHand)
     },
   })
   return loop
@@ -187,7 +204,7 @@ function unsent(error: unknown): Outcome {
   }
 }
 
-function openAttempt({ request, replicaId }: Call): OpenAttempt {
+function openAttempt({ request, replicaId }: Claim): OpenAttempt {
   const { name } = request.spec
   return { ...request, replicaId, from: 'in_flight', instanceName: typeof name === 'string' ? name : null }
 }

@@ -12,7 +12,11 @@ import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
+/** Under load, outcomes of so many milliseconds are recorded together. */
+const GATHER_MS = 5
+
 export interface Settlement {
+  projectId: string
   row: SettleRow
   bucket: BucketEffect | null
 }
@@ -71,6 +75,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
   const batcher = createBatcher<Settlement, boolean>({
     maxSize: 200,
     concurrency: 2,
+    gatherMs: GATHER_MS,
     flush: async (settlements) => {
       for (let failures = 0; ; ) {
         try {
@@ -117,15 +122,26 @@ function endWithout(request: LockedRequest): MoveRow {
   }
 }
 
-/** Several calls of one project may end together: the gravest effect counts, the longest block first. */
+/**
+ * Several calls of one project may end together: the gravest effect counts, the longest block first. Where one of them
+ * has created something, the upstream is there, and a missing answer is its request's own trouble.
+ */
 export function oneEffectPerProject(settlements: readonly Settlement[]): BucketEffect[] {
+  const created = new Set(
+    settlements.filter(({ row }) => row.to === 'created').map(({ projectId }) => projectId),
+  )
   const byProject = new Map<string, BucketEffect>()
   for (const { bucket } of settlements) {
-    if (bucket === null) continue
+    if (bucket === null || (created.has(bucket.projectId) && saysUnavailable(bucket))) continue
     const known = byProject.get(bucket.projectId)
     if (known === undefined || gravity(bucket) > gravity(known)) byProject.set(bucket.projectId, bucket)
   }
   return [...byProject.values()]
+}
+
+/** A call that brought no answer, or did not get through. */
+function saysUnavailable({ effect, reason }: BucketEffect): boolean {
+  return effect === 'trouble' && (reason === null || reason === 'upstream_unavailable')
 }
 
 function gravity(effect: BucketEffect): number {

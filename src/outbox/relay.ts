@@ -13,6 +13,8 @@ import { createOrderedLanes } from './ordered-lanes.ts'
 import { createReadCursor } from './read-cursor.ts'
 
 const READ_LIMIT = 1000
+/** Under load, one read serves the commits of so many milliseconds. */
+const GAP_MS = 5
 /** How soon events that another replica wrote are noticed. */
 const IDLE_MS = 50
 /** The relay's lease: short, because a second relay does no harm but repeated copies. */
@@ -143,6 +145,7 @@ export function createRelay(options: RelayOptions): Loop {
     name: 'outbox relay',
     logger,
     idleMs: STANDBY_MS,
+    gapMs: GAP_MS,
     runOnce: async () => {
       if (!(await relays())) return { again: false }
       if (!brokerReady()) return { again: false, waitMs: 100 }

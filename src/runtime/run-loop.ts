@@ -14,6 +14,8 @@ export interface LoopOptions {
   runOnce: (signal: AbortSignal) => Promise<RunResult>
   /** The longest wait between two passes, in milliseconds. */
   idleMs: number
+  /** Passes that a wake-up brings about begin at least so many milliseconds apart, so that one serves many. Default 0. */
+  gapMs?: number
   /** Called once after the last pass. */
   onStop?: () => Promise<void>
 }
@@ -27,35 +29,42 @@ export interface Loop extends Service {
  * The skeleton of every background duty: pass, then again at once, or wait for a wake-up, a due time or the stop.
  * A pass that throws is tried again after a jittered backoff; the outage is logged when it begins and when it ends.
  */
-export function createLoop({ name, logger, runOnce, idleMs, onStop }: LoopOptions): Loop {
+export function createLoop({ name, logger, runOnce, idleMs, gapMs = 0, onStop }: LoopOptions): Loop {
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
   const outage = createOutageLog({ logger, subject: name })
   let woken = false
-  let endWait: (() => void) | undefined
+  let endPause: (() => void) | undefined
+  let pauseIsWakeable = false
   let running: Promise<void> | undefined
 
-  const wait = (ms: number) =>
+  const pause = (ms: number, { wakeable }: { wakeable: boolean }) =>
     new Promise<void>((resolve) => {
-      if (woken || stopping.signal.aborted) return resolve()
-      const timer = setTimeout(finish, Math.min(Math.max(ms, 0), 2 ** 31 - 1))
+      if ((wakeable && woken) || ms <= 0 || stopping.signal.aborted) return resolve()
+      const timer = setTimeout(finish, Math.min(ms, 2 ** 31 - 1))
       function finish() {
         clearTimeout(timer)
-        endWait = undefined
+        endPause = undefined
         resolve()
       }
-      endWait = finish
+      endPause = finish
+      pauseIsWakeable = wakeable
     })
+  const wait = (ms: number) => pause(ms, { wakeable: true })
 
   const run = async () => {
     let failures = 0
     while (!stopping.signal.aborted) {
       woken = false
+      const begunAt = performance.now()
       try {
         const result = await runOnce(stopping.signal)
         failures = 0
         outage.recovered()
-        if (!result.again) await wait(Math.min(result.waitMs ?? idleMs, idleMs))
+        if (!result.again) {
+          await wait(Math.min(result.waitMs ?? idleMs, idleMs))
+          await pause(begunAt + gapMs - performance.now(), { wakeable: false })
+        }
       } catch (error) {
         if (stopping.signal.aborted) break
         failures += 1
@@ -75,12 +84,12 @@ export function createLoop({ name, logger, runOnce, idleMs, onStop }: LoopOption
     },
     stop: async () => {
       stopping.abort()
-      endWait?.()
+      endPause?.()
       await running
     },
     wake: () => {
       woken = true
-      endWait?.()
+      if (pauseIsWakeable) endPause?.()
     },
   }
 }

@@ -22,6 +22,7 @@ const clear = (projectId: string): BucketEffect => ({
 const work = (projectId: string): BucketEffect => ({ projectId, effect: 'work', blockMs: null, reason: null })
 
 const settlement = (attemptId: string, bucket: BucketEffect | null = null) => ({
+  projectId: bucket?.projectId ?? 'a',
   row: unansweredOf(attemptId, 'replica'),
   bucket,
 })
@@ -116,6 +117,17 @@ describe('several effects on one project', () => {
   ])('come to the gravest: %s', (_, effects, gravest) => {
     const settlements = effects.map((effect, n) => settlement(String(n), effect))
     expect(oneEffectPerProject(settlements)).toEqual([gravest])
+  })
+
+  test('of a missing answer count only while nothing was created beside it', () => {
+    const missing = settlement('1', { ...trouble('a', 1000), reason: 'upstream_unavailable' })
+    const unanswered = settlement('2', trouble('a', null))
+    const created = { ...settlement('3'), row: { ...unansweredOf('3', 'replica'), to: 'created' as const } }
+    const elsewhere = { ...created, projectId: 'b' }
+    expect(oneEffectPerProject([missing, unanswered, elsewhere])).toEqual([missing.bucket])
+    expect(oneEffectPerProject([missing, unanswered, created])).toEqual([])
+    const throttled = settlement('4', trouble('a', 10))
+    expect(oneEffectPerProject([missing, throttled, created])).toEqual([throttled.bucket])
   })
 
   test('are counted by project', () => {

@@ -16,6 +16,7 @@ afterEach(() => {
 /** A loop whose passes do what `pass` says; without it they find nothing to do. */
 function startLoop(
   pass: (count: number, signal: AbortSignal) => RunResult | Promise<RunResult> = () => ({ again: false }),
+  gapMs = 0,
 ) {
   let passes = 0
   const stops: string[] = []
@@ -23,6 +24,7 @@ function startLoop(
     name: 'duty',
     logger,
     idleMs: 1000,
+    gapMs,
     runOnce: async (signal) => {
       passes += 1
       return pass(passes, signal)
@@ -83,6 +85,24 @@ describe('a loop', () => {
     loop.wake()
     loop.wake()
     working.resolve()
+    await pass(0)
+    expect(passes()).toBe(3)
+    await loop.stop()
+  })
+
+  test('lets a gap between two passes, in which wake-ups gather', async () => {
+    const { loop, passes } = startLoop(undefined, 20)
+    await loop.start()
+    await pass(0)
+    for (let n = 0; n < 4; n += 1) {
+      loop.wake()
+      await pass(4)
+    }
+    expect(passes()).toBe(1)
+    await pass(4)
+    expect(passes()).toBe(2)
+    await pass(500)
+    loop.wake()
     await pass(0)
     expect(passes()).toBe(3)
     await loop.stop()
@@ -162,6 +182,14 @@ describe('stopping a loop', () => {
     await pass(0)
     await loop.stop()
     expect(lines).toEqual([])
+  })
+
+  test('ends the gap between two passes', async () => {
+    const { loop } = startLoop(undefined, 500)
+    await loop.start()
+    loop.wake()
+    await pass(10)
+    await loop.stop()
   })
 
   test('ends the pause after a failure', async () => {
