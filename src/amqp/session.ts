@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import type { Socket } from 'node:net'
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib'
 import type { BrokerAddress } from './broker-address.ts'
 import { withDeadline } from './deadline.ts'
@@ -74,6 +75,7 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
       throw explained(error)
     })
     const connection = await withDeadline(connecting, { what, ms: connectTimeoutMs, signal })
+    gatherWrites(connection)
     let cause: Error | undefined
     connection.on('error', (error: Error) => {
       cause = error
@@ -138,6 +140,27 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
     throw signal.reason
   } finally {
     stop.removeEventListener('abort', onStop)
+  }
+}
+
+/**
+ * amqplib writes each message to the socket by itself, a system call each. What it writes in one go is gathered into
+ * one: corked at the first write, released when the running callback has ended.
+ */
+function gatherWrites(connection: ChannelModel): void {
+  const { stream } = connection.connection as unknown as { stream: Socket }
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean
+  let gathering = false
+  stream.write = (...args: unknown[]) => {
+    if (!gathering) {
+      gathering = true
+      stream.cork()
+      process.nextTick(() => {
+        gathering = false
+        stream.uncork()
+      })
+    }
+    return write(...args)
   }
 }
 
