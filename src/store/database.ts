@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from 'pino'
-import { classifyDatabaseError, type DatabaseErrorClass, isRetryable } from './errors.ts'
+import { classifyDatabaseError, type DatabaseErrorClass, isRetryable, sqlState } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
+import { createPool } from './pool.ts'
 
 /** Runs one statement. `text` is a constant of store/sql; `values` are bound, never interpolated. */
 export interface Sql {
@@ -11,6 +12,7 @@ export interface Sql {
 }
 
 export interface Database extends Sql {
+  /** For plain reads. */
   readonly prisma: PrismaClient
   /**
    * Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, so
@@ -31,72 +33,69 @@ export interface DatabaseOptions {
   statementTimeoutMs?: number
 }
 
-/** Postgres as the service uses it: one pool behind one Prisma client, every wait bounded, times in UTC. */
-export function createDatabase({
-  url,
-  poolSize,
-  logger,
-  onError = () => undefined,
-  statementTimeoutMs = 15_000,
-}: DatabaseOptions): Database {
-  const statementNames = new Map<string, string>()
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: poolSize,
-    connectionTimeoutMillis: 5000,
-    idleTimeoutMillis: 30_000,
-    // The client's own deadline, for a server that no longer answers at all.
-    query_timeout: statementTimeoutMs + 5000,
-    keepAlive: true,
-    options: [
-      '-c TimeZone=UTC',
-      `-c statement_timeout=${statementTimeoutMs}`,
-      '-c lock_timeout=10000',
-      '-c idle_in_transaction_session_timeout=20000',
-      // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
-      '-c max_parallel_workers_per_gather=0',
-      '-c jit=off',
-    ].join(' '),
-  })
-  // Pool and adapter listen in turns, with a gap between them: a connection that ends in the instant it is handed
-  // over would end the process. This listener is there for as long as the connection is.
-  pool.on('connect', (connection) => {
-    connection.on('error', (error) => logger.debug({ err: error }, 'database connection lost'))
-  })
-  const adapter = new PrismaPg(pool, {
-    disposeExternalPool: true,
-    // Named statements are parsed and planned once per connection; the empty name means none.
-    statementNameGenerator: ({ sql }) => {
-      const known = statementNames.get(sql)
-      if (known !== undefined) return known
-      if (statementNames.size >= 200) return ''
-      const name = `s${statementNames.size + 1}`
-      statementNames.set(sql, name)
-      return name
-    },
-  })
-  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 5000, timeout: 15_000 } })
+/**
+ * Postgres as the service uses it: one pool, on which the statements of store/sql run as they are and Prisma's plain
+ * reads through its adapter. See docs/decisions/0017.
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { url, poolSize, logger, onError = () => undefined, statementTimeoutMs = 15_000 } = options
+  const pool = createPool({ url, size: poolSize, statementTimeoutMs, logger })
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: true }) })
 
-  const counted = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+  // A named statement is parsed and planned once per connection. There are as many as files in store/sql.
+  const names = new Map<string, string>()
+  const nameOf = (text: string): string => {
+    const known = names.get(text)
+    if (known !== undefined) return known
+    const name = `s${names.size + 1}`
+    names.set(text, name)
+    return name
+  }
+
+  const run = async <Row>(on: pg.Pool | pg.PoolClient, text: string, values: unknown[]): Promise<Row[]> => {
+    const { rows } = await on.query({ name: nameOf(text), text, values })
+    return rows as Row[]
+  }
+
+  const counted = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     try {
-      return await run()
+      return await work()
     } catch (error) {
       onError(classifyDatabaseError(error))
       throw error
     }
   }
 
+  const transact = async <Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> => {
+    const connection = await pool.connect()
+    let broken = true
+    try {
+      await connection.query('BEGIN')
+      const result = await work({ query: (text, ...values) => run(connection, text, values) })
+      await connection.query('COMMIT')
+      broken = false
+      return result
+    } catch (error) {
+      // A failure without an SQLSTATE is the connection's own, and there is nothing left to roll back on it.
+      if (sqlState(error) !== undefined) {
+        broken = await connection.query('ROLLBACK').then(
+          () => false,
+          () => true,
+        )
+      }
+      throw error
+    } finally {
+      connection.release(broken)
+    }
+  }
+
   return {
     prisma,
-    query: (text, ...values) => counted(() => prisma.$queryRawUnsafe(text, ...values)),
+    query: (text, ...values) => counted(() => run(pool, text, values)),
     transaction: async (work) => {
       for (let tries = 1; ; tries += 1) {
         try {
-          return await counted(() =>
-            prisma.$transaction((tx) =>
-              work({ query: (text, ...values) => tx.$queryRawUnsafe(text, ...values) }),
-            ),
-          )
+          return await counted(() => transact(work))
         } catch (error) {
           if (tries >= 3 || !isRetryable(error, 'conflict')) throw error
           await sleep(5 + Math.random() * 20 * tries)
