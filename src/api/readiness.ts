@@ -8,11 +8,13 @@ export type ReadinessCheck = () => Promise<void> | void
 export type ReadinessReport = ReadonlyMap<string, string | null>
 
 const DEADLINE_MS = 2000
-const CACHE_MS = 1000
+const READY_CACHE_MS = 1000
+const NOT_READY_CACHE_MS = 100
 
 /**
  * Runs all checks at once, each with a deadline of two seconds. Reports are shared by those who ask while one is made
- * and for a second after, so that probes cost the same however many there are.
+ * and for a second after, so that probes cost the same however many there are; one that has reasons against, for a tenth
+ * of that, so that the first good moment is not missed.
  */
 export function createReadiness(
   checks: Readonly<Record<string, ReadinessCheck>>,
@@ -26,7 +28,8 @@ export function createReadiness(
     report = Promise.all(
       Object.entries(checks).map(async ([name, check]) => [name, await reasonAgainst(check)] as const),
     ).then((reasons) => {
-      expiresAt = performance.now() + CACHE_MS
+      const ready = reasons.every(([, reason]) => reason === null)
+      expiresAt = performance.now() + (ready ? READY_CACHE_MS : NOT_READY_CACHE_MS)
       return new Map(reasons)
     })
     return report

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { withSchemaEngine } from './schema-engine.ts'
+import type { withSchemaEngine as WithSchemaEngine } from './schema-engine.ts'
 
 const PRISMA_FOLDER = fileURLToPath(new URL('../../prisma/', import.meta.url))
 const MIGRATIONS_FOLDER = join(PRISMA_FOLDER, 'migrations')
@@ -12,6 +12,10 @@ const MIGRATIONS_FOLDER = join(PRISMA_FOLDER, 'migrations')
 const LOCK_KEY = 7_270_736_901
 const LOCK_POLL_MS = 200
 const UNDEFINED_TABLE = '42P01'
+/** Loaded where it is used: a replica that only looks whether something is pending has no use for it. */
+const withSchemaEngine: typeof WithSchemaEngine = async (database, work) =>
+  (await import('./schema-engine.ts')).withSchemaEngine(database, work)
+
 const ALL_ENTITIES = { externalTables: [], externalEnums: [] }
 
 export interface MigrateOptions {

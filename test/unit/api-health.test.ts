@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ProblemReply, REQUEST_PATH, setUpApi } from '../support/api-world.ts'
+import { eventually } from '../support/eventually.ts'
 
 test('a process without the role api serves health and metrics only', async () => {
   const { api } = setUpApi({}, { servesRequests: false })
@@ -64,6 +65,17 @@ describe('health', () => {
     await Promise.all(Array.from({ length: 20 }, () => api.app.inject('/readyz')))
     await api.app.inject('/readyz')
     expect(asked).toBe(1)
+  })
+
+  test('says yes soon after the last reason against it has gone', async () => {
+    const reasons = ['not connected yet', 'still not']
+    const broker = () => {
+      const reason = reasons.shift()
+      if (reason !== undefined) throw new Error(reason)
+    }
+    const { api } = setUpApi({}, { checks: { broker } })
+    await eventually(async () => expect((await api.app.inject('/readyz')).statusCode).toBe(200))
+    expect(reasons).toEqual([])
   })
 
   test('says no to a check that hangs', async () => {
