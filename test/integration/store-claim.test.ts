@@ -112,6 +112,22 @@ describe('a claim', () => {
     expect(by.c?.length).toBeGreaterThanOrEqual(3)
   })
 
+  test('serves each of many projects once before any of them twice', async () => {
+    const projects = Array.from({ length: 50 }, (_, n) => `many-${n}`)
+    for (const projectId of projects) {
+      await placeRequests(database, { projectId, count: 3 })
+      await fill(projectId)
+    }
+    const served: string[] = []
+    for (let n = 0; n < 10; n += 1) {
+      const { requests, waitMs } = await claim(database, { slots: 10 })
+      expect(waitMs).toBeLessThanOrEqual(0)
+      served.push(...requests.map((request) => request.projectId))
+    }
+    expect(served.slice(0, 50).toSorted()).toEqual(projects.toSorted())
+    expect(served.slice(50).toSorted()).toEqual(projects.toSorted())
+  })
+
   test('takes the higher priority first, and age wins in the end', async () => {
     const age = (id: string | undefined, minutes: number) =>
       database.query(

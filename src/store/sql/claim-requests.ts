@@ -10,7 +10,8 @@ import type { Sql } from '../database.ts'
  * grants         free slots dealt out to the projects one by one, round after round
  * picked         the first requests of each project, by rank
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
- *                the tokens of 50 ms, which one claim then takes together
+ *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
+ *                place in the line
  *
  * A statement sees one snapshot, but a bucket is locked in its newest version. So work that was committed in between
  * is seen in work_seq and not in the queue: only a claim that saw no such change may conclude that there is no work
@@ -20,8 +21,8 @@ import type { Sql } from '../database.ts'
  * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
  * made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
  *
- * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim, $4 milliseconds after
- * which a probe without an outcome is followed by another.
+ * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim (never more than slots), $4
+ * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -32,7 +33,7 @@ due_buckets AS MATERIALIZED (
   FROM rate_bucket b, clock
   WHERE b.due_at <= clock.ts
   ORDER BY b.due_at
-  LIMIT $3::int
+  LIMIT least($3::int, cardinality($2::uuid[]))
   FOR UPDATE OF b SKIP LOCKED
 ),
 refilled AS MATERIALIZED (
@@ -121,6 +122,7 @@ spent AS MATERIALIZED (
   FROM refilled r
   LEFT JOIN grants g USING (project_id)
   LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
+  WHERE g.n > 0 OR r.available = 0
 ),
 paid AS (
   UPDATE rate_bucket b
@@ -138,13 +140,13 @@ paid AS (
   JOIN LATERAL (SELECT s.project_id OFFSET 0) few USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
-  RETURNING b.due_at
+  RETURNING b.project_id, b.due_at
 ),
 next AS (
   SELECT extract(epoch FROM least(
     (SELECT min(due_at) FROM paid),
     (SELECT b.due_at FROM rate_bucket b
-     WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM refilled)
+     WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM paid)
      ORDER BY b.due_at LIMIT 1)
   ) - clock.ts)::float8 * 1000 AS wait_ms
   FROM clock
