@@ -28,6 +28,7 @@ export function createPool({ url, size, statementTimeoutMs, logger }: PoolOption
       // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
       '-c max_parallel_workers_per_gather=0',
       '-c jit=off',
+      '-c plan_cache_mode=force_generic_plan',
     ].join(' '),
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
