@@ -2,36 +2,24 @@ import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject, timingSafe
 import type { ProvisionCommand } from '../contracts/request-message.ts'
 import type { SecretKey } from './seal.ts'
 
-/** JSON with the keys of every object in order of their UTF-16 units: one text for one meaning. */
-export function canonicalJson(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  const members = value as Record<string, unknown>
-  let text = ''
-  for (const key of Object.keys(members).sort()) {
-    const member = members[key]
-    if (member === undefined) continue
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(member)}`
-  }
-  return `{${text}}`
-}
-
 /**
  * SHA-256 of what a command asks for, without its password: equal for messages that mean the same, however they are
- * written. The servers of a placement count as a set.
+ * written. A spec has one form and one order already (normaliseSpec), but for the pairs of its metadata; the servers
+ * of a placement count as a set.
  */
-export function contentDigest(command: ProvisionCommand): Buffer {
-  const { spec } = command
-  const content = {
-    project_id: command.projectId,
-    request_id: command.requestId,
-    spec: spec.placement
-      ? { ...spec, placement: { server_id_set: [...new Set(spec.placement.server_id_set)].sort() } }
-      : spec,
-    priority: command.priority,
-    deadline: command.deadline?.getTime() ?? null,
+export function contentDigest({ projectId, requestId, spec, priority, deadline }: ProvisionCommand): Buffer {
+  const { metadata, placement } = spec
+  const ordered = {
+    ...spec,
+    metadata:
+      metadata &&
+      Object.keys(metadata)
+        .sort()
+        .map((key) => [key, metadata[key]]),
+    placement: placement && [...new Set(placement.server_id_set)].sort(),
   }
-  return hash('sha256', canonicalJson(content), 'buffer')
+  const content = [projectId, requestId, priority, deadline?.getTime() ?? null, ordered]
+  return hash('sha256', JSON.stringify(content), 'buffer')
 }
 
 export interface PasswordDigester {
