@@ -3,12 +3,12 @@ const LOOK_BACK_MS = 250
 /** From time to time a read starts from the very beginning all the same. */
 const RESTART_MS = 2000
 
-const BEGINNING = '0'
+const BEGINNING = 0
 
 /** How far a read has come, and what it could see. */
 export interface ReadMark {
   /** The last position read. */
-  position: string
+  position: number
   /** Transactions from this id on had not begun when the read looked; a 64-bit integer in decimal. */
   xmax: string
   /** Transactions below this id had ended when the read looked. */
@@ -17,7 +17,7 @@ export interface ReadMark {
 
 export interface ReadCursor {
   /** The position after which to read now. */
-  start(): string
+  start(): number
   /** Tells how far the read has come, and whether its limit cut it short there. */
   readTo(mark: ReadMark | undefined, cutShort: boolean): void
   /** The next read starts from the beginning. */
@@ -34,7 +34,7 @@ export interface ReadCursor {
  */
 export function createReadCursor(now: () => number = () => performance.now()): ReadCursor {
   let floor = BEGINNING
-  let marks: { at: number; position: string; xmax: bigint; settled: boolean }[] = []
+  let marks: { at: number; position: number; xmax: bigint; settled: boolean }[] = []
   let restartedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -54,11 +54,10 @@ export function createReadCursor(now: () => number = () => performance.now()): R
     },
     readTo: (mark, cutShort) => {
       if (mark === undefined) return
-      const position = BigInt(mark.position)
       const ended = BigInt(mark.xmin)
       marks.push({ at: now(), position: mark.position, xmax: BigInt(mark.xmax), settled: false })
       for (const known of marks) {
-        const isRead = !cutShort || BigInt(known.position) <= position
+        const isRead = !cutShort || known.position <= mark.position
         if (isRead && known.xmax <= ended) known.settled = true
       }
     },

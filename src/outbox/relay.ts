@@ -9,6 +9,7 @@ import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
 import { type OutboxEvent, parkEvents, readEvents, removeEvents } from '../store/sql/outbox-events.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { createInHand } from './in-hand.ts'
 import { createOrderedLanes } from './ordered-lanes.ts'
 import { createReadCursor } from './read-cursor.ts'
 
@@ -48,12 +49,11 @@ export function createRelay(options: RelayOptions): Loop {
   const { database, publisher, brokerReady, replica, window, metrics, logger } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
   const cursor = createReadCursor()
-  /** Positions read and not yet removed. */
-  const known = new Set<string>()
+  const inHand = createInHand()
   /** Times that events were given back to be read again. */
   let drops = 0
-  let confirmed: string[] = []
-  let returned: string[] = []
+  let confirmed: number[] = []
+  let returned: number[] = []
   let leaseCheckedAt = Number.NEGATIVE_INFINITY
   let holdsDuty = false
   let removing: Promise<void> | undefined
@@ -101,7 +101,7 @@ export function createRelay(options: RelayOptions): Loop {
     keyOf: (event) => event.orderingKey,
     run: publish,
     onDropped: (events) => {
-      for (const event of events) known.delete(event.position)
+      for (const event of events) inHand.delete(event.position)
       drops += 1
       cursor.restart()
     },
@@ -118,7 +118,7 @@ export function createRelay(options: RelayOptions): Loop {
         if (done.length > 0) await removeEvents(database, done)
         if (parked.length > 0) await parkEvents(database, parked, FIRST_RETURN_RETRY_MS)
         faultPoint('outbox.removed')
-        for (const position of [...done, ...parked]) known.delete(position)
+        for (const position of [...done, ...parked]) inHand.delete(position)
       } catch (error) {
         logger.debug({ err: error }, 'published events not removed yet')
         confirmed.push(...done)
@@ -149,15 +149,15 @@ export function createRelay(options: RelayOptions): Loop {
     runOnce: async () => {
       if (!(await relays())) return { again: false }
       if (!brokerReady()) return { again: false, waitMs: 100 }
-      const limit = Math.min(READ_LIMIT, window - known.size)
+      const limit = Math.min(READ_LIMIT, window - inHand.size())
       if (limit <= 0) return { again: false, waitMs: IDLE_MS }
       const dropsBefore = drops
-      const events = await readEvents(database, { after: cursor.start(), inHand: [...known], limit })
+      const events = await readEvents(database, { after: cursor.start(), inHand: inHand.ranges(), limit })
       faultPoint('outbox.read')
       // What was in hand when this read began, and is not any more, belongs before what it has found.
       if (drops !== dropsBefore) return { again: true }
       for (const event of events) {
-        known.add(event.position)
+        inHand.add(event.position)
         lanes.add(event)
       }
       if (events.length > 0) faultPoint('outbox.published')

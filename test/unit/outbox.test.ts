@@ -59,7 +59,7 @@ describe('ordered lanes', () => {
 })
 
 describe('the read cursor', () => {
-  const mark = (position: string, { xmin, xmax }: { xmin: number; xmax: number }) => ({
+  const mark = (position: number, { xmin, xmax }: { xmin: number; xmax: number }) => ({
     position,
     xmin: String(xmin),
     xmax: String(xmax),
@@ -68,55 +68,55 @@ describe('the read cursor', () => {
   it('starts at the beginning, and again every two seconds', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
-    expect(cursor.start()).toBe('0')
-    cursor.readTo(mark('900', { xmin: 7, xmax: 7 }), false)
+    expect(cursor.start()).toBe(0)
+    cursor.readTo(mark(900, { xmin: 7, xmax: 7 }), false)
     now = 1999
-    expect(cursor.start()).toBe('900')
+    expect(cursor.start()).toBe(900)
     now = 2000
-    expect(cursor.start()).toBe('0')
+    expect(cursor.start()).toBe(0)
   })
 
   it('does not pass a position while a transaction that was open when it was read may still commit a lower one', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark('10', { xmin: 5, xmax: 8 }), false)
+    cursor.readTo(mark(10, { xmin: 5, xmax: 8 }), false)
     now = 1000
-    cursor.readTo(mark('20', { xmin: 5, xmax: 9 }), false)
-    expect(cursor.start()).toBe('0')
+    cursor.readTo(mark(20, { xmin: 5, xmax: 9 }), false)
+    expect(cursor.start()).toBe(0)
     now = 1100
-    cursor.readTo(mark('30', { xmin: 8, xmax: 12 }), false)
-    expect(cursor.start()).toBe('10')
+    cursor.readTo(mark(30, { xmin: 8, xmax: 12 }), false)
+    expect(cursor.start()).toBe(10)
   })
 
   it('does not pass a position because of a read that was cut short before it', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark('100', { xmin: 5, xmax: 8 }), true)
+    cursor.readTo(mark(100, { xmin: 5, xmax: 8 }), true)
     now = 1000
     // A transaction has committed positions 41 to 60 meanwhile; there was room for two of them.
-    cursor.readTo(mark('42', { xmin: 8, xmax: 9 }), true)
-    expect(cursor.start()).toBe('0')
-    cursor.readTo(mark('60', { xmin: 9, xmax: 9 }), true)
-    expect(cursor.start()).toBe('0')
-    cursor.readTo(mark('110', { xmin: 9, xmax: 9 }), true)
-    expect(cursor.start()).toBe('100')
+    cursor.readTo(mark(42, { xmin: 8, xmax: 9 }), true)
+    expect(cursor.start()).toBe(0)
+    cursor.readTo(mark(60, { xmin: 9, xmax: 9 }), true)
+    expect(cursor.start()).toBe(0)
+    cursor.readTo(mark(110, { xmin: 9, xmax: 9 }), true)
+    expect(cursor.start()).toBe(100)
     now = 1250
-    expect(cursor.start()).toBe('110')
+    expect(cursor.start()).toBe(110)
   })
 
   it('looks back a quarter of a second', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark('10', { xmin: 5, xmax: 5 }), false)
+    cursor.readTo(mark(10, { xmin: 5, xmax: 5 }), false)
     now = 100
-    cursor.readTo(mark('20', { xmin: 5, xmax: 5 }), false)
-    expect(cursor.start()).toBe('0')
+    cursor.readTo(mark(20, { xmin: 5, xmax: 5 }), false)
+    expect(cursor.start()).toBe(0)
     now = 250
-    expect(cursor.start()).toBe('10')
+    expect(cursor.start()).toBe(10)
     now = 350
-    expect(cursor.start()).toBe('20')
+    expect(cursor.start()).toBe(20)
   })
 })

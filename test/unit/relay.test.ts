@@ -8,7 +8,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
 
 interface StoredEvent {
-  position: string
+  position: number
   id: string
   orderingKey: string
   routingKey: string
@@ -21,7 +21,7 @@ interface StoredEvent {
 }
 
 const event = (position: number): StoredEvent => ({
-  position: String(position),
+  position,
   id: `id-${position}`,
   orderingKey: 'project/request',
   routingKey: 'instance.running.project',
@@ -38,12 +38,17 @@ function outboxWith(rows: StoredEvent[]) {
   let hold: Promise<void> | undefined
   const query = async (text: string, ...values: unknown[]): Promise<unknown[]> => {
     if (text.includes('DELETE FROM outbox_event')) {
-      const removed = new Set(values[0] as string[])
+      const removed = new Set(values[0] as number[])
       rows.splice(0, rows.length, ...rows.filter((row) => !removed.has(row.position)))
       return []
     }
-    const inHand = new Set(values[2] as string[])
-    const found = rows.filter((row) => !inHand.has(row.position))
+    const inHand = [...String(values[2]).matchAll(/(\d+),(\d+)/g)].map(([, from, to]) => [
+      Number(from),
+      Number(to),
+    ])
+    const found = rows.filter(
+      ({ position }) => !inHand.some(([from = 0, to = 0]) => from <= position && position < to),
+    )
     if (found.length > 0) await hold
     return found
   }

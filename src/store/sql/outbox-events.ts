@@ -3,11 +3,11 @@ import type { EventRow } from './event-list.ts'
 
 /**
  * The events after a position (outbox/read-cursor.ts) that the relay does not have in hand, in order.
- * $1 position, $2 most rows, $3 positions in hand.
+ * $1 position, $2 most rows, $3 positions in hand, as ranges.
  */
 const READ = `
 SELECT
-  e.position::text AS "position",
+  e.position::float8 AS "position",
   e.id::text AS "id",
   e.ordering_key AS "orderingKey",
   e.routing_key AS "routingKey",
@@ -18,7 +18,7 @@ SELECT
   pg_snapshot_xmin(pg_current_snapshot())::text AS "xmin",
   pg_snapshot_xmax(pg_current_snapshot())::text AS "xmax"
 FROM outbox_event e
-WHERE e.position > $1::bigint AND e.position <> ALL($3::bigint[])
+WHERE e.position > $1::bigint AND NOT e.position <@ $3::int8multirange
 ORDER BY e.position
 LIMIT $2::int
 `
@@ -88,8 +88,8 @@ FROM json_to_recordset($1::json) AS e(
 `
 
 export interface OutboxEvent extends EventRow {
-  /** A 64-bit integer in decimal. */
-  position: string
+  /** Exact as a number up to 2^53, more than all events there will ever be. */
+  position: number
   /** Milliseconds since the event was written. */
   ageMs: number
   /** What the read could see: transactions below xmin had ended, those from xmax on had not begun. */
@@ -99,7 +99,7 @@ export interface OutboxEvent extends EventRow {
 
 export async function parkEvents(
   sql: Sql,
-  positions: readonly string[],
+  positions: readonly number[],
   firstRetryMs: number,
 ): Promise<void> {
   await sql.query(PARK, positions, firstRetryMs)
@@ -117,12 +117,12 @@ export async function dropParkedEvents(sql: Sql, ageMs: number, limit: number): 
 
 export function readEvents(
   sql: Sql,
-  { after, inHand, limit }: { after: string; inHand: readonly string[]; limit: number },
+  { after, inHand, limit }: { after: number; inHand: string; limit: number },
 ): Promise<OutboxEvent[]> {
   return sql.query(READ, after, limit, inHand)
 }
 
-export async function removeEvents(sql: Sql, positions: readonly string[]): Promise<void> {
+export async function removeEvents(sql: Sql, positions: readonly number[]): Promise<void> {
   await sql.query(REMOVE, positions)
 }
 
