@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import type { Sql } from '../../src/store/database.ts'
 
 /** What one statement did, by EXPLAIN (ANALYZE, BUFFERS). */
@@ -27,8 +27,9 @@ interface PlanNode {
 }
 
 /**
- * A database that explains each statement before it runs it, inside the transaction that `client` is in; the
- * explained execution is taken back. `report` gets the plan and the rows that the real execution returned.
+ * A database that explains each statement before it runs it, inside the transaction that `client` is in, with the plan
+ * for any values that the service's connections keep; the explained execution is taken back. `report` gets the plan and
+ * the rows that the real execution returned.
  */
 export function createExplainingSql(
   client: pg.ClientBase,
@@ -36,18 +37,26 @@ export function createExplainingSql(
 ): Sql {
   return {
     query: async <Row>(text: string, ...values: unknown[]): Promise<Row[]> => {
+      await client.query(`PREPARE explained AS ${text}`)
       await client.query('SAVEPOINT before')
-      const explained = await client.query<{ 'QUERY PLAN': { Plan: PlanNode; 'Execution Time': number }[] }>({
-        text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
-        values,
-      })
+      const call = values.length === 0 ? 'explained' : `explained(${values.map(literal).join(', ')})`
+      const explained = await client.query<{ 'QUERY PLAN': { Plan: PlanNode; 'Execution Time': number }[] }>(
+        `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE ${call}`,
+      )
       await client.query('ROLLBACK TO SAVEPOINT before')
+      await client.query('DEALLOCATE explained')
       const { rows } = await client.query({ text, values })
       const [plan] = explained.rows[0]?.['QUERY PLAN'] ?? []
       if (plan !== undefined) report(summarise(plan.Plan, plan['Execution Time']), rows.length)
       return rows as Row[]
     },
   }
+}
+
+/** A value of a hot statement: a number, a text, or a list of ids. */
+function literal(value: unknown): string {
+  if (value === null) return 'NULL'
+  return pg.escapeLiteral(Array.isArray(value) ? `{${value.join(',')}}` : String(value))
 }
 
 function summarise(root: PlanNode, ms: number): StatementPlan {

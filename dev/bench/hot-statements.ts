@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
 import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
@@ -7,6 +8,7 @@ import { toNewRequest } from '../../src/intake/new-request.ts'
 import { createSealer } from '../../src/intake/seal.ts'
 import { moveOf } from '../../src/readiness/readiness-recorder.ts'
 import type { Database, Sql } from '../../src/store/database.ts'
+import { SESSION_SETTINGS } from '../../src/store/pool.ts'
 import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
 import { claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
@@ -19,7 +21,6 @@ import { findStranded } from '../../src/store/sql/rescue-attempts.ts'
 import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
 import { createExplainingSql, type StatementPlan } from './explain.ts'
 import { orders } from './messages.ts'
-import type { World } from './world.ts'
 
 const BATCH = 100
 const LIMIT = { perSecond: 1000, burst: 1000 }
@@ -31,13 +32,14 @@ export type ExplainedStatements = Record<string, StatementPlan & { rows_returned
  * Takes a hundred requests through all the statements of their way, each explained, on a database as it is. Nothing
  * of it stays.
  */
-export async function explainHotStatements(world: World): Promise<ExplainedStatements> {
+export async function explainHotStatements({ pool }: { pool: pg.Pool }): Promise<ExplainedStatements> {
   const explained: ExplainedStatements = {}
-  const client = await world.pool.connect()
+  const client = await pool.connect()
   try {
     await client.query('BEGIN')
-    await client.query('SET LOCAL max_parallel_workers_per_gather = 0')
-    await client.query('SET LOCAL jit = off')
+    for (const [name, value] of Object.entries(SESSION_SETTINGS)) {
+      await client.query(`SELECT set_config('${name}', '${value}', true)`)
+    }
     const as = (name: string): Sql =>
       createExplainingSql(client, (plan, rows) => {
         explained[name] ??= { ...plan, rows_returned: rows }
@@ -97,7 +99,7 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
   )
   const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
   await moveRequests(as('move-requests'), moves)
-  const events = await readEvents(as('read-events'), { after: '0', inHand: [], limit: 4 * BATCH })
+  const events = await readEvents(as('read-events'), { after: 0, inHand: '{}', limit: 4 * BATCH })
   await removeEvents(
     as('remove-events'),
     events.map((event) => event.position),

@@ -10,6 +10,21 @@ export interface PoolOptions {
   logger: Logger
 }
 
+/** What holds on every connection. Times in milliseconds. */
+export const SESSION_SETTINGS = {
+  TimeZone: 'UTC',
+  lock_timeout: 10_000,
+  idle_in_transaction_session_timeout: 20_000,
+  // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
+  max_parallel_workers_per_gather: 0,
+  jit: 'off',
+  // One plan per statement and connection, one that holds whatever the tables grow to: every statement takes few rows
+  // by an index. While a table is small other plans look as good, and would stay.
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+} as const
+
 /** The connections to Postgres: every wait bounded, times in UTC. */
 export function createPool({ url, size, statementTimeoutMs, logger }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
@@ -20,16 +35,9 @@ export function createPool({ url, size, statementTimeoutMs, logger }: PoolOption
     // The client's own deadline, for a server that no longer answers at all.
     query_timeout: statementTimeoutMs + 5000,
     keepAlive: true,
-    options: [
-      '-c TimeZone=UTC',
-      `-c statement_timeout=${statementTimeoutMs}`,
-      '-c lock_timeout=10000',
-      '-c idle_in_transaction_session_timeout=20000',
-      // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
-      '-c max_parallel_workers_per_gather=0',
-      '-c jit=off',
-      '-c plan_cache_mode=force_generic_plan',
-    ].join(' '),
+    options: Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
   // An error that nobody listens to ends the process: of an idle connection, and of one in the instant it is handed over.

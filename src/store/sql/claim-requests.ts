@@ -83,7 +83,8 @@ picked AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT r.id
     FROM provision_request r
-    WHERE r.project_id = g.project_id
+    -- The key of the queue's index, and of no other: no plan can go by another.
+    WHERE r.project_id || '' = g.project_id
       AND r.queue_rank IS NOT NULL
       AND (r.expires_at IS NULL OR r.expires_at > clock.ts)
     ORDER BY r.queue_rank, r.id

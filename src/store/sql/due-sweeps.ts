@@ -42,7 +42,7 @@ SELECT b.project_id AS "projectId"
 FROM rate_bucket b
 WHERE b.due_at IS NULL
   AND EXISTS (
-    SELECT 1 FROM provision_request r WHERE r.project_id = b.project_id AND r.queue_rank IS NOT NULL
+    SELECT 1 FROM provision_request r WHERE r.project_id || '' = b.project_id AND r.queue_rank IS NOT NULL
   )
 `
 

@@ -1,0 +1,30 @@
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { explainHotStatements } from '../../dev/bench/hot-statements.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+/** A connection plans a statement once, perhaps on the day the service is installed, and keeps the plan. */
+test('statements planned on empty tables go by their indexes', async () => {
+  const created = await createTestDatabase()
+  const pool = new pg.Pool({ connectionString: created.url, max: 1 })
+  try {
+    const statements = await explainHotStatements({ pool })
+    expect(Object.keys(statements).length).toBeGreaterThan(10)
+    for (const [name, plan] of Object.entries(statements)) {
+      expect({ name, sequential: plan.sequential }).toEqual({ name, sequential: [] })
+    }
+    const indexesOf = (name: string, table: string) =>
+      statements[name]?.indexes.filter((index) => index.startsWith(table)).toSorted()
+    expect(indexesOf('claim-requests', 'provision_request')).toEqual([
+      'provision_request_pkey',
+      'provision_request_queue_idx',
+    ])
+    expect(indexesOf('claim-requests', 'rate_bucket')).toEqual(['rate_bucket_due_idx', 'rate_bucket_pkey'])
+    expect(indexesOf('claim-instances', 'instance')).toEqual(['instance_pkey', 'instance_poll_idx'])
+    expect(indexesOf('settle-attempts', '')).toEqual(['attempt_pkey', 'provision_request_pkey'])
+    expect(indexesOf('read-events', '')).toEqual(['outbox_event_pkey'])
+  } finally {
+    await pool.end()
+    await created.drop()
+  }
+})
