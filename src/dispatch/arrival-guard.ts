@@ -4,6 +4,9 @@ const MEMORY_MS = 10_000
 const PART_BEFORE_WRITING = 0.7
 /** A burst of one leaves no room at all; clocks and networks need this much, in milliseconds. */
 const LEAST_SPREAD_MS = 25
+/** The first calls of a process are its slowest. For so long after them, none counts as usual that took longer than the other. */
+const WARM_UP_MS = 1000
+const QUICK_MS = 15
 
 export interface ArrivalGuard {
   /**
@@ -17,12 +20,14 @@ export interface ArrivalGuard {
  * Keeps the call limit true where CloudDC counts: at the arrival. A call that was held up after it got its token (a
  * stopped process, a busy machine, a slow connection) would arrive together with those that got theirs later. How
  * long a call takes on its way does not matter, only how much longer than the others; so its age is held against the
- * least of the last ages, refused ones included, and a way that is slow for all is no delay for any.
+ * least of the last ages, refused ones included, and a way that is slow for all is no delay for any, once the process
+ * has warmed up.
  */
 export function createArrivalGuard(now: () => number = () => performance.now()): ArrivalGuard {
   let least = Number.POSITIVE_INFINITY
   let leastBefore = Number.POSITIVE_INFINITY
   let since = now()
+  let firstAt: number | undefined
   return {
     admits: ({ ageMs, spreadMs }) => {
       const at = now()
@@ -31,8 +36,14 @@ export function createArrivalGuard(now: () => number = () => performance.now()):
         least = Number.POSITIVE_INFINITY
         since = at
       }
+      firstAt ??= at
       least = Math.min(least, ageMs)
-      return ageMs - Math.min(least, leastBefore) <= Math.max(spreadMs * PART_BEFORE_WRITING, LEAST_SPREAD_MS)
+      const usual = Math.min(
+        least,
+        leastBefore,
+        at - firstAt < WARM_UP_MS ? QUICK_MS : Number.POSITIVE_INFINITY,
+      )
+      return ageMs - usual <= Math.max(spreadMs * PART_BEFORE_WRITING, LEAST_SPREAD_MS)
     },
   }
 }

@@ -26,6 +26,9 @@ const MAX_PROJECTS = 200
 const GATHER_MS = 20
 /** How long work that another replica took in may lie unnoticed. */
 const IDLE_MS = 250
+/** A replica that comes too late for tokens waits longer each time, so that the same one comes first the next time. */
+const PATIENCE_STEP_MS = 10
+const MAX_PATIENCE_MS = 150
 
 export interface DispatcherOptions {
   database: Database
@@ -73,6 +76,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   /** The room that is worth a claim while the last one has filled it all. */
   const worthClaiming = Math.ceil(concurrency / 2)
   let starved = false
+  let emptyHanded = 0
   let limitsSynced = false
 
   /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
@@ -180,8 +184,10 @@ export function createDispatcher(options: DispatcherOptions): Loop {
           })
         inHand.add(carried)
       }
+      emptyHanded = requests.length > 0 ? 0 : emptyHanded + 1
       if (starved || waitMs === null) return { again: false }
-      return { again: false, waitMs: Math.max(GATHER_MS, waitMs) }
+      const patienceMs = Math.min(MAX_PATIENCE_MS, emptyHanded * PATIENCE_STEP_MS) * Math.random()
+      return { again: false, waitMs: Math.max(GATHER_MS, waitMs) + patienceMs }
     },
     onStop: async () => {
       await Promise.all(inHand)

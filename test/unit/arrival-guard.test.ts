@@ -28,8 +28,20 @@ describe('the arrival guard', () => {
     expect(admits(5 + 71)).toBe(false)
   })
 
+  test('holds the first calls of a process against a quick one', () => {
+    const { admits, pass } = createGuard()
+    expect(admits(85)).toBe(true)
+    expect(admits(86)).toBe(false)
+    pass(999)
+    expect(admits(400)).toBe(false)
+    pass(1)
+    expect(admits(150)).toBe(true)
+  })
+
   test('takes a way that is slow for all for no delay', () => {
-    const { admits } = createGuard()
+    const { admits, pass } = createGuard()
+    admits(400)
+    pass(1000)
     for (const age of [400, 420, 390, 410]) expect(admits(age)).toBe(true)
   })
 
