@@ -9,6 +9,7 @@ import { createSlots } from '../runtime/slots.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
+import { wakeProjects } from '../store/sql/wake-projects.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
 import { createClaimRoom } from './claim-room.ts'
@@ -154,7 +155,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       const claimedAtWall = Date.now()
       const replicaId = replica.id()
       const attemptIds = Array.from({ length: free }, () => newUuid())
-      const { requests, waitMs } = await claimRequests(database, {
+      const { requests, waitMs, asleep } = await claimRequests(database, {
         replicaId,
         attemptIds,
         maxProjects: MAX_PROJECTS,
@@ -184,6 +185,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
           })
         inHand.add(carried)
       }
+      if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
       emptyHanded = requests.length > 0 ? 0 : emptyHanded + 1
       if (starved || waitMs === null) return { again: false }
       const patienceMs = Math.min(MAX_PATIENCE_MS, emptyHanded * PATIENCE_STEP_MS) * Math.random()

@@ -134,7 +134,9 @@ export function oneEffectPerProject(settlements: readonly Settlement[]): BucketE
   for (const { bucket } of settlements) {
     if (bucket === null || (created.has(bucket.projectId) && saysUnavailable(bucket))) continue
     const known = byProject.get(bucket.projectId)
-    if (known === undefined || gravity(bucket) > gravity(known)) byProject.set(bucket.projectId, bucket)
+    const gravest = known === undefined || gravity(bucket) > gravity(known) ? bucket : known
+    const refund = (known?.refund ?? 0) + (bucket.refund ?? 0)
+    byProject.set(bucket.projectId, refund === 0 ? gravest : { ...gravest, refund })
   }
   return [...byProject.values()]
 }

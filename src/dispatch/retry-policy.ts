@@ -58,7 +58,7 @@ export function bucketEffect(
       case 'unreachable':
         return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
       case 'not_sent':
-        return { projectId, effect: 'work', blockMs: null, reason: null }
+        return { projectId, effect: 'work', blockMs: null, reason: null, refund: 1 }
       case 'refused':
         break
     }

@@ -7,7 +7,7 @@ import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/
 import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import { recoverRates } from '../store/sql/recover-rates.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { wakeProjects } from '../store/sql/wake-projects.ts'
 
 const INTERVAL_MS = 250
 const LEASE_MS = 5000
@@ -31,23 +31,11 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = Number.NEGATIVE_INFINITY
 
-  const wakeProjects = async (projectIds: readonly string[]) => {
-    await settleBuckets(
-      database,
-      projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
-    )
+  const promote = async () => {
+    const projectIds = await promoteRetries(database, BATCH)
+    await wakeProjects(database, projectIds)
+    return projectIds.length
   }
-
-  const promote = () =>
-    database.transaction(async (sql) => {
-      const projectIds = await promoteRetries(sql, BATCH)
-      if (projectIds.length === 0) return 0
-      await settleBuckets(
-        sql,
-        projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
-      )
-      return projectIds.length
-    })
 
   const expire = () =>
     database.transaction(async (sql) => {
@@ -75,7 +63,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
         const sleeping = await findSleepingProjects(database)
         if (sleeping.length > 0) {
           logger.debug({ projects: sleeping.length }, 'projects with work were asleep')
-          await wakeProjects(sleeping)
+          await wakeProjects(database, sleeping)
         }
         moved.push(sleeping.length)
       }

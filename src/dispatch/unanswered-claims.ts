@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Database } from '../store/database.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { wakeProjects } from '../store/sql/wake-projects.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
 const DOUBT_MS = 20_000
@@ -45,15 +45,8 @@ export function createUnansweredClaims({
       const rows = claims.flatMap(({ attemptIds, replicaId }) =>
         attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
       )
-      const settled = await database.transaction(async (sql) => {
-        const done = await settleAttempts(sql, rows, 1)
-        const projectIds = [...new Set(done.map((row) => row.projectId))]
-        await settleBuckets(
-          sql,
-          projectIds.map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
-        )
-        return done
-      })
+      const settled = await settleAttempts(database, rows, 1)
+      await wakeProjects(database, [...new Set(settled.map((row) => row.projectId))])
       lookedAt = at
       claims = claims.filter((claim) => at - claim.lostAt < DOUBT_MS)
       if (settled.length > 0)

@@ -4,6 +4,7 @@ import type { Database } from './database.ts'
 import { findTaken } from './sql/find-taken.ts'
 import { type InsertRequestRow, insertRequests } from './sql/insert-requests.ts'
 import { insertEvents } from './sql/outbox-events.ts'
+import { wakeProjects } from './sql/wake-projects.ts'
 
 /** A request as intake hands it over: validated, its password sealed. */
 export interface NewRequest {
@@ -33,8 +34,8 @@ export type InsertOutcome =
 
 export interface RequestStore {
   /**
-   * Stores a batch in one statement, committed when it resolves; outcomes in the order of the rows. The keys within
-   * one batch must be distinct.
+   * Stores a batch in one statement, committed when it resolves, and makes its projects due; outcomes in the order of
+   * the rows. The keys within one batch must be distinct.
    */
   insertRequests(rows: readonly NewRequest[]): Promise<InsertOutcome[]>
   insertEvents(events: readonly NewEvent[]): Promise<void>
@@ -53,6 +54,7 @@ export function createRequestStore({ database, limitOf }: RequestStoreOptions): 
       const projects = [...new Set(sorted.map((row) => row.projectId))]
       const limits = projects.map((projectId) => ({ projectId, ...bucketLimit(limitOf(projectId)) }))
       const taken = await insertRequests(database, sorted.map(toRow), limits)
+      if (taken.length < rows.length) await wakeProjects(database, projects)
       if (taken.length === 0) return rows.map(() => ({ kind: 'inserted' }))
 
       const existing = new Map(taken.map((row) => [row.id, row]))

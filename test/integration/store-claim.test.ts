@@ -175,6 +175,18 @@ describe('a claim', () => {
   })
 })
 
+test('tokens of calls that were not made come back, as far as the bucket holds them', async () => {
+  await placeRequests(database, { count: 5 })
+  await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
+  const giveBack = (refund: number) =>
+    settleBuckets(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund }])
+  await giveBack(2)
+  expect((await readBucket(database)).tokens).toBe(5)
+  await giveBack(1000)
+  const { tokens, capacity } = await readBucket(database)
+  expect(tokens).toBe(capacity)
+})
+
 describe('a closed bucket', () => {
   const trouble = (blockMs: number | null) =>
     settleBuckets(database, [

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Database, Sql } from '../../src/store/database.ts'
 import { createDatabase } from '../../src/store/database.ts'
 import { findSleepingProjects } from '../../src/store/sql/due-sweeps.ts'
+import { wakeProjects } from '../../src/store/sql/wake-projects.ts'
 import { silentLogger } from '../support/clouddc-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -55,20 +56,26 @@ async function claimAround(meanwhile: () => Promise<unknown>) {
 
 const open = () => setBucket(database, 'p', { tokens: 'capacity', due_at: 'now()' })
 
-test('a bucket goes to sleep when a claim has seen all its work, and not before', async () => {
+const eligible = async () => (await claim(database)).requests.length
+
+test('a bucket goes to sleep when a claim has seen all its work', async () => {
   await placeRequests(database, { count: 3 })
   await open()
-  expect((await claimAround(async () => undefined)).requests).toHaveLength(3)
+  const { requests, asleep } = await claimAround(async () => undefined)
+  expect(requests).toHaveLength(3)
+  expect(asleep).toEqual(['p'])
+  expect(await wakeProjects(database, asleep)).toEqual([])
   expect((await readBucket(database)).dueAt).toBeNull()
 })
 
-test('work that is stored while a claim runs keeps its bucket awake', async () => {
+test('work that is stored while a claim runs is found by the look after the claim', async () => {
   await placeRequests(database, { count: 1 })
   await open()
-  const { requests } = await claimAround(() => placeRequests(database, { count: 2 }))
+  const { requests, asleep } = await claimAround(() => placeRequests(database, { count: 2 }))
   expect(requests).toHaveLength(1)
-  expect((await readBucket(database)).dueAt).not.toBeNull()
-  expect((await claim(database)).requests).toHaveLength(2)
+  expect((await readBucket(database)).dueAt).toBeNull()
+  expect(await wakeProjects(database, asleep)).toEqual(['p'])
+  expect(await eligible()).toBe(2)
 })
 
 test('also when the queue was empty as far as the claim could see', async () => {
@@ -76,26 +83,46 @@ test('also when the queue was empty as far as the claim could see', async () => 
   await open()
   await claim(database)
   await open()
-  const { requests } = await claimAround(() => placeRequests(database, { count: 1 }))
+  const { requests, asleep } = await claimAround(() => placeRequests(database, { count: 1 }))
   expect(requests).toEqual([])
-  expect((await readBucket(database)).dueAt).not.toBeNull()
-  expect((await claim(database)).requests).toHaveLength(1)
+  expect(await wakeProjects(database, asleep)).toEqual(['p'])
+  expect(await eligible()).toBe(1)
 })
 
-test('a claim beside a store that is not yet committed leaves the bucket as it is', async () => {
+test('work that is committed only after the claim has looked is found by the look after the store', async () => {
   await placeRequests(database, { count: 1 })
   await open()
   const writer = await openConnection(created.url)
   try {
     await writer.query('BEGIN')
-    const writing = { ...database, query: writer.query }
-    await placeRequests(writing, { count: 1 })
-    expect((await claim(database)).requests).toEqual([])
+    // Its look comes before the commit here, and sees nothing to wake.
+    await placeRequests({ ...database, query: writer.query }, { count: 1 })
+    // A store under way holds up no claim.
+    const { requests, asleep } = await claim(database)
+    expect(requests).toHaveLength(1)
+    expect(await wakeProjects(database, asleep)).toEqual([])
     await writer.query('COMMIT')
   } finally {
     await writer.close()
   }
-  expect((await claim(database)).requests).toHaveLength(2)
+  expect(await eligible()).toBe(0)
+  expect(await wakeProjects(database, ['p'])).toEqual(['p'])
+  expect(await eligible()).toBe(1)
+})
+
+test('storing wakes a project that sleeps, at once', async () => {
+  await placeRequests(database, { count: 1 })
+  await open()
+  await claim(database)
+  expect((await readBucket(database)).dueAt).toBeNull()
+  await placeRequests(database, { count: 1 })
+  expect((await readBucket(database)).dueAt).not.toBeNull()
+})
+
+test('requests that nobody may dispatch wake no project', async () => {
+  await placeRequests(database, { count: 1, deadline: new Date(Date.now() - 1000) })
+  await setBucket(database, 'p', { due_at: 'NULL' })
+  expect(await wakeProjects(database, ['p'])).toEqual([])
 })
 
 test('a project that somebody else works on does not hold up the others', async () => {

@@ -130,6 +130,14 @@ describe('several effects on one project', () => {
     expect(oneEffectPerProject([missing, throttled, created])).toEqual([throttled.bucket])
   })
 
+  test('give back the tokens of all calls that were not made', () => {
+    const unsent = { ...work('a'), refund: 1 }
+    const settlements = [unsent, trouble('a', 100), unsent, unsent].map((effect, n) =>
+      settlement(String(n), effect),
+    )
+    expect(oneEffectPerProject(settlements)).toEqual([{ ...trouble('a', 100), refund: 3 }])
+  })
+
   test('are counted by project', () => {
     const effects = [clear('a'), trouble('b', 100), null, work('c')]
     const settlements = effects.map((effect, n) => settlement(String(n), effect))

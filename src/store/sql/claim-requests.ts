@@ -13,9 +13,8 @@ import type { Sql } from '../database.ts'
  *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
  *                place in the line
  *
- * A statement sees one snapshot, but a bucket is locked in its newest version. So work that was committed in between
- * is seen in work_seq and not in the queue: only a claim that saw no such change may conclude that there is no work
- * left (due_at null), else a wake-up would be lost.
+ * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
+ * caller to look for, after the commit (wake-projects).
  *
  * `few`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
  * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
@@ -48,7 +47,6 @@ refilled AS MATERIALIZED (
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
-    b.work_seq IS DISTINCT FROM (SELECT s.work_seq FROM rate_bucket s WHERE s.project_id = b.project_id) AS work_added,
     CASE
       WHEN b.blocked_until > clock.ts THEN 0
       WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
@@ -132,7 +130,7 @@ paid AS (
     refilled_at = s.refilled_at,
     poll_credit = s.poll_credit,
     due_at = CASE
-      WHEN s.n < s.granted AND NOT s.work_added THEN NULL
+      WHEN s.n < s.granted THEN NULL
       WHEN s.blocked_until > clock.ts THEN s.blocked_until
       WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
       ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
@@ -149,11 +147,13 @@ next AS (
     (SELECT b.due_at FROM rate_bucket b
      WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM paid)
      ORDER BY b.due_at LIMIT 1)
-  ) - clock.ts)::float8 * 1000 AS wait_ms
+  ) - clock.ts)::float8 * 1000 AS wait_ms,
+    ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep
   FROM clock
 )
 SELECT
   next.wait_ms AS "waitMs",
+  next.asleep AS "asleep",
   c.id::text AS "id",
   c.project_id AS "projectId",
   c.request_id AS "requestId",
@@ -207,6 +207,8 @@ export interface ClaimResult {
   requests: ClaimedRequest[]
   /** Milliseconds until some project's turn comes; null when no project has work. */
   waitMs: number | null
+  /** Projects in whose queue this claim saw nothing more. */
+  asleep: string[]
 }
 
 export async function claimRequests(
@@ -220,7 +222,7 @@ export async function claimRequests(
     readinessShare: number
   },
 ): Promise<ClaimResult> {
-  type Row = { waitMs: number | null } & (ClaimedRequest | { id: null })
+  type Row = Omit<ClaimResult, 'requests'> & (ClaimedRequest | { id: null })
   const rows = await sql.query<Row>(
     TEXT,
     params.replicaId,
@@ -230,7 +232,8 @@ export async function claimRequests(
     params.readinessShare,
   )
   return {
-    requests: rows.filter((row): row is ClaimedRequest & { waitMs: number | null } => row.id !== null),
+    requests: rows.filter((row): row is ClaimedRequest & Omit<ClaimResult, 'requests'> => row.id !== null),
     waitMs: rows[0]?.waitMs ?? null,
+    asleep: rows[0]?.asleep ?? [],
   }
 }

@@ -33,8 +33,8 @@ FOR UPDATE OF r SKIP LOCKED
 `
 
 /**
- * Projects that have eligible work although their bucket says there is none. A claim leaves this behind when the
- * rows it could not see were locked by somebody else; a net under the wake-ups, not the way they work. One index
+ * Projects that have eligible work although their bucket says there is none. A process leaves this behind that ends
+ * between a commit and the look after it (wake-projects); a net under the wake-ups, not the way they work. One index
  * probe per project.
  */
 const FIND_SLEEPING = `

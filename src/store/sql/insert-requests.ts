@@ -1,12 +1,11 @@
 import type { Sql } from '../database.ts'
 
 /**
- * Stores a batch of new requests with their first transition, their accepted event, and the notice to the project's
- * bucket that there is work. Rows whose key is taken already, here or among the retired keys, are left out and
- * returned with what is stored, where this statement's snapshot can see it.
+ * Stores a batch of new requests with their first transition, their accepted event, and a bucket for each project that
+ * has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
+ * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects).
  *
- * The rows come sorted by key and the buckets are touched in project order, so that batches of several replicas
- * cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from
+ * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from
  * the time as created_at holds it, so that a request that comes back finds its old place.
  *
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
@@ -59,15 +58,14 @@ events AS (
   JOIN input i ON i."id" = inserted.id
 ),
 touched AS (
-  INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at, work_seq)
-  SELECT p.project_id, l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts, 1
+  INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at)
+  SELECT p.project_id, l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts
   FROM (SELECT DISTINCT project_id FROM inserted) p
   JOIN json_to_recordset($3::json) AS l("projectId" text, "refillPerSecond" float8, "capacity" float8)
     ON l."projectId" = p.project_id
   CROSS JOIN clock
   ORDER BY p.project_id
-  ON CONFLICT (project_id) DO UPDATE
-  SET due_at = coalesce(rate_bucket.due_at, excluded.due_at), work_seq = rate_bucket.work_seq + 1
+  ON CONFLICT (project_id) DO NOTHING
 )
 SELECT
   i."id"::text AS "id",

@@ -4,7 +4,7 @@ import type { Sql } from '../database.ts'
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
  * with a block time, closes the bucket for all replicas, `work` says that something is queued again.
  *
- * In adaptive mode a 429 also slows the refill down.
+ * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case.
  *
  * Calls that fail while the bucket is closed already are the same trouble and do not count again. Buckets are locked
  * in project order, as everywhere.
@@ -17,7 +17,7 @@ WITH clock AS MATERIALIZED (
 ),
 input AS MATERIALIZED (
   SELECT *
-  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8)
+  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8, "refund" float8)
 ),
 locked AS MATERIALIZED (
   SELECT b.project_id, (b.blocked_until IS NULL OR b.blocked_until <= clock.ts) AS open
@@ -29,7 +29,7 @@ locked AS MATERIALIZED (
 )
 UPDATE rate_bucket b
 SET
-  work_seq = b.work_seq + 1,
+  tokens = least(b.capacity, b.tokens + coalesce(i."refund", 0)),
   troubles = CASE i."effect"
     WHEN 'clear' THEN 0
     WHEN 'trouble' THEN b.troubles + l.open::int
@@ -69,6 +69,8 @@ export interface BucketEffect {
   reason: 'throttled' | 'upstream_unavailable' | 'unauthorized' | null
   /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (recover-rates). */
   slowDown?: number
+  /** Tokens of calls that were not made after all. */
+  refund?: number
 }
 
 /** At most one row per project. */
