@@ -125,7 +125,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     logger,
     idleMs: Math.min(500, options.pollMinMs),
     runOnce: async () => {
-      const { instances, putOff } = await claimInstances(database, {
+      const { instances, more } = await claimInstances(database, {
         limit: CLAIM_LIMIT,
         intervalsMs,
         idsPerCall: IDS_PER_CALL,
@@ -136,7 +136,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
       faultPoint('readiness.claimed')
       metrics.readiness.polls.inc(instances.length)
       await Promise.all(callsFor(instances).map(([projectId, claimed]) => pollSafely(projectId, claimed)))
-      return instances.length + putOff === CLAIM_LIMIT ? { again: true } : { again: false }
+      return { again: more }
     },
   })
 }

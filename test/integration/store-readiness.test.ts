@@ -58,6 +58,8 @@ const makeDue = () =>
     `UPDATE instance SET next_poll_at = now() - interval '1 second' WHERE next_poll_at IS NOT NULL`,
   )
 
+const dueNow = () => database.prisma.instance.count({ where: { nextPollAt: { lte: new Date() } } })
+
 const seen = (claimed: ClaimedInstance, state: ObservationRow['state']): ObservationRow => ({
   projectId: claimed.projectId,
   id: claimed.id,
@@ -122,11 +124,31 @@ describe('a claim of instances', () => {
     expect(row?.ageS).toBeCloseTo(3600, 1)
   })
 
+  test('fills its calls where more are due than it takes, and leaves the rest due', async () => {
+    await placeInstances(35, 'a')
+    await placeInstances(35, 'b')
+    const { instances, more } = await claimDue({ limit: 60, idsPerCall: 10 })
+    expect(more).toBe(true)
+    const counts = Object.values(Object.groupBy(instances, ({ projectId }) => projectId)).map(
+      (own) => own?.length ?? 0,
+    )
+    expect(counts.every((count) => count % 10 === 0)).toBe(true)
+    expect(instances.length).toBeGreaterThanOrEqual(40)
+    expect(await dueNow()).toBe(70 - instances.length)
+    expect((await claimDue({ idsPerCall: 10 })).instances).toHaveLength(70 - instances.length)
+  })
+
+  test('takes what there is where no project fills a call', async () => {
+    for (const projectId of ['a', 'b', 'c']) await placeInstances(3, projectId)
+    const { instances, more } = await claimDue({ limit: 8, idsPerCall: 10 })
+    expect({ claimed: instances.length, more }).toEqual({ claimed: 8, more: true })
+  })
+
   test('puts off what no token is there for', async () => {
     await placeInstances(20)
     await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
-    expect(await claimDue()).toEqual({ instances: [], putOff: 20 })
-    expect(await claimDue()).toEqual({ instances: [], putOff: 0 })
+    expect(await claimDue()).toEqual({ instances: [], more: false })
+    expect(await dueNow()).toBe(0)
   })
 
   test('finds a closed bucket closed', async () => {
@@ -135,7 +157,8 @@ describe('a claim of instances', () => {
       blocked_until: `now() + interval '1 hour'`,
       blocked_reason: `'throttled'`,
     })
-    expect(await claimDue()).toEqual({ instances: [], putOff: 5 })
+    expect(await claimDue()).toEqual({ instances: [], more: false })
+    expect(await dueNow()).toBe(0)
     expect(await takeTokens(database, { projectId: 'p', wanted: 3, share: 0.1 })).toBe(0)
   })
 })

@@ -6,6 +6,7 @@ import type { Sql } from '../database.ts'
  * Claiming moves an instance to its next poll; a replica that dies in between costs one interval. `polls` fences the
  * recording of the answer. Poll times fall on a grid of a fifth of the interval, so that instances created one by
  * one come due together and fill their calls. Instances whose project has no token are put off until one may be there.
+ * Where more are due than one claim takes, only full calls are claimed; the rest is due for the next claim.
  *
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
@@ -28,7 +29,11 @@ due AS MATERIALIZED (
   FOR UPDATE OF i SKIP LOCKED
 ),
 wanted AS (
-  SELECT project_id, ceil(count(*) / $3::float8)::int AS calls
+  SELECT project_id,
+    CASE
+      WHEN (SELECT count(*) FROM due) = $1::int AND count(*) >= $3::int THEN count(*) / $3::int
+      ELSE ceil(count(*) / $3::float8)
+    END::int AS calls
   FROM due
   GROUP BY project_id
 ),
@@ -74,10 +79,13 @@ paid AS (
   WHERE b.project_id = r.project_id
 ),
 placed AS (
-  SELECT d.project_id, d.id, d.polls,
-    (row_number() OVER (PARTITION BY d.project_id ORDER BY d.polls DESC, d.id)) <= r.granted * $3::int AS granted
-  FROM due d
+  SELECT ranked.project_id, ranked.id, ranked.polls, ranked.place <= r.granted * $3::int AS granted
+  FROM (
+    SELECT d.*, row_number() OVER (PARTITION BY d.project_id ORDER BY d.polls DESC, d.id) AS place
+    FROM due d
+  ) ranked
   JOIN refilled r USING (project_id)
+  WHERE ranked.place <= r.calls * $3::int
 )
 UPDATE instance i
 SET
@@ -102,6 +110,7 @@ RETURNING
   i.provision_request_id::text AS "provisionRequestId",
   i.polls AS "polls",
   p.granted AS "granted",
+  (SELECT count(*) FROM due) = $1::int AS "more",
   extract(epoch FROM clock.ts - i.created_at)::float8 * 1000 AS "ageMs"
 `
 
@@ -125,12 +134,12 @@ export interface InstanceClaimParams {
   provisionTimeoutMs: number
 }
 
-/** Returns what may be polled now, and how many instances were put off for want of a token. */
+/** Returns what may be polled now, and whether more than `limit` were due. */
 export async function claimInstances(
   sql: Sql,
   params: InstanceClaimParams,
-): Promise<{ instances: ClaimedInstance[]; putOff: number }> {
-  const rows = await sql.query<ClaimedInstance & { granted: boolean }>(
+): Promise<{ instances: ClaimedInstance[]; more: boolean }> {
+  const rows = await sql.query<ClaimedInstance & { granted: boolean; more: boolean }>(
     TEXT,
     params.limit,
     params.intervalsMs,
@@ -139,6 +148,5 @@ export async function claimInstances(
     params.putOffMs,
     params.provisionTimeoutMs,
   )
-  const instances = rows.filter((row) => row.granted)
-  return { instances, putOff: rows.length - instances.length }
+  return { instances: rows.filter((row) => row.granted), more: rows[0]?.more ?? false }
 }
