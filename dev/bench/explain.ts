@@ -11,7 +11,12 @@ export interface StatementPlan {
   /** Tables that were read from end to end. */
   sequential: string[]
   indexes: string[]
+  /** The most rows that one of many probes of an index brought up, on average: 1 where each finds its row. */
+  rows_per_probe: number
 }
+
+/** A scan that runs this often probes for one row after the other. */
+const MANY = 20
 
 interface PlanNode {
   'Node Type': string
@@ -63,6 +68,7 @@ function summarise(root: PlanNode, ms: number): StatementPlan {
   const sequential = new Set<string>()
   const indexes = new Set<string>()
   let touched = 0
+  let rowsPerProbe = 0
   const visit = (node: PlanNode) => {
     const table = node['Relation Name']
     const index = node['Index Name']
@@ -73,6 +79,7 @@ function summarise(root: PlanNode, ms: number): StatementPlan {
         (node['Actual Rows'] ?? 0) +
         (node['Rows Removed by Filter'] ?? 0) +
         (node['Rows Removed by Index Recheck'] ?? 0)
+      if ((node['Actual Loops'] ?? 0) >= MANY) rowsPerProbe = Math.max(rowsPerProbe, perLoop)
       touched += perLoop * (node['Actual Loops'] ?? 0)
       if (node['Node Type'] === 'Seq Scan' && table !== undefined) sequential.add(table)
     }
@@ -85,5 +92,6 @@ function summarise(root: PlanNode, ms: number): StatementPlan {
     rows_touched: Math.round(touched),
     sequential: [...sequential],
     indexes: [...indexes],
+    rows_per_probe: rowsPerProbe,
   }
 }

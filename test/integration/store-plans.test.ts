@@ -13,6 +13,9 @@ test('statements planned on empty tables go by their indexes', async () => {
     for (const [name, plan] of Object.entries(statements)) {
       expect({ name, sequential: plan.sequential }).toEqual({ name, sequential: [] })
     }
+    for (const name of ['settle-attempts', 'claim-instances', 'record-observations', 'move-requests']) {
+      expect({ name, rowsPerProbe: statements[name]?.rows_per_probe }).toEqual({ name, rowsPerProbe: 1 })
+    }
     const indexesOf = (name: string, table: string) =>
       statements[name]?.indexes.filter((index) => index.startsWith(table)).toSorted()
     expect(indexesOf('claim-requests', 'provision_request')).toEqual([

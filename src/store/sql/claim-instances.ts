@@ -78,13 +78,14 @@ paid AS (
   CROSS JOIN clock
   WHERE b.project_id = r.project_id
 ),
-placed AS (
+placed AS MATERIALIZED (
   SELECT ranked.project_id, ranked.id, ranked.polls, ranked.place <= r.granted * $3::int AS granted
   FROM (
     SELECT d.*, row_number() OVER (PARTITION BY d.project_id ORDER BY d.polls DESC, d.id) AS place
     FROM due d
   ) ranked
   JOIN refilled r USING (project_id)
+  JOIN LATERAL (SELECT ranked.id OFFSET 0) few USING (id)
   WHERE ranked.place <= r.calls * $3::int
 )
 UPDATE instance i
@@ -98,7 +99,6 @@ SET
     ELSE clock.ts + make_interval(secs => $5::float8 / 1000)
   END
 FROM placed p
-JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
 CROSS JOIN clock
 CROSS JOIN LATERAL (
   SELECT ($2::float8[])[least(p.polls + 1, cardinality($2::float8[]))] / 1000 AS seconds

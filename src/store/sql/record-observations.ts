@@ -17,11 +17,12 @@ WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
 input AS MATERIALIZED (
-  SELECT *
+  SELECT i.*
   FROM json_to_recordset($1::json) AS i(
     "projectId" text, "id" text, "polls" int4, "state" instance_state, "name" text, "serverId" text,
     "upstreamState" text, "errorCode" text, "errorMessage" text
   )
+  JOIN LATERAL (SELECT i."id" OFFSET 0) few USING ("id")
 ),
 locked AS MATERIALIZED (
   SELECT r.*
@@ -43,7 +44,6 @@ observed AS (
     failed_at = CASE WHEN i."state" = 'failed' THEN clock.ts END,
     next_poll_at = CASE WHEN i."state" = 'pending' THEN n.next_poll_at END
   FROM input i
-  JOIN LATERAL (SELECT i."id" OFFSET 0) few ON few."id" = i."id"
   CROSS JOIN clock
   WHERE n.project_id = i."projectId" AND n.id = i."id" AND n.state = 'pending' AND n.polls = i."polls"
     AND (
