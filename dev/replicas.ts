@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { freePort } from './servers/free-port.ts'
 import type { RunFolder, ServerProcess } from './servers/run-folder.ts'
 import { waitUntil } from './servers/wait-until.ts'
-
-const ENTRY = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+import { startArguments } from './start-command.ts'
 
 export interface ReplicasOptions {
   /** Holds their logs; its watchdog ends them when this process dies. */
@@ -83,7 +81,7 @@ function createReplicaProcess({
       child = folder.start({
         name,
         command: process.execPath,
-        args: ['--enable-source-maps', ENTRY],
+        args: startArguments(),
         env: { PATH: process.env.PATH, ...environment, ...extra, HOST: '127.0.0.1', PORT: String(port) },
         endSignal: 'KILL',
       })

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../servers/free-port.ts'
 import { waitUntil } from '../servers/wait-until.ts'
+import { startArguments } from '../start-command.ts'
 import { type MeasuredProcess, startMeasured } from './measured-process.ts'
 import type { Bench, World } from './world.ts'
 
-const ENTRY = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const SECRET_KEYS = `bench:${randomBytes(32).toString('base64')}`
 
 /** A limit far above what the machine can do, with room for calls that come late. */
@@ -37,7 +36,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   const child = startMeasured({
     folder: bench.folder,
     name: 'service',
-    args: [...profiling, '--enable-source-maps', ENTRY],
+    args: [...profiling, ...startArguments()],
     environment: {
       DATABASE_URL: world.databaseUrl,
       AMQP_URL: world.amqpUrl,

@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { freePort } from '../../dev/servers/free-port.ts'
+import { startArguments } from '../../dev/start-command.ts'
 import { eventually } from './eventually.ts'
-
-const ENTRY = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 export interface AppProcess {
   readonly url: string
@@ -23,7 +21,7 @@ export interface AppProcess {
 /** The service as `npm start` runs it, in a process of its own with this environment and no other. */
 export async function startAppProcess(environment: Readonly<Record<string, string>>): Promise<AppProcess> {
   const port = await freePort()
-  const child = spawn(process.execPath, ['--enable-source-maps', ENTRY], {
+  const child = spawn(process.execPath, startArguments(), {
     env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = new URL('../', import.meta.url)
+
+/** The arguments that `npm start` gives to `node`: its options, and the entry point as an absolute path. */
+export function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as {
+    scripts: { start: string }
+  }
+  const [exec, node, ...rest] = scripts.start.split(' ')
+  const entry = rest.pop()
+  if (exec !== 'exec' || node !== 'node' || entry === undefined) {
+    throw new Error(`npm start is not as expected: ${scripts.start}`)
+  }
+  return [...rest, fileURLToPath(new URL(entry, ROOT))]
+}
