@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts'
+import { type BenchReport, writeFigures } from './report.ts'
 import { SCENARIOS } from './scenarios/index.ts'
 import { plainTable, type Results } from './table.ts'
 import { type Bench, startBench } from './world.ts'
@@ -53,11 +54,8 @@ const { results, failed } = await runAll(bench)
 const machine = { cores: cpus().length, processor: cpus()[0]?.model ?? 'unknown', ...bench.versions }
 await bench.stop()
 
-const report = { scenarios: results, machine, quick: options.quick, failed }
-if (options.write !== null) {
-  mkdirSync(options.write, { recursive: true })
-  writeFileSync(join(options.write, 'results.json'), `${JSON.stringify(report, null, 2)}\n`)
-}
+const report: BenchReport = { scenarios: results, machine, quick: options.quick, failed }
+if (options.write !== null) writeFigures(options.write, report)
 console.log(`\n${plainTable(results)}`)
 if (failed.length > 0) console.log(`\nfailed: ${failed.join(', ')}`)
 if (options.json) console.log(JSON.stringify(report))

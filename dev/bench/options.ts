@@ -5,7 +5,7 @@ export interface BenchOptions {
   scenarios: readonly ScenarioName[]
   quick: boolean
   json: boolean
-  /** Where to write docs/performance.md's table and plots, or null. */
+  /** The document whose figures are replaced, or null. */
   write: string | null
   /** Folder for processor profiles of the service, or null. */
   profile: string | null
@@ -23,7 +23,7 @@ stripped. Starts its own servers and a stub of CloudDC; service and raw pipeline
   --quick           small sizes: does it work, not how fast is it
   --rounds N        rounds of service and raw pipeline in turn
   --json            one JSON object as the last line
-  --write FOLDER    writes the results (results.json) and the plots into FOLDER
+  --write FILE      replaces the figures in FILE, as in docs/performance.md, by those of this run
   --profile FOLDER  writes processor profiles of the service into FOLDER; slows it down
   --help            this text`
 
