@@ -40,6 +40,8 @@ interface Fault {
   /** Bytes that may still pass, or null for all. */
   quota: number | null
   afterQuota: 'cut' | 'swallow'
+  /** The quota is used up, and the cut is about to come. */
+  cutting: boolean
   forwarded: number
 }
 
@@ -162,7 +164,7 @@ export async function createTcpProxy({
 }
 
 function noFault(): Fault {
-  return { frozen: false, delayMs: 0, quota: null, afterQuota: 'cut', forwarded: 0 }
+  return { frozen: false, delayMs: 0, quota: null, afterQuota: 'cut', cutting: false, forwarded: 0 }
 }
 
 /** Forwards one direction of a connection, chunks, end and reset, in order. Returns what looks at the faults again. */
@@ -186,10 +188,14 @@ function pipe(from: Socket, to: Socket, fault: Fault, cut: () => void): () => vo
     fault.forwarded += passing.length
     if (fault.quota === null) return
     fault.quota -= passing.length
-    if (fault.quota === 0 && fault.afterQuota === 'cut') {
-      fault.quota = null
-      // The bytes that may pass are on their way: give them a turn before the reset.
-      setImmediate(cut)
+    if (fault.quota === 0 && fault.afterQuota === 'cut' && !fault.cutting) {
+      fault.cutting = true
+      // The bytes that may pass are on their way: give them a turn before the reset. Until then nothing more passes.
+      setImmediate(() => {
+        cut()
+        fault.cutting = false
+        fault.quota = null
+      })
     }
   }
 

@@ -170,7 +170,7 @@ export function createNemesis(options: NemesisOptions): Nemesis {
     carryOut: async (plan, signal) => {
       const startedAt = performance.now()
       for (const { atMs, fault } of plan) {
-        await sleep(startedAt + atMs - performance.now())
+        await sleep(Math.max(0, startedAt + atMs - performance.now()))
         if (signal.aborted) break
         const done = carryOutOne(fault)
           // A server that is down cannot be harmed: a fault that fails is no finding.

@@ -117,6 +117,23 @@ describe('the TCP proxy', () => {
     await receives(next, 'again')
   })
 
+  it('passes nothing more of a connection once it has dropped something', async () => {
+    const client = open()
+    proxy.delay(30, 'down')
+    for (const [text, sent] of [
+      ['hello', 5],
+      ['again', 10],
+    ] as const) {
+      client.socket.write(text)
+      await eventually(() => expect(proxy.forwarded('up')).toBe(sent), { pollMs: 1 })
+    }
+    proxy.dropAfter(3, 'down')
+    // Both chunks come due while nothing else runs, and go through in one turn.
+    for (const until = performance.now() + 60; performance.now() < until; );
+    await ends(client, 'reset')
+    expect(client.received()).toBe('hel')
+  })
+
   it('swallows after a number of bytes', async () => {
     proxy.dropAfter(3, 'up', 'swallow')
     const client = open()
