@@ -4,10 +4,12 @@ export interface OrderedLanes<Item> {
   drained(): Promise<void>
 }
 
+export type Verdict = 'go on' | 'give up'
+
 export interface OrderedLanesOptions<Item> {
   keyOf: (item: Item) => string
   /** `give up` drops the item and those that wait behind it. */
-  run: (item: Item) => Promise<'go on' | 'give up'>
+  run: (item: Item) => Promise<Verdict>
   onDropped: (items: readonly Item[]) => void
 }
 
@@ -20,14 +22,18 @@ export function createOrderedLanes<Item>({
   const waitingByKey = new Map<string, Item[]>()
   let drainers: (() => void)[] = []
 
-  const drive = async (key: string, first: Item, waiting: Item[]) => {
-    for (let item: Item | undefined = first; item !== undefined; item = waiting.shift()) {
-      const verdict = await run(item).catch(() => 'give up' as const)
-      if (verdict === 'give up') {
-        onDropped([item, ...waiting])
-        break
-      }
-    }
+  // Without async and await: this runs for every event, and each would cost it two more promises.
+  const drive = (key: string, item: Item, waiting: Item[]) => {
+    run(item).then(
+      (verdict) => proceed(key, item, waiting, verdict),
+      () => proceed(key, item, waiting, 'give up'),
+    )
+  }
+
+  const proceed = (key: string, item: Item, waiting: Item[], verdict: Verdict) => {
+    if (verdict === 'give up') onDropped([item, ...waiting.splice(0)])
+    const next = waiting.shift()
+    if (next !== undefined) return drive(key, next, waiting)
     waitingByKey.delete(key)
     if (waitingByKey.size === 0) {
       for (const done of drainers) done()
@@ -45,7 +51,7 @@ export function createOrderedLanes<Item>({
       }
       const lane: Item[] = []
       waitingByKey.set(key, lane)
-      void drive(key, item, lane)
+      drive(key, item, lane)
     },
     drained: () =>
       waitingByKey.size === 0 ? Promise.resolve() : new Promise((resolve) => drainers.push(resolve)),

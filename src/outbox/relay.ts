@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { PublishError } from '../amqp/errors.ts'
+import type { OutgoingMessage } from '../amqp/message.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import { EVENT_EXCHANGE } from '../amqp/topology.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -10,7 +11,7 @@ import type { Database } from '../store/database.ts'
 import { type OutboxEvent, parkEvents, readEvents, removeEvents } from '../store/sql/outbox-events.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createInHand } from './in-hand.ts'
-import { createOrderedLanes } from './ordered-lanes.ts'
+import { createOrderedLanes, type Verdict } from './ordered-lanes.ts'
 import { createReadCursor } from './read-cursor.ts'
 
 const READ_LIMIT = 1000
@@ -58,42 +59,47 @@ export function createRelay(options: RelayOptions): Loop {
   let holdsDuty = false
   let removing: Promise<void> | undefined
 
-  const publish = async (event: OutboxEvent): Promise<'go on' | 'give up'> => {
+  const publish = (event: OutboxEvent): Promise<Verdict> => {
     const startedAt = performance.now()
-    try {
-      await publisher.publish({
-        exchange: EVENT_EXCHANGE,
-        routingKey: event.routingKey,
-        body: event.body,
-        mandatory: true,
-        properties: {
-          messageId: event.id,
-          type: event.type,
-          contentType: 'application/cloudevents+json',
-          deliveryMode: 2,
-          ...(event.correlationId === null ? {} : { correlationId: event.correlationId }),
-        },
-      })
-      faultPoint('outbox.confirmed')
-      metrics.outbox.published.inc()
-      const confirmMs = performance.now() - startedAt
-      metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
-      metrics.outbox.delaySeconds.observe((event.ageMs + confirmMs) / 1000)
-      confirmed.push(event.position)
-    } catch (error) {
-      if (!(error instanceof PublishError)) throw error
-      if (error.kind !== 'returned' && error.kind !== 'unencodable') {
-        if (error.kind === 'nacked') metrics.outbox.nacked.inc()
-        if (error.kind === 'unknown') metrics.outbox.unknown.inc()
-        return 'give up'
-      }
-      // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
-      metrics.outbox.returned.inc()
-      returned.push(event.position)
+    const message: OutgoingMessage = {
+      exchange: EVENT_EXCHANGE,
+      routingKey: event.routingKey,
+      body: event.body,
+      mandatory: true,
+      properties: {
+        messageId: event.id,
+        type: event.type,
+        contentType: 'application/cloudevents+json',
+        deliveryMode: 2,
+        ...(event.correlationId === null ? {} : { correlationId: event.correlationId }),
+      },
     }
-    removing ??= remove().finally(() => {
-      removing = undefined
-    })
+    return publisher.publish(message).then(
+      () => {
+        faultPoint('outbox.confirmed')
+        metrics.outbox.published.inc()
+        const confirmMs = performance.now() - startedAt
+        metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
+        metrics.outbox.delaySeconds.observe((event.ageMs + confirmMs) / 1000)
+        confirmed.push(event.position)
+        removeSoon()
+        return 'go on'
+      },
+      (error: unknown) => notConfirmed(event, error),
+    )
+  }
+
+  const notConfirmed = (event: OutboxEvent, error: unknown): Verdict => {
+    if (!(error instanceof PublishError)) throw error
+    if (error.kind !== 'returned' && error.kind !== 'unencodable') {
+      if (error.kind === 'nacked') metrics.outbox.nacked.inc()
+      if (error.kind === 'unknown') metrics.outbox.unknown.inc()
+      return 'give up'
+    }
+    // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
+    metrics.outbox.returned.inc()
+    returned.push(event.position)
+    removeSoon()
     return 'go on'
   }
 
@@ -106,6 +112,12 @@ export function createRelay(options: RelayOptions): Loop {
       cursor.restart()
     },
   })
+
+  const removeSoon = () => {
+    removing ??= remove().finally(() => {
+      removing = undefined
+    })
+  }
 
   /** Removes what was confirmed while the removal before was under way. */
   const remove = async () => {

@@ -15,8 +15,9 @@ SELECT
   e.correlation_id AS "correlationId",
   e.body AS "body",
   extract(epoch FROM clock_timestamp() - e.created_at)::float8 * 1000 AS "ageMs",
-  pg_snapshot_xmin(pg_current_snapshot())::text AS "xmin",
-  pg_snapshot_xmax(pg_current_snapshot())::text AS "xmax"
+  -- As subqueries they are worked out once and not for every row.
+  (SELECT pg_snapshot_xmin(pg_current_snapshot())::text) AS "xmin",
+  (SELECT pg_snapshot_xmax(pg_current_snapshot())::text) AS "xmax"
 FROM outbox_event e
 WHERE e.position > $1::bigint AND NOT e.position <@ $3::int8multirange
 ORDER BY e.position
