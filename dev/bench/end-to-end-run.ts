@@ -3,6 +3,7 @@ import { countEvents } from './event-counter.ts'
 import type { MeasuredProcess } from './measured-process.ts'
 import { orders, publishAll } from './messages.ts'
 import { startRaw } from './raw-process.ts'
+import { serverUsage } from './server-usage.ts'
 import { NO_LIMIT, type ServiceProcess, startService, sumOf } from './service.ts'
 import type { Upstream } from './upstream.ts'
 import type { Bench, World } from './world.ts'
@@ -16,6 +17,8 @@ export interface EndToEndRun {
   /** From the first publish to the last `instance.running` event consumed. */
   perSecond: number
   cpuSecondsPer1000: number
+  postgresCpuSecondsPer1000: number
+  rabbitmqCpuSecondsPer1000: number
   peakRssMb: number
   /** Claims that were not sent in time, and given back. */
   notSent: number
@@ -65,19 +68,24 @@ async function measure(options: {
   try {
     await child.ready()
     const before = child.usage()
+    const serversBefore = serverUsage()
     const startedAt = monotonicMs()
     const published = publishAll(world.broker, orders(firstNumber, requests))
     await events.until(() => events.count(RUNNING) >= requests, { check: child.checkAlive })
     await published
     const seconds = (events.lastAt(RUNNING) - startedAt) / 1000
     const after = child.usage()
+    const serversAfter = serverUsage()
+    const per1000 = (then: number, now: number) => ((now - then) / requests) * 1000
     const { calls } = await upstream.counts()
     if (calls !== requests) throw new Error(`${calls} calls for ${requests} requests`)
     const notSent =
       service === undefined ? 0 : sumOf(await service.metrics(), 'dispatch_calls_total', 'reason="not_sent"')
     return {
       perSecond: requests / seconds,
-      cpuSecondsPer1000: ((after.cpuSeconds - before.cpuSeconds) / requests) * 1000,
+      cpuSecondsPer1000: per1000(before.cpuSeconds, after.cpuSeconds),
+      postgresCpuSecondsPer1000: per1000(serversBefore.postgres, serversAfter.postgres),
+      rabbitmqCpuSecondsPer1000: per1000(serversBefore.rabbitmq, serversAfter.rabbitmq),
       peakRssMb: after.peakRssMb,
       notSent,
     }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { RunFolder, ServerProcess } from '../servers/run-folder.ts'
 
 /** Ticks per second of the times in /proc: USER_HZ, 100 on every Linux that runs Node. */
-const TICKS_PER_SECOND = 100
+export const TICKS_PER_SECOND = 100
 
 export interface Usage {
   /** Processor time so far, of all threads, user and system; NaN where the system does not tell. */

@@ -22,15 +22,12 @@ export function writeFigures(file: string, report: BenchReport): void {
 }
 
 export function figures({ scenarios, machine }: BenchReport): string {
-  const { end_to_end: endToEnd, latency, limiter, history, backlog, polling } = scenarios
+  const { intake, end_to_end: endToEnd, latency, limiter, history, backlog, polling } = scenarios
   const blocks = [
     sentence('Measured on', machine),
     markdownTable(scenarios),
-    endToEnd &&
-      sentence(
-        '`end_to_end`:',
-        pick(endToEnd.details, 'requests', 'cpu_seconds_per_1000', 'raw_cpu_seconds_per_1000', 'peak_rss_mb'),
-      ),
+    intake && processorTable('intake', intake.details),
+    endToEnd && processorTable('end_to_end', endToEnd.details),
     limiter && `\`limiter\`, by replicas:\n\n${recordsTable(limiter.details.runs as Row[])}`,
     backlog &&
       sentence('`backlog`:', { ...backlog.details, ...nested(backlog.details.first_call_s, 'first_call_s') }),
@@ -47,8 +44,15 @@ type Row = Readonly<Record<string, unknown>>
 type HistoryPoint = { finished: number; median: number }
 type Curve = readonly [share: number, ms: number][]
 
-function pick(from: Row, ...names: string[]): Row {
-  return Object.fromEntries(names.map((name) => [name, from[name]]))
+function processorTable(name: string, details: Row): string {
+  const row = (pipeline: string, prefix: string): Row => ({
+    pipeline,
+    'its own process': details[`${prefix}cpu_seconds_per_1000`],
+    PostgreSQL: details[`${prefix}postgres_cpu_seconds_per_1000`],
+    RabbitMQ: details[`${prefix}rabbitmq_cpu_seconds_per_1000`],
+  })
+  const rows = [row('service', ''), row('raw', 'raw_')]
+  return `\`${name}\`, processor milliseconds per request:\n\n${recordsTable(rows)}`
 }
 
 function nested(value: unknown, prefix: string): Row {

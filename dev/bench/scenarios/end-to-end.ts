@@ -37,7 +37,11 @@ export const endToEnd: Scenario = async (context) => {
       details: {
         requests,
         cpu_seconds_per_1000: medianOf('cpuSecondsPer1000', runs),
+        postgres_cpu_seconds_per_1000: medianOf('postgresCpuSecondsPer1000', runs),
+        rabbitmq_cpu_seconds_per_1000: medianOf('rabbitmqCpuSecondsPer1000', runs),
         raw_cpu_seconds_per_1000: medianOf('cpuSecondsPer1000', rawRuns),
+        raw_postgres_cpu_seconds_per_1000: medianOf('postgresCpuSecondsPer1000', rawRuns),
+        raw_rabbitmq_cpu_seconds_per_1000: medianOf('rabbitmqCpuSecondsPer1000', rawRuns),
         peak_rss_mb: medianOf('peakRssMb', runs),
         not_sent: medianOf('notSent', runs),
       },

@@ -6,6 +6,7 @@ import { RAW_TABLE } from '../raw/requests.ts'
 import { startRaw } from '../raw-process.ts'
 import { compare, comparedResult } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
+import { serverUsage } from '../server-usage.ts'
 import { startService } from '../service.ts'
 import { figuresOf, round } from '../statistics.ts'
 import type { World } from '../world.ts'
@@ -15,6 +16,9 @@ export const intake: Scenario = async (context) => {
   const { bench, options } = context
   const messages = options.quick ? 3000 : 50_000
   const cpuSeconds: number[] = []
+  const rawCpuSeconds: number[] = []
+  const postgresCpuSeconds: number[] = []
+  const rawPostgresCpuSeconds: number[] = []
 
   const measure = async (table: string, start: (world: World) => Promise<MeasuredProcess>) => {
     const world = await bench.createWorld()
@@ -23,9 +27,13 @@ export const intake: Scenario = async (context) => {
     const child = await start(world)
     try {
       const startedAt = await firstRow(world, table, child)
+      const before = { own: child.usage().cpuSeconds, postgres: serverUsage().postgres }
       const endedAt = await allStored(world, table, messages, child)
-      const { cpuSeconds: cpu } = child.usage()
-      if (table === 'provision_request') cpuSeconds.push(cpu)
+      const own = child.usage().cpuSeconds - before.own
+      const postgres = serverUsage().postgres - before.postgres
+      const isService = table === 'provision_request'
+      ;(isService ? cpuSeconds : rawCpuSeconds).push(own)
+      ;(isService ? postgresCpuSeconds : rawPostgresCpuSeconds).push(postgres)
       await child.stop()
       await expectEmptyQueue(world)
       return (messages / (endedAt - startedAt)) * 1000
@@ -50,12 +58,16 @@ export const intake: Scenario = async (context) => {
       ),
     raw: () => measure('raw_request', async (world) => startRaw({ bench, world, pipeline: 'intake' })),
   })
+  const per1000 = (seconds: readonly number[]) => round((figuresOf(seconds).median / messages) * 1000)
   return comparedResult(compared, {
     unit: 'messages/s',
     least: 0.6,
     details: {
       messages,
-      cpu_seconds_per_1000: round((figuresOf(cpuSeconds).median / messages) * 1000),
+      cpu_seconds_per_1000: per1000(cpuSeconds),
+      postgres_cpu_seconds_per_1000: per1000(postgresCpuSeconds),
+      raw_cpu_seconds_per_1000: per1000(rawCpuSeconds),
+      raw_postgres_cpu_seconds_per_1000: per1000(rawPostgresCpuSeconds),
     },
   })
 }
