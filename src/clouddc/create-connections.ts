@@ -53,8 +53,8 @@ export function createCreateConnections({
   let proof: { answeredAt: number | null } | undefined
 
   kept.on('disconnect', () => {
-    if (proof === undefined || proof.answeredAt === null) return
-    trusted = now() - proof.answeredAt >= PROOF_MS
+    if (proof === undefined) return
+    trusted = proof.answeredAt !== null && now() - proof.answeredAt >= PROOF_MS
     proof = undefined
   })
 
@@ -72,8 +72,8 @@ export function createCreateConnections({
       return {
         dispatcher: kept,
         end: (end) => {
-          if (end === 'answered') own.answeredAt = now()
-          else proof = undefined
+          own.answeredAt = now()
+          if (end !== 'answered' && proof === own) proof = undefined
           if (end === 'lost') distrust()
         },
       }

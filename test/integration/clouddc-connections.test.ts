@@ -64,6 +64,15 @@ it('connections are kept once one has outlived its answer', async () => {
   expect(cloud.connections()).toBe(connections)
 })
 
+it('a server that announces each closing is asked again, and believed once it keeps connections open', async () => {
+  cloud.setScript(answer(202, CREATED, { Connection: 'close' }))
+  const client = clients.open(cloud.endpoint)
+  for (let call = 0; call < 5; call += 1) await client.batchCreate(CALL)
+  expect(cloud.connections()).toBe(5)
+  cloud.setScript(answer(202, CREATED))
+  await untilConnectionsAreKept(client)
+})
+
 it('one lost call on a kept connection ends the keeping, and is never taken for not sent', async () => {
   cloud.setScript(answer(202, CREATED))
   const client = clients.open(cloud.endpoint)
