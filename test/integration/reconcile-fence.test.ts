@@ -39,7 +39,10 @@ const rescuer = (world: ReconcileWorld, changes = {}) =>
     ...changes,
   })
 
-const makeDue = () => database.query('UPDATE attempt SET reconcile_at = now() WHERE reconcile_at IS NOT NULL')
+const makeDue = () =>
+  database.query(
+    `UPDATE attempt SET reconcile_at = now() - interval '1 second' WHERE reconcile_at IS NOT NULL`,
+  )
 
 describe('a killed replica', () => {
   test('leaves attempts that become uncertain once its lease is over, and is forgotten', async () => {
@@ -203,7 +206,7 @@ describe('a reconciler that was overtaken', () => {
     await database.query(`UPDATE attempt SET reconcile_at = now() + interval '1 hour'`)
     expect(await claimUncertain(database, CLAIM)).toEqual([])
     await database.query(
-      'UPDATE attempt SET reconcile_at = now() WHERE id = (SELECT id FROM attempt LIMIT 1)',
+      `UPDATE attempt SET reconcile_at = now() - interval '1 second' WHERE id = (SELECT id FROM attempt LIMIT 1)`,
     )
     expect(await claimUncertain(database, { ...CLAIM, exceptProjects: ['p'] })).toEqual([])
     expect(await claimUncertain(database, CLAIM)).toHaveLength(2)

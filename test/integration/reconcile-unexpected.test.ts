@@ -30,7 +30,8 @@ async function createBehind(world: ReconcileWorld, attemptId: string, count = 1)
   return evidence.instanceIds
 }
 
-const auditNow = () => database.query('UPDATE attempt SET audit_at = now() WHERE audit_at IS NOT NULL')
+const auditNow = () =>
+  database.query(`UPDATE attempt SET audit_at = now() - interval '1 second' WHERE audit_at IS NOT NULL`)
 
 /** A request whose only attempt is void, waiting in the queue. */
 async function voided(world: ReconcileWorld) {
@@ -107,7 +108,7 @@ describe('the last look after a verdict', () => {
     const { attempt } = await world.request(id)
     await createBehind(world, attempt?.id ?? '')
     for (let n = 1; n <= 3; n += 1) {
-      await database.query('UPDATE attempt SET audit_at = now()')
+      await database.query(`UPDATE attempt SET audit_at = now() - interval '1 second'`)
       await eventually(async () => expect((await world.request(id)).attempt?.auditAt).toBeNull())
     }
     const told = (await world.events(requestId)).filter(

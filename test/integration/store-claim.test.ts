@@ -200,7 +200,7 @@ describe('a closed bucket', () => {
     expect((await claim(database)).requests).toEqual([])
     expect((await claim(database)).waitMs).toBeGreaterThan(3_000_000)
 
-    await setBucket(database, 'p', { blocked_until: 'now()', due_at: 'now()' })
+    await setBucket(database, 'p', { blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
     const { requests } = await claim(database)
     expect(requests).toMatchObject([{ probing: true, troubles: 1 }])
     expect((await claim(database)).requests).toEqual([])
@@ -210,7 +210,7 @@ describe('a closed bucket', () => {
     await placeRequests(database, { count: 5 })
     await fill()
     await trouble(1000)
-    await setBucket(database, 'p', { blocked_until: 'now()', due_at: 'now()' })
+    await setBucket(database, 'p', { blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
     expect((await claim(database, { probeMs: 60_000 })).requests).toHaveLength(1)
     const { dueAt, refilledAt } = await readBucket(database)
     expect((dueAt ?? 0) - refilledAt).toBeCloseTo(60, 1)

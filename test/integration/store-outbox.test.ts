@@ -197,7 +197,7 @@ describe('an event that no queue takes', () => {
     expect(await left()).toBe(0)
     const waitMs = async () => ((await parked())[0]?.retryAt.getTime() ?? 0) - Date.now()
     const first = await waitMs()
-    await database.query('UPDATE parked_event SET retry_at = now()')
+    await database.query(`UPDATE parked_event SET retry_at = now() - interval '1 second'`)
     await startParking(3_600_000)
     await eventually(async () => expect(await parked()).toMatchObject([{ id: one.id, returns: 2 }]))
     expect(await waitMs()).toBeGreaterThan(first)

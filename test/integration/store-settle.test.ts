@@ -147,7 +147,7 @@ describe('an outcome', () => {
     const [waiting] = (await everything()).requests
     expect(waiting).toMatchObject({ state: 'queued', queueRank: null })
     expect(await promoteRetries(database, 10)).toEqual([])
-    await database.query('UPDATE provision_request SET retry_at = now()')
+    await database.query(`UPDATE provision_request SET retry_at = now() - interval '1 second'`)
     expect(await promoteRetries(database, 10)).toEqual(['p'])
     const [back] = (await everything()).requests
     expect(back?.retryAt).toBeNull()
