@@ -1,3 +1,5 @@
+import { bucketLimit, type CallLimit } from './token-bucket.ts'
+
 /** How long ages are remembered, at least: long enough to know the usual one, short enough to follow a change of route. */
 const MEMORY_MS = 10_000
 /** Part of the allowed spread that a call may have used up when it is written; the rest is for its way. */
@@ -50,11 +52,11 @@ export function createArrivalGuard(now: () => number = () => performance.now()):
 
 /**
  * How much later than others a call may arrive, in milliseconds, when its token was one of `tokens`: from there at most
- * `tokens + perSecond * (T + spread)` calls arrive in T seconds, and `burst + perSecond * T` are allowed.
+ * `tokens + perSecond * (T + spread)` calls arrive in T seconds, and `burst + perSecond * T` are allowed. A bucket that
+ * refills more slowly than the limit leaves the difference between two of its tokens besides.
  */
-export function allowedSpreadMs(
-  tokens: number,
-  { perSecond, burst }: { perSecond: number; burst: number },
-): number {
-  return (Math.max(0, burst - tokens) / perSecond) * 1000
+export function allowedSpreadMs(tokens: number, limit: CallLimit): number {
+  const { perSecond, burst } = limit
+  const slackSeconds = 1 / bucketLimit(limit).refillPerSecond - 1 / perSecond
+  return (Math.max(0, burst - tokens) / perSecond + slackSeconds) * 1000
 }

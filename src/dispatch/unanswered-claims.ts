@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Database } from '../store/database.ts'
-import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
-import { wakeProjects } from '../store/sql/wake-projects.ts'
+import { type SettledAttempt, type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
+import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
 const DOUBT_MS = 20_000
@@ -16,7 +16,7 @@ export interface UnansweredClaims {
 
 /**
  * Claims that were lost with their connection. No call was made for them, and nobody else knows: the attempts hang on
- * a lease that lives on. So this replica, which gave them their ids, puts their requests back into the queue.
+ * a lease that lives on. So this replica, which gave them their ids, puts their requests back into the queue, and their tokens into the buckets.
  */
 export function createUnansweredClaims({
   database,
@@ -45,14 +45,29 @@ export function createUnansweredClaims({
       const rows = claims.flatMap(({ attemptIds, replicaId }) =>
         attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
       )
-      const settled = await settleAttempts(database, rows, 1)
-      await wakeProjects(database, [...new Set(settled.map((row) => row.projectId))])
+      const settled = await database.transaction(async (sql) => {
+        const requests = await settleAttempts(sql, rows, 1)
+        await settleBuckets(sql, refunds(requests))
+        return requests
+      })
       lookedAt = at
       claims = claims.filter((claim) => at - claim.lostAt < DOUBT_MS)
       if (settled.length > 0)
         logger.warn({ attempts: settled.length }, 'put back claims that were not answered')
     },
   }
+}
+
+/** The tokens of settled attempts for which no call was made, by project. Pure. */
+function refunds(settled: readonly SettledAttempt[]): BucketEffect[] {
+  const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
+  return [...byProject].map(([projectId, { length }]) => ({
+    projectId,
+    effect: 'work',
+    blockMs: null,
+    reason: null,
+    refund: length,
+  }))
 }
 
 /** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */

@@ -187,6 +187,15 @@ test('tokens of calls that were not made come back, as far as the bucket holds t
   expect(tokens).toBe(capacity)
 })
 
+test('a token that comes back can be spent at once, however long the next one would take', async () => {
+  await placeRequests(database, { count: 2 })
+  await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
+  expect((await claim(database)).requests).toHaveLength(1)
+  expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
+  await settleBuckets(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund: 1 }])
+  expect((await claim(database)).requests).toHaveLength(1)
+})
+
 describe('a closed bucket', () => {
   const trouble = (blockMs: number | null) =>
     settleBuckets(database, [

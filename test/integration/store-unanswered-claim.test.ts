@@ -93,6 +93,16 @@ test('a claim that was committed and never answered goes back to the queue, and 
   expect(world.simulator.ledger.calls({ operation: 'RunInstances' })).toHaveLength(1)
 })
 
+test('its token goes back too, so that it is not the next one that the request waits for', async () => {
+  const world = await createReconcileWorld(database)
+  const { id } = await world.place()
+  await database.query('UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 0.001')
+  const { lossy, taken } = losingOneClaim()
+  await dispatchOn(world, lossy)
+  expect(await taken).toEqual([id])
+  await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
+})
+
 test('also when it is committed only after the loss was noticed', async () => {
   const world = await createReconcileWorld(database)
   const late = Promise.withResolvers<void>()

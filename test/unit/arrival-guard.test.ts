@@ -73,8 +73,8 @@ describe('the arrival guard', () => {
 describe('the spread that is allowed', () => {
   test('keeps the arrivals of a claim and all later ones within the limit', () => {
     const limits = fc.record({
-      perSecond: fc.integer({ min: 1, max: 100 }),
-      burst: fc.integer({ min: 2, max: 100 }),
+      perSecond: fc.double({ min: 0.001, max: 100, noNaN: true }),
+      burst: fc.integer({ min: 1, max: 100 }),
     })
     const fill = fc.double({ min: 0, max: 1, noNaN: true })
     fc.assert(
@@ -95,5 +95,10 @@ describe('the spread that is allowed', () => {
     expect(allowedSpreadMs(10, { perSecond: 5, burst: 10 })).toBe(0)
     expect(allowedSpreadMs(12, { perSecond: 5, burst: 10 })).toBe(0)
     expect(allowedSpreadMs(5, { perSecond: 5, burst: 10 })).toBe(1000)
+  })
+
+  test('is what the refill lags behind where there is no burst', () => {
+    expect(allowedSpreadMs(1, { perSecond: 0.001, burst: 1 })).toBeCloseTo(100)
+    expect(allowedSpreadMs(1, { perSecond: 1, burst: 1 })).toBeCloseTo(10)
   })
 })

@@ -4,7 +4,8 @@ import type { Sql } from '../database.ts'
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
  * with a block time, closes the bucket for all replicas, `work` says that something is queued again.
  *
- * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case.
+ * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
+ * spent at once: at a low rate the next one may be an hour away.
  *
  * Calls that fail while the bucket is closed already are the same trouble and do not count again. Buckets are locked
  * in project order, as everywhere.
@@ -52,6 +53,7 @@ SET
   due_at = CASE
     WHEN i."effect" = 'clear' THEN clock.ts
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
+    WHEN l.open AND i."refund" > 0 THEN least(b.due_at, clock.ts)
     ELSE coalesce(b.due_at, clock.ts)
   END
 FROM locked l
