@@ -159,6 +159,8 @@ export function createRelay(options: RelayOptions): Loop {
     idleMs: STANDBY_MS,
     gapMs: GAP_MS,
     runOnce: async () => {
+      // The process is just starting: it will be registered in a moment, and may have the duty then.
+      if (!holdsDuty && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
       if (!(await relays())) return { again: false }
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const limit = Math.min(READ_LIMIT, window - inHand.size())

@@ -55,9 +55,11 @@ export const latency: Scenario = async ({ bench, options, log }) => {
       const published = publishedAt[number] ?? Number.NaN
       return number < WARM_UP ? [] : [(record.calls.at[index] ?? Number.NaN) - published]
     })
-    const toEvent = Object.entries(record.running).map(([id, at]) => (eventAt.get(id) ?? Number.NaN) - at)
+    const toEvent = Object.entries(record.running)
+      .map(([id, at]) => (eventAt.get(id) ?? Number.NaN) - at)
+      .slice(WARM_UP)
     const call = latencyFigures(toCall)
-    const event = latencyFigures(toEvent.slice(WARM_UP))
+    const event = latencyFigures(toEvent)
     log(
       `publish to call: p50 ${call.p50_ms} ms, p99 ${call.p99_ms} ms; running to event: p99 ${event.p99_ms} ms`,
     )
