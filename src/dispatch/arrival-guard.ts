@@ -23,7 +23,7 @@ export interface ArrivalGuard {
  * stopped process, a busy machine, a slow connection) would arrive together with those that got theirs later. How
  * long a call takes on its way does not matter, only how much longer than the others; so its age is held against the
  * least of the last ages, refused ones included, and a way that is slow for all is no delay for any, once the process
- * has warmed up.
+ * has warmed up. After a silence, or a stop of the process, what was usual before it still counts.
  */
 export function createArrivalGuard(now: () => number = () => performance.now()): ArrivalGuard {
   let least = Number.POSITIVE_INFINITY
@@ -34,7 +34,7 @@ export function createArrivalGuard(now: () => number = () => performance.now()):
     admits: ({ ageMs, spreadMs }) => {
       const at = now()
       if (at - since >= MEMORY_MS) {
-        leastBefore = at - since < 2 * MEMORY_MS ? least : Number.POSITIVE_INFINITY
+        leastBefore = at - since < 2 * MEMORY_MS ? least : Math.min(least, leastBefore)
         least = Number.POSITIVE_INFINITY
         since = at
       }

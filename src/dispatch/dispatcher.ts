@@ -16,9 +16,9 @@ import { createClaimRoom } from './claim-room.ts'
 import { buildBatchCreateBody, markerPlace } from './create-body.ts'
 import { classifyOutcome, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
-import { bucketEffect } from './retry-policy.ts'
+import { bucketEffect, NOT_SENDABLE } from './retry-policy.ts'
 import { type OpenAttempt, settlementOf } from './settlement.ts'
-import type { CallLimit } from './token-bucket.ts'
+import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
 import { createUnansweredClaims } from './unanswered-claims.ts'
 
 /** The most projects one claim serves. */
@@ -73,7 +73,12 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const room = createClaimRoom({ concurrency })
   let unanswered = 0
   const arrivals = createArrivalGuard()
-  const unansweredClaims = createUnansweredClaims({ database, holderId: replica.id, logger })
+  const unansweredClaims = createUnansweredClaims({
+    database,
+    holderId: replica.id,
+    limitOf: options.limitOf,
+    logger,
+  })
   /** The room that is worth a claim while the last one has filled it all. */
   const worthClaiming = Math.ceil(concurrency / 2)
   let starved = false
@@ -84,7 +89,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const refuseToSend = ({ request, replicaId, claimedAt, claimedAtWall }: Claim): void => {
     if (!replica.holdsLease() || replica.id() !== replicaId)
       throw new NotSentError('the lease of the claim is lost')
-    const ageMs = Math.max(performance.now() - claimedAt, Date.now() - claimedAtWall)
+    const ageMs = ageSince(claimedAt, claimedAtWall)
     if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
       throw new NotSentError('the deadline has passed')
     const spreadMs = allowedSpreadMs(request.tokens, options.limitOf(request.projectId))
@@ -133,9 +138,18 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     await recorder.record({
       projectId: claim.request.projectId,
       row: settlementOf(openAttempt(claim), outcome, options.firstLookMs),
-      bucket: bucketEffect(outcome, { ...claim.request, adaptive: options.adaptive ?? false }),
+      bucket: bucketEffect(outcome, {
+        ...claim.request,
+        adaptive: options.adaptive ?? false,
+        refund: refundOf(claim),
+      }),
     })
     faultPoint('dispatch.recorded')
+  }
+
+  const refundOf = ({ request, claimedAt, claimedAtWall }: Claim): number => {
+    const limit = bucketLimit(options.limitOf(request.projectId))
+    return creditBack(request.tokens, limit, ageSince(claimedAt, claimedAtWall) / 1000)
   }
 
   const freeRoom = () => room.free({ unanswered, unrecorded: inHand.size - unanswered })
@@ -162,7 +176,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         probeMs: options.callTimeoutMs + 5000,
         readinessShare: options.readinessShare,
       }).catch((error: unknown) => {
-        unansweredClaims.add({ replicaId, attemptIds })
+        unansweredClaims.add({ replicaId, attemptIds, claimedAt })
         throw error
       })
       metrics.dispatch.claimSeconds.observe((performance.now() - claimedAt) / 1000)
@@ -198,6 +212,11 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   return loop
 }
 
+/** Milliseconds, by the clock that has gone further: the monotonic one stands while the machine is stopped. */
+function ageSince(monotonic: number, wall: number): number {
+  return Math.max(performance.now() - monotonic, Date.now() - wall)
+}
+
 class NotSentError extends Error {}
 
 /** A fault of our own before the client was called, such as a password that no configured key opens. */
@@ -205,7 +224,7 @@ function unsent(error: unknown): Outcome {
   return {
     class: 'not_created',
     reason: 'refused',
-    code: 'not_sendable',
+    code: NOT_SENDABLE,
     message: coerceError(error).message,
     httpStatus: null,
     retryAfterMs: null,

@@ -63,7 +63,12 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
         ? await settleAttempts(database, rows, firstPollMs)
         : await database.transaction(async (sql) => {
             const done = await settleAttempts(sql, rows, firstPollMs)
-            await settleBuckets(sql, effects)
+            // What somebody else has settled, or this recorder before its commit's answer was lost, counts there.
+            const ids = new Set(done.map((row) => row.attemptId))
+            await settleBuckets(
+              sql,
+              oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
+            )
             return done
           })
     const created = new Set(rows.filter((row) => row.to === 'created').map((row) => row.attemptId))
@@ -80,7 +85,8 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
       for (let failures = 0; ; ) {
         try {
           const startedAt = performance.now()
-          const settled = await commit(settlements)
+          // By the time of a second try, others may have spent what the bucket has taken in meanwhile.
+          const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
           metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
           outage.recovered()
           onRecorded(settlements.map((settlement) => settlement.row))
@@ -100,6 +106,12 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
   })
 
   return { record: batcher.add, drained: batcher.drained }
+}
+
+function withoutRefund(settlement: Settlement): Settlement {
+  return settlement.bucket === null
+    ? settlement
+    : { ...settlement, bucket: { ...settlement.bucket, refund: 0 } }
 }
 
 function endWithout(request: LockedRequest): MoveRow {

@@ -11,6 +11,9 @@ const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 /** A retry of a request whose attempt was found void, by number of attempts made. */
 const RETRY = { minMs: 1000, maxMs: 300_000 }
 
+/** The code of a request that this service cannot turn into a call; it says nothing of CloudDC. */
+export const NOT_SENDABLE = 'not_sendable'
+
 /** Adaptive mode: the part of the refill that a 429 leaves; what recovers per second is in the sweeper. */
 export const SLOW_DOWN = 0.7
 
@@ -20,6 +23,7 @@ export const SLOW_DOWN = 0.7
  *
  * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
  * row, a growing delay (the breaker); token refused, a longer one, because refused tokens lock accounts out.
+ * `refund` is what goes back into the bucket when the call was not made.
  */
 export function bucketEffect(
   outcome: Outcome,
@@ -27,8 +31,9 @@ export function bucketEffect(
     projectId,
     troubles,
     probing,
+    refund,
     adaptive = false,
-  }: { projectId: string; troubles: number; probing: boolean; adaptive?: boolean },
+  }: { projectId: string; troubles: number; probing: boolean; refund: number; adaptive?: boolean },
   random: () => number = Math.random,
 ): BucketEffect | null {
   const count = troubles + 1
@@ -58,8 +63,10 @@ export function bucketEffect(
       case 'unreachable':
         return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
       case 'not_sent':
-        return { projectId, effect: 'work', blockMs: null, reason: null, refund: 1 }
+        return { projectId, effect: 'work', blockMs: null, reason: null, refund }
       case 'refused':
+        if (outcome.code === NOT_SENDABLE)
+          return { projectId, effect: 'work', blockMs: null, reason: null, refund }
         break
     }
   }

@@ -60,6 +60,16 @@ export function take(level: BucketLevel, wanted: number): { taken: number; level
   return { taken, level: { ...level, tokens: level.tokens - taken } }
 }
 
+/**
+ * How much of a token goes back when its call was not made, `seconds` after it was taken from `level`. Had it stayed in
+ * the bucket, the bucket might have been full meanwhile; what it would not have held is lost, or others could spend a full
+ * bucket and this besides.
+ */
+export function creditBack(level: number, limit: BucketLimit, seconds: number): number {
+  const overflow = Math.max(0, level + seconds * limit.refillPerSecond - limit.capacity)
+  return Math.max(0, 1 - overflow)
+}
+
 /** Seconds until one whole token is there. */
 export function secondsToToken(level: BucketLevel, limit: BucketLimit): number {
   return Math.max(0, (1 - level.tokens) / limit.refillPerSecond)

@@ -2,14 +2,22 @@ import type { Logger } from 'pino'
 import type { Database } from '../store/database.ts'
 import { type SettledAttempt, type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
+import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
 const DOUBT_MS = 20_000
 const LOOK_EVERY_MS = 1000
 
+export interface UnansweredClaim {
+  replicaId: string
+  attemptIds: readonly string[]
+  /** performance.now() before the claim was sent. */
+  claimedAt: number
+}
+
 export interface UnansweredClaims {
   /** A claim whose answer never came: it may have been committed, or may still be. */
-  add(claim: { replicaId: string; attemptIds: readonly string[] }): void
+  add(claim: UnansweredClaim): void
   /** Puts back what such claims have taken; costs nothing while there are none. Throws while the database is away. */
   putBack(): Promise<void>
 }
@@ -21,16 +29,18 @@ export interface UnansweredClaims {
 export function createUnansweredClaims({
   database,
   holderId,
+  limitOf,
   logger,
   now = () => performance.now(),
 }: {
   database: Database
   /** The replica's present id. Claims under a former one are rescued with its lease. */
   holderId: () => string
+  limitOf: (projectId: string) => CallLimit
   logger: Logger
   now?: () => number
 }): UnansweredClaims {
-  let claims: { replicaId: string; attemptIds: readonly string[]; lostAt: number }[] = []
+  let claims: (UnansweredClaim & { lostAt: number })[] = []
   let lookedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -45,9 +55,10 @@ export function createUnansweredClaims({
       const rows = claims.flatMap(({ attemptIds, replicaId }) =>
         attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
       )
+      const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
       const settled = await database.transaction(async (sql) => {
         const requests = await settleAttempts(sql, rows, 1)
-        await settleBuckets(sql, refunds(requests))
+        await settleBuckets(sql, effectsOf(requests, (now() - oldestAt) / 1000, limitOf))
         return requests
       })
       lookedAt = at
@@ -58,16 +69,19 @@ export function createUnansweredClaims({
   }
 }
 
-/** The tokens of settled attempts for which no call was made, by project. Pure. */
-function refunds(settled: readonly SettledAttempt[]): BucketEffect[] {
+/** Their projects have work again, and the tokens back that surely fit; `seconds` since the oldest claim. Pure. */
+function effectsOf(
+  settled: readonly SettledAttempt[],
+  seconds: number,
+  limitOf: (projectId: string) => CallLimit,
+): BucketEffect[] {
   const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
-  return [...byProject].map(([projectId, { length }]) => ({
-    projectId,
-    effect: 'work',
-    blockMs: null,
-    reason: null,
-    refund: length,
-  }))
+  return [...byProject].map(([projectId, { length }]) => {
+    const limit = bucketLimit(limitOf(projectId))
+    // How full the bucket was is not known; at most full.
+    const refund = length * creditBack(limit.capacity, limit, seconds)
+    return { projectId, effect: 'work', blockMs: null, reason: null, refund }
+  })
 }
 
 /** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */

@@ -197,10 +197,12 @@ test('a token that comes back can be spent at once, however long the next one wo
 })
 
 describe('a closed bucket', () => {
-  const trouble = (blockMs: number | null) =>
+  const trouble = (blockMs: number | null, reason: 'throttled' | 'upstream_unavailable' = 'throttled') =>
     settleBuckets(database, [
-      { projectId: 'p', effect: 'trouble', blockMs, reason: blockMs === null ? null : 'throttled' },
+      { projectId: 'p', effect: 'trouble', blockMs, reason: blockMs === null ? null : reason },
     ])
+  const clear = () =>
+    settleBuckets(database, [{ projectId: 'p', effect: 'clear', blockMs: null, reason: null }])
 
   test('gives nothing before its time, and then one probe', async () => {
     await placeRequests(database, { count: 5 })
@@ -228,10 +230,19 @@ describe('a closed bucket', () => {
   test('opens for all after a good answer', async () => {
     await placeRequests(database, { count: 5 })
     await fill()
-    await trouble(3_600_000)
-    await settleBuckets(database, [{ projectId: 'p', effect: 'clear', blockMs: null, reason: null }])
+    await trouble(3_600_000, 'upstream_unavailable')
+    await clear()
     expect((await claim(database)).requests).toHaveLength(5)
     expect(await readBucket(database)).toMatchObject({ troubles: 0, blockedReason: null })
+  })
+
+  test('stays closed as long as CloudDC asked for, whatever calls that were under way bring', async () => {
+    await placeRequests(database, { count: 5 })
+    await fill()
+    await trouble(3_600_000)
+    await clear()
+    expect((await claim(database)).requests).toEqual([])
+    expect(await readBucket(database)).toMatchObject({ troubles: 1, blockedReason: 'throttled' })
   })
 
   test('counts calls that fail while it is closed as one trouble, and keeps the longer time', async () => {

@@ -49,7 +49,7 @@ function losingOneClaim({ late, gate }: Loss = {}): { lossy: Database; taken: Pr
   return { lossy, taken: taken.promise }
 }
 
-async function dispatchOn(world: ReconcileWorld, lossy: Database): Promise<void> {
+async function dispatchOn(world: ReconcileWorld, lossy: Database, limit = LIMIT): Promise<void> {
   const replica = tirelessReplica(world.replicaId)
   const recorder = createOutcomeRecorder({
     database,
@@ -68,7 +68,7 @@ async function dispatchOn(world: ReconcileWorld, lossy: Database): Promise<void>
     recorder,
     concurrency: 4,
     callTimeoutMs: 5000,
-    limitOf: () => LIMIT,
+    limitOf: () => limit,
     readinessShare: 0.02,
     firstLookMs: 100,
     metrics: world.metrics,
@@ -98,7 +98,7 @@ test('its token goes back too, so that it is not the next one that the request w
   const { id } = await world.place()
   await database.query('UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 0.001')
   const { lossy, taken } = losingOneClaim()
-  await dispatchOn(world, lossy)
+  await dispatchOn(world, lossy, { perSecond: 0.001, burst: 1 })
   expect(await taken).toEqual([id])
   await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
 })

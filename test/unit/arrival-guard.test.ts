@@ -55,10 +55,12 @@ describe('the arrival guard', () => {
     expect(admits(310)).toBe(true)
   })
 
-  test('forgets after a long silence', () => {
+  test('holds a call after a long silence, or a stop, against those before it', () => {
     const { admits, pass } = createGuard()
     admits(1)
     pass(60_000)
+    expect(admits(500)).toBe(false)
+    pass(10_000)
     expect(admits(500)).toBe(true)
   })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bucketLimit, refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
+import { bucketLimit, creditBack, refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
 
 const limits = fc.record({
   perSecond: fc.double({ min: 0.05, max: 500, noNaN: true }),
@@ -86,5 +86,36 @@ describe('a bucket', () => {
     const bucket = bucketLimit({ perSecond: 10, burst: 10 })
     const level = { tokens: 3, refilledAt: 100 }
     expect(refill(level, bucket, 90)).toEqual(level)
+  })
+})
+
+describe('tokens of calls that were not made', () => {
+  it('go back only as far as nobody can have spent what the bucket would not have held', () => {
+    const limits = fc.record({
+      perSecond: fc.double({ min: 0.01, max: 100, noNaN: true }),
+      burst: fc.integer({ min: 1, max: 100 }),
+    })
+    const fill = fc.double({ min: 0, max: 1, noNaN: true })
+    const seconds = fc.double({ min: 0, max: 10, noNaN: true })
+    const refused = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(limits, fill, seconds, refused, (limit, full, age, part) => {
+        const bucket = bucketLimit(limit)
+        const level = full * bucket.capacity
+        const first = take({ tokens: level, refilledAt: 0 }, 1000)
+        const back = Math.ceil(first.taken * part) * creditBack(level, bucket, age)
+        // Others spend all that came in, and then what goes back, at once.
+        const others = take(refill(first.level, bucket, age), 1000)
+        expect(Math.floor(others.level.tokens + back) + others.taken).toBeLessThanOrEqual(
+          bucket.capacity + 1e-6,
+        )
+      }),
+    )
+  })
+
+  it('go back nearly whole where little has flowed in since', () => {
+    const limit = bucketLimit({ perSecond: 0.001, burst: 1 })
+    expect(creditBack(1, limit, 0.05)).toBeCloseTo(1, 3)
+    expect(creditBack(1, limit, 2000)).toBe(0)
   })
 })

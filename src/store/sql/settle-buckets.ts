@@ -7,7 +7,8 @@ import type { Sql } from '../database.ts'
  * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
  * spent at once: at a low rate the next one may be an hour away.
  *
- * Calls that fail while the bucket is closed already are the same trouble and do not count again. Buckets are locked
+ * Calls that fail while the bucket is closed already are the same trouble and do not count again. One that succeeds then
+ * was sent before: it shows that CloudDC is there, but not that it takes more calls, or the token, again. Buckets are locked
  * in project order, as everywhere.
  *
  * $1 rows as JSON.
@@ -21,10 +22,11 @@ input AS MATERIALIZED (
   FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8, "refund" float8)
 ),
 locked AS MATERIALIZED (
-  SELECT b.project_id, (b.blocked_until IS NULL OR b.blocked_until <= clock.ts) AS open
+  SELECT b.project_id, state.open, state.open OR b.blocked_reason = 'upstream_unavailable' AS clears
   FROM rate_bucket b
   JOIN input i ON i."projectId" = b.project_id
   CROSS JOIN clock
+  CROSS JOIN LATERAL (SELECT b.blocked_until IS NULL OR b.blocked_until <= clock.ts AS open) state
   ORDER BY b.project_id
   FOR UPDATE OF b
 )
@@ -32,7 +34,7 @@ UPDATE rate_bucket b
 SET
   tokens = least(b.capacity, b.tokens + coalesce(i."refund", 0)),
   troubles = CASE i."effect"
-    WHEN 'clear' THEN 0
+    WHEN 'clear' THEN CASE WHEN l.clears THEN 0 ELSE b.troubles END
     WHEN 'trouble' THEN b.troubles + l.open::int
     ELSE b.troubles
   END,
@@ -41,17 +43,17 @@ SET
     ELSE b.rate_factor
   END,
   blocked_until = CASE
-    WHEN i."effect" = 'clear' THEN NULL
+    WHEN i."effect" = 'clear' AND l.clears THEN NULL
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
     ELSE b.blocked_until
   END,
   blocked_reason = CASE
-    WHEN i."effect" = 'clear' THEN NULL
+    WHEN i."effect" = 'clear' AND l.clears THEN NULL
     WHEN i."blockMs" IS NOT NULL THEN i."reason"
     ELSE b.blocked_reason
   END,
   due_at = CASE
-    WHEN i."effect" = 'clear' THEN clock.ts
+    WHEN i."effect" = 'clear' AND l.clears THEN clock.ts
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
     WHEN l.open AND i."refund" > 0 THEN least(b.due_at, clock.ts)
     ELSE coalesce(b.due_at, clock.ts)
