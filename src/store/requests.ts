@@ -54,7 +54,8 @@ export function createRequestStore({ database, limitOf }: RequestStoreOptions): 
       const projects = [...new Set(sorted.map((row) => row.projectId))]
       const limits = projects.map((projectId) => ({ projectId, ...bucketLimit(limitOf(projectId)) }))
       const taken = await insertRequests(database, sorted.map(toRow), limits)
-      if (taken.length < rows.length) await wakeProjects(database, projects)
+      // Also when all were there: an earlier try may have stored them, and lost its answer before it looked.
+      await wakeProjects(database, projects)
       if (taken.length === 0) return rows.map(() => ({ kind: 'inserted' }))
 
       const existing = new Map(taken.map((row) => [row.id, row]))

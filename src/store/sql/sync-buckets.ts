@@ -15,7 +15,8 @@ wanted AS MATERIALIZED (
   SELECT
     b.project_id,
     coalesce(o."refillPerSecond", $1::float8) AS refill_per_second,
-    coalesce(o."capacity", $2::float8) AS capacity
+    coalesce(o."capacity", $2::float8) AS capacity,
+    greatest(0, extract(epoch FROM clock_timestamp() - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS inflow
   FROM rate_bucket b
   LEFT JOIN overrides o ON o."projectId" = b.project_id
   WHERE b.due_at IS NOT NULL
@@ -28,7 +29,7 @@ UPDATE rate_bucket b
 SET
   refill_per_second = w.refill_per_second,
   capacity = w.capacity,
-  tokens = CASE WHEN b.due_at IS NULL THEN least(b.tokens, w.capacity) ELSE least(b.tokens, 1) END,
+  tokens = CASE WHEN b.due_at IS NULL THEN least(b.tokens, w.capacity) ELSE least(1, b.tokens + w.inflow) END,
   refilled_at = CASE WHEN b.due_at IS NULL THEN b.refilled_at ELSE greatest(b.refilled_at, clock_timestamp()) END
 FROM wanted w
 WHERE b.project_id = w.project_id
