@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { NotCreatedReason, Outcome } from '../../src/dispatch/outcome.ts'
 import { bucketEffect, retryDelay } from '../../src/dispatch/retry-policy.ts'
 
-const CALM = { projectId: 'p', troubles: 0, probing: false, refund: 1 as const }
+const CALM = { projectId: 'p', troubles: 0, probing: false, refund: 1 }
 
 const notCreated = (reason: NotCreatedReason, retryAfterMs: number | null = null): Outcome => ({
   class: 'not_created',

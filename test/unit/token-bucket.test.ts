@@ -91,10 +91,6 @@ describe('a bucket', () => {
 
 describe('tokens of calls that were not made', () => {
   it('go back only as far as nobody can have spent what the bucket would not have held', () => {
-    const limits = fc.record({
-      perSecond: fc.double({ min: 0.01, max: 100, noNaN: true }),
-      burst: fc.integer({ min: 1, max: 100 }),
-    })
     const fill = fc.double({ min: 0, max: 1, noNaN: true })
     const seconds = fc.double({ min: 0, max: 10, noNaN: true })
     const refused = fc.double({ min: 0, max: 1, noNaN: true })
