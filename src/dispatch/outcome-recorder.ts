@@ -57,20 +57,18 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
 
   const commit = async (settlements: readonly Settlement[]): Promise<Set<string>> => {
     const rows = settlements.map((settlement) => settlement.row)
-    const effects = oneEffectPerProject(settlements)
-    const settled =
-      effects.length === 0
-        ? await settleAttempts(database, rows, firstPollMs)
-        : await database.transaction(async (sql) => {
-            const done = await settleAttempts(sql, rows, firstPollMs)
-            // What somebody else has settled, or this recorder before its commit's answer was lost, counts there.
-            const ids = new Set(done.map((row) => row.attemptId))
-            await settleBuckets(
-              sql,
-              oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
-            )
-            return done
-          })
+    const settled = settlements.every(({ bucket }) => bucket === null)
+      ? await settleAttempts(database, rows, firstPollMs)
+      : await database.transaction(async (sql) => {
+          const done = await settleAttempts(sql, rows, firstPollMs)
+          // What somebody else has settled, or this recorder before its commit's answer was lost, counts there.
+          const ids = new Set(done.map((row) => row.attemptId))
+          await settleBuckets(
+            sql,
+            oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
+          )
+          return done
+        })
     const created = new Set(rows.filter((row) => row.to === 'created').map((row) => row.attemptId))
     const barren = settled.filter((row) => row.createdCount === 0 && created.has(row.attemptId))
     if (barren.length > 0) await endWithoutInstances(barren.map((row) => row.provisionRequestId))
