@@ -207,9 +207,22 @@ describe('an event that no queue takes', () => {
     await startRelay(returned)
     await write(event('a', 'a-1'))
     await eventually(async () => expect(await parked()).toHaveLength(1))
-    await database.query(`UPDATE parked_event SET created_at = now() - interval '1 hour'`)
+    await database.query(`UPDATE parked_event SET first_returned_at = now() - interval '1 hour'`)
     await startParking(60_000)
     await eventually(async () => expect(await parked()).toHaveLength(0))
     expect(await left()).toBe(0)
+  })
+
+  test('is kept as long where it had waited for the broker before, counted from its first return', async () => {
+    const old = event('a', 'a-1')
+    await write(old)
+    await database.query(`UPDATE outbox_event SET created_at = now() - interval '1 day'`)
+    await startRelay(returned)
+    await eventually(async () => expect(await parked()).toMatchObject([{ id: old.id, returns: 1 }]))
+    const firstReturnedAt = (await parked())[0]?.firstReturnedAt
+    await startParking(3_600_000)
+    await database.query(`UPDATE parked_event SET retry_at = now() - interval '1 second'`)
+    await eventually(async () => expect(await parked()).toMatchObject([{ id: old.id, returns: 2 }]))
+    expect(await parked()).toMatchObject([{ firstReturnedAt }])
   })
 })

@@ -37,8 +37,11 @@ WITH returned AS (
   WHERE position = ANY($1::bigint[])
   RETURNING *
 )
-INSERT INTO parked_event (id, ordering_key, routing_key, type, correlation_id, body, created_at, returns, retry_at)
+INSERT INTO parked_event (
+  id, ordering_key, routing_key, type, correlation_id, body, created_at, returns, first_returned_at, retry_at
+)
 SELECT id, ordering_key, routing_key, type, correlation_id, body, created_at, returns + 1,
+  coalesce(first_returned_at, clock_timestamp()),
   clock_timestamp() + make_interval(secs => $2::float8 / 1000 * power(2, least(returns, 12)))
 FROM returned
 ON CONFLICT (id) DO NOTHING
@@ -60,20 +63,22 @@ unparked AS (
   WHERE p.id = due.id
   RETURNING p.*
 )
-INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body, created_at, returns)
-SELECT id, ordering_key, routing_key, type, correlation_id, body, created_at, returns
+INSERT INTO outbox_event (
+  id, ordering_key, routing_key, type, correlation_id, body, created_at, returns, first_returned_at
+)
+SELECT id, ordering_key, routing_key, type, correlation_id, body, created_at, returns, first_returned_at
 FROM unparked
 ORDER BY retry_at, id
 RETURNING position::text AS "position"
 `
 
-/** Drops parked events that nobody wanted. $1 age in milliseconds, $2 most rows. */
+/** Drops parked events that nobody wanted. $1 milliseconds since the first return, $2 most rows. */
 const DROP_PARKED = `
 DELETE FROM parked_event
 WHERE id IN (
   SELECT p.id
   FROM parked_event p
-  WHERE p.created_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
+  WHERE p.first_returned_at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)
   LIMIT $2::int
 )
 RETURNING type
@@ -112,8 +117,8 @@ export async function unparkEvents(sql: Sql, limit: number): Promise<number> {
 }
 
 /** Returns the types of the dropped events. */
-export async function dropParkedEvents(sql: Sql, ageMs: number, limit: number): Promise<string[]> {
-  return (await sql.query<{ type: string }>(DROP_PARKED, ageMs, limit)).map((row) => row.type)
+export async function dropParkedEvents(sql: Sql, keptMs: number, limit: number): Promise<string[]> {
+  return (await sql.query<{ type: string }>(DROP_PARKED, keptMs, limit)).map((row) => row.type)
 }
 
 export function readEvents(
