@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { requestCompleted } from '../contracts/events.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Database } from '../store/database.ts'
 import { isRetryable } from '../store/errors.ts'
-import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
-import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -43,18 +40,6 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
   const { database, firstPollMs, metrics, logger, onRecorded, signal } = options
   const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
 
-  /**
-   * CloudDC named only instances that other requests have already: nothing of this request's exists, and nothing of it
-   * may be polled.
-   */
-  const endWithoutInstances = async (ids: readonly string[]): Promise<void> => {
-    logger.error({ requests: ids.length }, 'CloudDC answered with ids of instances that other requests have')
-    await database.transaction(async (sql) => {
-      const requests = await lockRequests(sql, ids)
-      await moveRequests(sql, requests.map(endWithout))
-    })
-  }
-
   const commit = async (settlements: readonly Settlement[]): Promise<Set<string>> => {
     const rows = settlements.map((settlement) => settlement.row)
     const settled = settlements.every(({ bucket }) => bucket === null)
@@ -69,9 +54,6 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
           )
           return done
         })
-    const created = new Set(rows.filter((row) => row.to === 'created').map((row) => row.attemptId))
-    const barren = settled.filter((row) => row.createdCount === 0 && created.has(row.attemptId))
-    if (barren.length > 0) await endWithoutInstances(barren.map((row) => row.provisionRequestId))
     return new Set(settled.map((row) => row.attemptId))
   }
 
@@ -110,26 +92,6 @@ function withoutRefund(settlement: Settlement): Settlement {
   return settlement.bucket === null
     ? settlement
     : { ...settlement, bucket: { ...settlement.bucket, refund: 0 } }
-}
-
-function endWithout(request: LockedRequest): MoveRow {
-  const error = {
-    code: 'instances_not_ours',
-    message: 'CloudDC answered with ids of instances that other requests have',
-  }
-  const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
-  return {
-    id: request.id,
-    from: 'provisioning',
-    to: 'failed',
-    cause: error.code,
-    evidence: null,
-    running: 0,
-    failed: 0,
-    errorCode: error.code,
-    errorMessage: error.message,
-    events: [requestCompleted(request, { state: 'failed', counts, error: { ...error, at: new Date() } })],
-  }
 }
 
 /**

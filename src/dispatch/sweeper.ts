@@ -3,7 +3,12 @@ import { requestCompleted } from '../contracts/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
-import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/due-sweeps.ts'
+import {
+  findSleepingProjects,
+  lockExpired,
+  lockWithoutInstances,
+  promoteRetries,
+} from '../store/sql/due-sweeps.ts'
 import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import { recoverRates } from '../store/sql/recover-rates.ts'
@@ -26,7 +31,10 @@ export interface SweeperOptions {
   onMoved: () => void
 }
 
-/** Carries out what time alone brings about in the queue: retries that are due, deadlines, and rates that recover. */
+/**
+ * Carries out what no message and no answer brings about: retries that are due, deadlines, rates that recover, and
+ * the end of requests whose answer named only instances of others.
+ */
 export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = Number.NEGATIVE_INFINITY
@@ -40,11 +48,20 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   const expire = () =>
     database.transaction(async (sql) => {
       const ids = await lockExpired(sql, BATCH)
-      if (ids.length === 0) return 0
-      const requests = await lockRequests(sql, ids)
-      await moveRequests(sql, requests.map(expiryOf))
+      if (ids.length > 0) await moveRequests(sql, (await lockRequests(sql, ids)).map(expiryOf))
       return ids.length
     })
+
+  const endWithoutInstances = async () => {
+    const ended = await database.transaction(async (sql) => {
+      const ids = await lockWithoutInstances(sql, BATCH)
+      if (ids.length > 0) await moveRequests(sql, (await lockRequests(sql, ids)).map(endWithoutInstancesOf))
+      return ids.length
+    })
+    if (ended > 0)
+      logger.error({ requests: ended }, 'CloudDC answered with ids of instances that other requests have')
+    return ended
+  }
 
   return createLoop({
     name: 'queue sweeper',
@@ -52,7 +69,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     idleMs: 1000,
     runOnce: async () => {
       if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
-      const moved = [await promote(), await expire()]
+      const moved = [await promote(), await expire(), await endWithoutInstances()]
       const now = performance.now()
       if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
         recoveredAt = now
@@ -75,12 +92,30 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
 
 /** The end of a request whose deadline passed before dispatch: pure. */
 export function expiryOf(request: LockedRequest): MoveRow {
-  const error = { code: 'deadline_passed', message: 'the deadline passed before the request was dispatched' }
+  return endOf(request, 'expired', {
+    code: 'deadline_passed',
+    message: 'the deadline passed before the request was dispatched',
+  })
+}
+
+/** The end of a request for which CloudDC named only instances that other requests have: nothing of its own exists. */
+export function endWithoutInstancesOf(request: LockedRequest): MoveRow {
+  return endOf(request, 'failed', {
+    code: 'instances_not_ours',
+    message: 'CloudDC answered with ids of instances that other requests have',
+  })
+}
+
+function endOf(
+  request: LockedRequest,
+  to: 'expired' | 'failed',
+  error: { code: string; message: string },
+): MoveRow {
   return {
     id: request.id,
-    from: 'queued',
-    to: 'expired',
-    cause: 'deadline_passed',
+    from: to === 'expired' ? 'queued' : 'provisioning',
+    to,
+    cause: error.code,
     evidence: null,
     running: 0,
     failed: 0,
@@ -88,7 +123,7 @@ export function expiryOf(request: LockedRequest): MoveRow {
     errorMessage: error.message,
     events: [
       requestCompleted(request, {
-        state: 'expired',
+        state: to,
         counts: { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 },
         error: { ...error, at: new Date() },
       }),

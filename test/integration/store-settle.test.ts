@@ -1,11 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { pino } from 'pino'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Outcome } from '../../src/dispatch/outcome.ts'
 import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
+import { createSweeper } from '../../src/dispatch/sweeper.ts'
 import type { Database } from '../../src/store/database.ts'
 import type { ClaimedRequest } from '../../src/store/sql/claim-requests.ts'
 import { promoteRetries } from '../../src/store/sql/due-sweeps.ts'
 import { type SettleRow, settleAttempts } from '../../src/store/sql/settle-attempts.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { eventually } from '../support/eventually.ts'
+import { clearTables, openTestDatabase, tirelessReplica } from '../support/reconcile-world.ts'
 import { claim, placeRequests, REPLICA, setBucket } from './store-world.ts'
 
 const OTHER_REPLICA = '0198170e-4ca7-7ee4-89a7-fa6318432222'
@@ -67,7 +70,7 @@ describe('an outcome', () => {
   test('of creation stores the instances, due for their poll, with history and event', async () => {
     const request = await claimOne()
     expect(await settle(settlementOf(attemptOf(request), CREATED, 100))).toMatchObject([
-      { attemptId: request.attemptId, provisionRequestId: request.id, createdCount: 2 },
+      { attemptId: request.attemptId, provisionRequestId: request.id },
     ])
     const { requests, attempts, instances, transitions, events } = await everything()
     expect(requests).toMatchObject([
@@ -214,14 +217,36 @@ test('an instance belongs to the request that was the first to name it', async (
   const first = await claimOne()
   const second = await claimOne()
   await settle(settlementOf(attemptOf(first), CREATED, 100))
-  const settled = await settle(
-    settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2', 'i-3'] }, 100),
-  )
-  expect(settled).toMatchObject([{ createdCount: 1 }])
+  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2', 'i-3'] }, 100))
+  expect((await everything()).requests).toMatchObject([{ createdCount: 2 }, { createdCount: 1 }])
   const owners = (await everything()).instances.map((row) => [row.id, row.provisionRequestId])
   expect(owners).toEqual([
     ['i-1', first.id],
     ['i-2', first.id],
     ['i-3', second.id],
   ])
+})
+
+test('a request whose answer named only instances of others ends, however its replica does', async () => {
+  const first = await claimOne()
+  const second = await claimOne()
+  await settle(settlementOf(attemptOf(first), CREATED, 100))
+  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2'] }, 100))
+  const sweeper = createSweeper({
+    database,
+    replica: tirelessReplica(REPLICA),
+    logger: pino({ level: 'silent' }),
+    onMoved: () => undefined,
+  })
+  await sweeper.start()
+  onTestFinished(() => sweeper.stop())
+  await eventually(async () =>
+    expect(await database.prisma.provisionRequest.findMany({ orderBy: { id: 'asc' } })).toMatchObject([
+      { id: first.id, state: 'provisioning', createdCount: 2 },
+      { id: second.id, state: 'failed', errorCode: 'instances_not_ours', sealedPassword: null },
+    ]),
+  )
+  expect(await database.prisma.transition.findMany({ where: { cause: 'instances_not_ours' } })).toMatchObject(
+    [{ provisionRequestId: second.id, fromState: 'provisioning', toState: 'failed' }],
+  )
 })

@@ -41,7 +41,7 @@ function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {})
     if (error !== undefined) throw error
     return ids
       .filter((id) => !stale.includes(id))
-      .map((attemptId) => ({ attemptId, provisionRequestId: attemptId, projectId: 'p', createdCount: 1 }))
+      .map((attemptId) => ({ attemptId, provisionRequestId: attemptId, projectId: 'p' }))
   }
   const database = {
     query: run(false),

@@ -33,6 +33,19 @@ FOR UPDATE OF r SKIP LOCKED
 `
 
 /**
+ * Locks requests that wait for instances and have none: CloudDC's answer named only instances that other requests
+ * have (settle-attempts). $1 most rows.
+ */
+const LOCK_WITHOUT_INSTANCES = `
+SELECT r.id::text AS "id"
+FROM provision_request r
+WHERE r.state = 'provisioning' AND r.created_count = 0
+ORDER BY r.id
+LIMIT $1::int
+FOR UPDATE OF r SKIP LOCKED
+`
+
+/**
  * Projects that have eligible work although their bucket says there is none. A process leaves this behind that ends
  * between a commit and the look after it (wake-projects); a net under the wake-ups, not the way they work. One index
  * probe per project.
@@ -53,6 +66,11 @@ export async function promoteRetries(sql: Sql, limit: number): Promise<string[]>
 
 export async function lockExpired(sql: Sql, limit: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(LOCK_EXPIRED, limit)
+  return rows.map((row) => row.id)
+}
+
+export async function lockWithoutInstances(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(LOCK_WITHOUT_INSTANCES, limit)
   return rows.map((row) => row.id)
 }
 

@@ -102,7 +102,7 @@ moved AS (
   JOIN input i ON i."attemptId" = s.id
   CROSS JOIN clock
   WHERE r.id = s.provision_request_id
-  RETURNING r.id, r.project_id, r.version, r.state, r.created_count, s.id AS attempt_id
+  RETURNING r.id, r.project_id, r.version, r.state, s.id AS attempt_id
 ),
 recorded AS (
   INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id, evidence)
@@ -126,8 +126,7 @@ events AS (
 SELECT
   m.attempt_id::text AS "attemptId",
   m.id::text AS "provisionRequestId",
-  m.project_id AS "projectId",
-  m.created_count AS "createdCount"
+  m.project_id AS "projectId"
 FROM moved m
 `
 
@@ -162,8 +161,6 @@ export interface SettledAttempt {
   attemptId: string
   provisionRequestId: string
   projectId: string
-  /** Instances of the request so far. */
-  createdCount: number
 }
 
 /** Returns the attempts that took effect; the others were settled by somebody else. */
