@@ -90,6 +90,7 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     share: 1,
     putOffMs: 1000,
     provisionTimeoutMs: 3_600_000,
+    exceptProjects: [],
   })
   const ended = await recordObservations(
     as('record-observations'),

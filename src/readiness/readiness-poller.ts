@@ -1,129 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
-import { jitteredBackoff } from '../runtime/backoff.ts'
-import { createBatcher } from '../runtime/batcher.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import type { Database } from '../store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
-import type { ObservationRow } from '../store/sql/record-observations.ts'
-import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
-import { takeTokens } from '../store/sql/take-tokens.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
+import { effectOfFailure } from './poll-effect.ts'
 import { pollIntervals } from './poll-schedule.ts'
-import { recordReadiness } from './readiness-recorder.ts'
+import { createProjectPoll, type ProjectPollOptions } from './project-poll.ts'
 
 /** ListInstances takes at most 100 ids (clouddc-api.md 3.2). */
 const IDS_PER_CALL = 100
 /** Instances per claim: what one pass can ask for at once. */
 const CLAIM_LIMIT = 2000
-/** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
-const RECORDS_AT_ONCE = 10
-const GATHER_MS = 5
 
-export interface ReadinessPollerOptions {
-  database: Database
-  client: CloudDcClient
+export interface ReadinessPollerOptions extends ProjectPollOptions {
   pollMinMs: number
   pollMaxMs: number
-  limits: ReadinessLimits
-  /** 0..1 of the call budget. */
-  readinessShare: number
-  metrics: Metrics
   logger: Logger
-  /** Called after each commit that wrote events. */
-  onEvents: (requestKeys: readonly string[]) => void
-  faultPoint?: FaultPoint
 }
 
 /** Claims instances whose poll is due, asks CloudDC for up to 100 of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { database, client, limits, readinessShare, metrics, logger, onEvents } = options
+  const { database, limits, readinessShare, metrics, logger } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
   const intervalsMs = pollIntervals({ minMs: options.pollMinMs, maxMs: options.pollMaxMs })
   const putOffMs = Math.min(1000, options.pollMinMs)
+  const idleMs = Math.min(500, options.pollMinMs)
+  /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
+  const busy = new Map<string, Promise<void>>()
+  /** Projects whose last poll failed: together they are one outage in the log. */
+  const failing = new Set<string>()
   const outage = createOutageLog({ logger, subject: 'readiness polling' })
+  const poll = createProjectPoll(options)
 
-  const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
-    const startedAt = performance.now()
-    let result = 'ok'
-    try {
-      return await ask()
-    } catch (error) {
-      result = error instanceof CloudDcThrottledError ? 'throttled' : 'failed'
-      throw error
-    } finally {
-      metrics.readiness.calls.inc({ call, result })
-      metrics.readiness.callSeconds.observe({ call }, (performance.now() - startedAt) / 1000)
-    }
-  }
-
-  /** Asks one by one for instances the listing left out; what no token is left for stays for the next poll. */
-  const askSingly = async (projectId: string, missing: readonly ClaimedInstance[]) => {
-    const sightings = new Map<string, Sighting>()
-    const granted =
-      missing.length === 0
-        ? 0
-        : await takeTokens(database, {
-            projectId,
-            wanted: Math.min(missing.length, 10),
-            share: readinessShare,
-          })
-    for (const { id } of missing.slice(0, granted)) {
-      const status = await measured('status', () => client.showInstanceStatus({ projectId, instanceId: id }))
-      sightings.set(id, status === 'not_found' ? status : { name: null, serverId: null, ...status })
-    }
-    return sightings
-  }
-
-  const record = createBatcher<readonly ObservationRow[], void>({
-    maxSize: RECORDS_AT_ONCE,
-    concurrency: 2,
-    gatherMs: GATHER_MS,
-    flush: async (polls) => {
-      const { ended, changed } = await recordReadiness(database, polls.flat())
-      faultPoint('readiness.recorded')
-      for (const { state, ageMs } of ended) {
-        metrics.readiness.instances.inc({ result: state })
-        metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
-      }
-      if (changed.length > 0) onEvents(changed)
-      return polls.map(() => undefined)
-    },
-  })
-
-  const poll = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
-    const instanceIds = claimed.map(({ id }) => id)
-    const page = await measured('list', () => client.listInstances({ projectId, instanceIds }))
-    const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
-    const missing = claimed.filter(({ id }) => !sightings.has(id))
-    for (const [id, sighting] of await askSingly(projectId, missing)) sightings.set(id, sighting)
-    faultPoint('readiness.observed')
-    const rows = claimed.flatMap((instance) => {
-      const sighting = sightings.get(instance.id)
-      return sighting === undefined ? [] : [observe(instance, sighting, limits)]
-    })
-    await record.add(rows)
-  }
-
-  const pollSafely = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
+  /** Whether all went well. Never throws: what is not recorded now is polled again. */
+  const pollSafely = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<boolean> => {
     try {
       await poll(projectId, claimed)
-      outage.recovered()
+      return true
     } catch (error) {
       outage.failed(error)
-      const effect = bucketEffectOf(projectId, error)
-      if (effect !== null) await settleBuckets(database, [effect])
+      const effect = effectOfFailure(projectId, error)
+      if (effect !== null) await settleBuckets(database, [effect]).catch(outage.failed)
+      return false
     }
+  }
+
+  const pollProject = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
+    const results = await Promise.all(callsFor(claimed).map((call) => pollSafely(projectId, call)))
+    busy.delete(projectId)
+    if (results.includes(false)) failing.add(projectId)
+    else failing.delete(projectId)
+    if (failing.size === 0) outage.recovered()
   }
 
   return createLoop({
     name: 'readiness poller',
     logger,
-    idleMs: Math.min(500, options.pollMinMs),
+    idleMs,
     runOnce: async () => {
       const { instances, more } = await claimInstances(database, {
         limit: CLAIM_LIMIT,
@@ -132,40 +67,34 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
         share: readinessShare,
         putOffMs,
         provisionTimeoutMs: limits.provisionTimeoutMs,
+        exceptProjects: [...busy.keys()],
       })
       faultPoint('readiness.claimed')
       metrics.readiness.polls.inc(instances.length)
-      await Promise.all(callsFor(instances).map(([projectId, claimed]) => pollSafely(projectId, claimed)))
+      const projects = Map.groupBy(instances, (instance) => instance.projectId)
+      for (const [projectId, claimed] of projects) busy.set(projectId, pollProject(projectId, claimed))
+      await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), idleMs)
       return { again: more }
+    },
+    onStop: async () => {
+      await Promise.all(busy.values())
     },
   })
 }
 
-/** What a failed poll means for its project's bucket: as for creating (dispatch/retry-policy.ts). */
-function bucketEffectOf(projectId: string, error: unknown): BucketEffect | null {
-  if (error instanceof CloudDcThrottledError) {
-    const blockMs = error.retryAfterMs ?? jitteredBackoff(1, { minMs: 1000, maxMs: 1000 })
-    return { projectId, effect: 'trouble', blockMs, reason: 'throttled' }
-  }
-  // Refused tokens in a row lock an account out.
-  if (error instanceof CloudDcUnauthorizedError) {
-    return {
-      projectId,
-      effect: 'trouble',
-      blockMs: jitteredBackoff(1, { minMs: 10_000, maxMs: 10_000 }),
-      reason: 'unauthorized',
-    }
-  }
-  return null
+/** Resolves when `work` does, or after `ms`. */
+async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
+  const ended = new AbortController()
+  const pause = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined)
+  await Promise.race([work, pause])
+  ended.abort()
 }
 
-/** Groups instances by project and cuts the groups into calls. */
-export function callsFor(instances: readonly ClaimedInstance[]): [projectId: string, ClaimedInstance[]][] {
-  const calls: [string, ClaimedInstance[]][] = []
-  for (const [projectId, group] of Map.groupBy(instances, (instance) => instance.projectId)) {
-    for (let from = 0; from < group.length; from += IDS_PER_CALL) {
-      calls.push([projectId, group.slice(from, from + IDS_PER_CALL)])
-    }
+/** Cuts the instances of a project into calls. */
+export function callsFor(instances: readonly ClaimedInstance[]): ClaimedInstance[][] {
+  const calls: ClaimedInstance[][] = []
+  for (let from = 0; from < instances.length; from += IDS_PER_CALL) {
+    calls.push(instances.slice(from, from + IDS_PER_CALL))
   }
   return calls
 }

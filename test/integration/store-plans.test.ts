@@ -23,7 +23,11 @@ test('statements planned on empty tables go by their indexes', async () => {
       'provision_request_queue_idx',
     ])
     expect(indexesOf('claim-requests', 'rate_bucket')).toEqual(['rate_bucket_due_idx', 'rate_bucket_pkey'])
-    expect(indexesOf('claim-instances', 'instance')).toEqual(['instance_pkey', 'instance_poll_idx'])
+    expect(indexesOf('claim-instances', 'instance')).toEqual([
+      'instance_pkey',
+      'instance_poll_idx',
+      'instance_project_poll_idx',
+    ])
     expect(indexesOf('settle-attempts', '')).toEqual(['attempt_pkey', 'provision_request_pkey'])
     expect(indexesOf('read-events', '')).toEqual(['outbox_event_pkey'])
   } finally {

@@ -1,15 +1,12 @@
-import { v7 as uuidv7 } from 'uuid'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { settlementOf } from '../../src/dispatch/settlement.ts'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
 import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
 import type { Database } from '../../src/store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ObservationRow, recordObservations } from '../../src/store/sql/record-observations.ts'
-import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
 import { takeTokens } from '../../src/store/sql/take-tokens.ts'
 import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
-import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
+import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './store-world.ts'
 
 let database: Database
 let close: () => Promise<void>
@@ -20,43 +17,33 @@ afterAll(() => close())
 beforeEach(() => clearTables(database))
 
 const POLL = { minMs: 1000, maxMs: 3000 }
+/** A step of its grid is 12 seconds. */
+const SLOW_POLL = { minMs: 60_000, maxMs: 60_000 }
 
-const claimDue = ({ share = 0.1, limit = 2000, idsPerCall = 100 } = {}) =>
+const claimDue = ({
+  share = 0.1,
+  limit = 2000,
+  idsPerCall = 100,
+  exceptProjects = [] as readonly string[],
+  poll = POLL,
+} = {}) =>
   claimInstances(database, {
     limit,
-    intervalsMs: pollIntervals(POLL),
+    intervalsMs: pollIntervals(poll),
     idsPerCall,
     share,
     putOffMs: 500,
     provisionTimeoutMs: 3_600_000,
+    exceptProjects,
   })
 
-/** A request of a project with this many pending instances, all due. Returns its row id. */
-async function placeInstances(count: number, projectId = 'p', ids?: readonly string[]): Promise<string> {
-  const [id = ''] = await placeRequests(database, { projectId, minCount: 1, maxCount: count })
-  await setBucket(database, projectId, { tokens: 'capacity', due_at: 'now()' })
-  const { requests } = await claim(database)
-  const rows = requests.map((request) =>
-    settlementOf(
-      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
-      {
-        class: 'created',
-        instanceIds: [...(ids ?? Array.from({ length: count }, () => `i-${uuidv7()}`))],
-        httpStatus: 202,
-      },
-      100,
-    ),
-  )
-  await settleAttempts(database, rows, 1000)
-  await makeDue()
-  await setBucket(database, projectId, { tokens: 'capacity', refilled_at: 'now()', due_at: 'NULL' })
-  return id
-}
+const placeInstances = (count: number, projectId = 'p') => placePending(database, { count, projectId })
+const makeDue = () => makePollsDue(database)
 
-const makeDue = () =>
-  database.query(
-    `UPDATE instance SET next_poll_at = now() - interval '1 second' WHERE next_poll_at IS NOT NULL`,
-  )
+const nextPolls = async () => {
+  const rows = await database.prisma.instance.findMany()
+  return new Map(rows.map((row) => [row.id, row.nextPollAt?.getTime()]))
+}
 
 const dueNow = () => database.prisma.instance.count({ where: { nextPollAt: { lte: new Date() } } })
 
@@ -136,6 +123,63 @@ describe('a claim of instances', () => {
     expect(instances.length).toBeGreaterThanOrEqual(40)
     expect(await dueNow()).toBe(70 - instances.length)
     expect((await claimDue({ idsPerCall: 10 })).instances).toHaveLength(70 - instances.length)
+  })
+
+  test('fills its last call with what the project polls next, up to a step of the grid early', async () => {
+    await placeInstances(30)
+    const due = (from: number, to: number, ms: number) =>
+      database.query(
+        `UPDATE instance SET polls = 1, next_poll_at = now() + make_interval(secs => $3::float8 / 1000)
+         WHERE id IN (SELECT id FROM instance ORDER BY id LIMIT $2::int - $1::int OFFSET $1::int)`,
+        from,
+        to,
+        ms,
+      )
+    await due(0, 12, -1000)
+    await due(12, 15, 5000)
+    await due(15, 30, 60_000)
+    const { instances } = await claimDue({ idsPerCall: 5, poll: SLOW_POLL })
+    expect(instances).toHaveLength(15)
+    await makeDue()
+    const rest = await claimDue({ idsPerCall: 5 })
+    expect(rest.instances).toHaveLength(30)
+  })
+
+  test('takes nothing along early that it has no token for', async () => {
+    await placeInstances(30)
+    await database.query(`UPDATE instance SET polls = 1, next_poll_at = now() + interval '5 seconds'`)
+    await database.query(
+      `UPDATE instance SET next_poll_at = now() WHERE id IN (SELECT id FROM instance ORDER BY id LIMIT 11)`,
+    )
+    await setBucket(database, 'p', { tokens: '1', refill_per_second: '0.001', refilled_at: 'now()' })
+    const before = await nextPolls()
+    const { instances } = await claimDue({ idsPerCall: 10, poll: SLOW_POLL })
+    expect(instances).toHaveLength(10)
+    const moved = [...(await nextPolls())].filter(([id, at]) => before.get(id) !== at)
+    expect(moved).toHaveLength(11)
+  })
+
+  test('leaves out the projects it is told to', async () => {
+    await placeInstances(3, 'a')
+    await placeInstances(3, 'b')
+    const { instances } = await claimDue({ exceptProjects: ['a'] })
+    expect(instances.map(({ projectId }) => projectId)).toEqual(['b', 'b', 'b'])
+  })
+
+  test.each([
+    ['throttled', 1],
+    ['unauthorized', 1],
+    ['upstream_unavailable', 4],
+  ])('sends so many calls at once once a bucket was closed as %s: %d', async (reason, calls) => {
+    await placeInstances(40)
+    await setBucket(database, 'p', {
+      blocked_until: `now() - interval '1 second'`,
+      blocked_reason: `'${reason}'`,
+    })
+    const { instances } = await claimDue({ idsPerCall: 10 })
+    expect(instances).toHaveLength(10 * calls)
+    expect(new Set(instances.map(({ probing }) => probing))).toEqual(new Set([calls === 1]))
+    expect(await takeTokens(database, { projectId: 'p', wanted: 3, share: 0.1 })).toBe(calls === 1 ? 1 : 3)
   })
 
   test('takes what there is where no project fills a call', async () => {

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
 import { requestAccepted } from '../../src/contracts/events.ts'
+import { settlementOf } from '../../src/dispatch/settlement.ts'
 import type { CallLimit } from '../../src/dispatch/token-bucket.ts'
 import type { Database, Sql } from '../../src/store/database.ts'
 import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
 import { type ClaimResult, claimRequests } from '../../src/store/sql/claim-requests.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
 import { SPEC } from '../support/reconcile-world.ts'
 
 export const REPLICA = '0198170e-4ca7-7ee4-89a7-fa6318431111'
@@ -69,6 +71,34 @@ export async function setBucket(
 ): Promise<void> {
   const list = Object.entries(columns).map(([column, value]) => `${column} = ${value}`)
   await sql.query(`UPDATE rate_bucket SET ${list.join(', ')} WHERE project_id = $1`, projectId)
+}
+
+/** A request of a project with this many pending instances, all due. Returns its row id. */
+export async function placePending(
+  database: Database,
+  { count = 1, projectId = 'p', ids }: { count?: number; projectId?: string; ids?: readonly string[] },
+): Promise<string> {
+  const instanceIds = ids ?? Array.from({ length: count }, () => `i-${uuidv7()}`)
+  const [id = ''] = await placeRequests(database, { projectId, minCount: 1, maxCount: instanceIds.length })
+  await setBucket(database, projectId, { tokens: 'capacity', due_at: 'now()' })
+  const { requests } = await claim(database)
+  const rows = requests.map((request) =>
+    settlementOf(
+      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
+      { class: 'created', instanceIds: [...instanceIds], httpStatus: 202 },
+      100,
+    ),
+  )
+  await settleAttempts(database, rows, 1000)
+  await makePollsDue(database)
+  await setBucket(database, projectId, { tokens: 'capacity', refilled_at: 'now()', due_at: 'NULL' })
+  return id
+}
+
+export async function makePollsDue(sql: Sql): Promise<void> {
+  await sql.query(
+    `UPDATE instance SET next_poll_at = now() - interval '1 second' WHERE next_poll_at IS NOT NULL`,
+  )
 }
 
 export interface BucketRow {

@@ -5,16 +5,22 @@ import type { Sql } from '../database.ts'
  *
  * Claiming moves an instance to its next poll; a replica that dies in between costs one interval. `polls` fences the
  * recording of the answer. Poll times fall on a grid of a fifth of the interval, so that instances created one by
- * one come due together and fill their calls. Instances whose project has no token are put off until one may be there.
- * Where more are due than one claim takes, only full calls are claimed; the rest is due for the next claim.
+ * one come due together. A call that these do not fill takes along what its project polls next, at most one step of the
+ * grid early; they come due together from then on, and the calls of a large project stay full. Instances whose project
+ * has no token are put off until one may be there. Where more are due than one claim takes, only full calls are
+ * claimed; the rest is due for the next claim.
  *
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
  *
+ * After a 429 or a refused token a project gets one call per claim, until an answer has shown that it is served again
+ * (`probing`). A bucket that creating has closed, because CloudDC was away, only waits: listing has a fate of its own.
+ *
  * For `few` see claim-requests.
  *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
- * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end.
+ * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
+ * to leave out.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -23,19 +29,37 @@ WITH clock AS MATERIALIZED (
 due AS MATERIALIZED (
   SELECT i.project_id, i.id, i.polls
   FROM instance i, clock
-  WHERE i.next_poll_at <= clock.ts
+  WHERE i.next_poll_at <= clock.ts AND i.project_id <> ALL($7::text[])
   ORDER BY i.next_poll_at
   LIMIT $1::int
   FOR UPDATE OF i SKIP LOCKED
 ),
-wanted AS (
-  SELECT project_id,
+wanted AS MATERIALIZED (
+  SELECT project_id, count(*)::int AS due,
     CASE
       WHEN (SELECT count(*) FROM due) = $1::int AND count(*) >= $3::int THEN count(*) / $3::int
       ELSE ceil(count(*) / $3::float8)
     END::int AS calls
   FROM due
   GROUP BY project_id
+),
+early AS MATERIALIZED (
+  SELECT next.*
+  FROM wanted w
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT i.project_id, i.id, i.polls
+    FROM instance i
+    -- The key of the index by project, and of no other: no plan can go by another.
+    WHERE i.project_id || '' = w.project_id
+      AND i.next_poll_at > clock.ts
+      AND i.next_poll_at <= clock.ts + make_interval(secs => ($2::float8[])[cardinality($2::float8[])] / 5000)
+      AND i.next_poll_at <= clock.ts
+        + make_interval(secs => ($2::float8[])[greatest(1, least(i.polls, cardinality($2::float8[])))] / 5000)
+    ORDER BY i.next_poll_at
+    LIMIT greatest(0, w.calls * $3::int - w.due)
+    FOR UPDATE OF i SKIP LOCKED
+  ) next
 ),
 buckets AS MATERIALIZED (
   SELECT b.*
@@ -45,11 +69,11 @@ buckets AS MATERIALIZED (
   FOR UPDATE OF b
 ),
 refilled AS MATERIALIZED (
-  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls,
+  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing,
     CASE
-      WHEN b.blocked_until IS NOT NULL AND b.blocked_until > clock.ts THEN 0
+      WHEN b.blocked_until > clock.ts THEN 0
       WHEN level.tokens < 1 THEN 0
-      WHEN b.due_at IS NULL THEN least(w.calls, floor(level.tokens))
+      WHEN b.due_at IS NULL THEN least(w.calls, floor(level.tokens), CASE WHEN block.probing THEN 1 END)
       WHEN level.poll_credit >= 1 THEN 1
       ELSE 0
     END::int AS granted
@@ -64,6 +88,9 @@ refilled AS MATERIALIZED (
       SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
     ) inflow
   ) level
+  CROSS JOIN LATERAL (
+    SELECT coalesce(b.blocked_reason IN ('throttled', 'unauthorized'), false) AS probing
+  ) block
 ),
 paid AS (
   UPDATE rate_bucket b
@@ -79,14 +106,14 @@ paid AS (
   WHERE b.project_id = r.project_id
 ),
 placed AS MATERIALIZED (
-  SELECT ranked.project_id, ranked.id, ranked.polls, ranked.place <= r.granted * $3::int AS granted
+  SELECT ranked.project_id, ranked.id, ranked.polls, r.probing, ranked.place <= r.granted * $3::int AS granted
   FROM (
-    SELECT d.*, row_number() OVER (PARTITION BY d.project_id ORDER BY d.polls DESC, d.id) AS place
-    FROM due d
+    SELECT found.*, row_number() OVER (PARTITION BY found.project_id ORDER BY found.early, found.polls DESC, found.id) AS place
+    FROM (SELECT due.*, false AS early FROM due UNION ALL SELECT early.*, true FROM early) found
   ) ranked
   JOIN refilled r USING (project_id)
   JOIN LATERAL (SELECT ranked.id OFFSET 0) few USING (id)
-  WHERE ranked.place <= r.calls * $3::int
+  WHERE ranked.place <= CASE WHEN ranked.early THEN r.granted ELSE r.calls END * $3::int
 )
 UPDATE instance i
 SET
@@ -110,6 +137,7 @@ RETURNING
   i.provision_request_id::text AS "provisionRequestId",
   i.polls AS "polls",
   p.granted AS "granted",
+  p.probing AS "probing",
   (SELECT count(*) FROM due) = $1::int AS "more",
   extract(epoch FROM clock.ts - i.created_at)::float8 * 1000 AS "ageMs"
 `
@@ -122,6 +150,8 @@ export interface ClaimedInstance {
   polls: number
   /** Milliseconds since the instance was created. */
   ageMs: number
+  /** The project's bucket was closed by what calls of any kind met; a good answer opens it wholly. */
+  probing: boolean
 }
 
 export interface InstanceClaimParams {
@@ -132,6 +162,8 @@ export interface InstanceClaimParams {
   share: number
   putOffMs: number
   provisionTimeoutMs: number
+  /** Projects to leave out. */
+  exceptProjects: readonly string[]
 }
 
 /** Returns what may be polled now, and whether more than `limit` were due. */
@@ -147,6 +179,7 @@ export async function claimInstances(
     params.share,
     params.putOffMs,
     params.provisionTimeoutMs,
+    params.exceptProjects,
   )
   return { instances: rows.filter((row) => row.granted), more: rows[0]?.more ?? false }
 }

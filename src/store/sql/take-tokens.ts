@@ -17,9 +17,10 @@ bucket AS MATERIALIZED (
 refilled AS MATERIALIZED (
   SELECT level.*, greatest(b.refilled_at, clock.ts) AS refilled_at,
     CASE
-      WHEN b.blocked_until IS NOT NULL AND b.blocked_until > clock.ts THEN 0
+      WHEN b.blocked_until > clock.ts THEN 0
       WHEN level.tokens < 1 THEN 0
-      WHEN b.due_at IS NULL THEN least($2::int, floor(level.tokens))
+      WHEN b.due_at IS NULL
+      THEN least($2::int, floor(level.tokens), CASE WHEN b.blocked_reason IN ('throttled', 'unauthorized') THEN 1 END)
       WHEN level.poll_credit >= 1 THEN 1
       ELSE 0
     END::int AS granted

@@ -1,0 +1,147 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { createReadinessPoller } from '../../src/readiness/readiness-poller.ts'
+import type { Database } from '../../src/store/database.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createClients } from '../support/clouddc-client.ts'
+import { eventually } from '../support/eventually.ts'
+import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { placePending, readBucket, setBucket } from './store-world.ts'
+
+let database: Database
+let close: () => Promise<void>
+beforeAll(async () => {
+  ;({ database, close } = await openTestDatabase())
+})
+afterAll(() => close())
+beforeEach(() => clearTables(database))
+
+/** A poller, and a CloudDC of which the test says what it answers; returns the lines it logs. */
+async function startPoller(answer: (call: Call, response: ServerResponse) => void): Promise<string[]> {
+  const server = createServer((request, response) => answer(callOf(request), response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const clients = createClients()
+  const lines: string[] = []
+  const poller = createReadinessPoller({
+    database,
+    client: clients.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+      callTimeoutMs: 60_000,
+    }),
+    pollMinMs: 50,
+    pollMaxMs: 50,
+    limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0 },
+    readinessShare: 0.5,
+    metrics: createMetrics(),
+    logger: pino({ level: 'info' }, { write: (line: string) => lines.push(line) }),
+    onEvents: () => undefined,
+  })
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await poller.stop()
+    await clients.closeAll()
+    server.close()
+  })
+  await poller.start()
+  return lines
+}
+
+interface Call {
+  projectId: string
+  /** The ids a listing asks for; null for a status call. */
+  listed: string[] | null
+  /** The id a status call asks for. */
+  instanceId: string
+}
+
+function callOf(request: IncomingMessage): Call {
+  const url = new URL(request.url ?? '', 'http://clouddc')
+  const [, , projectId = '', , instanceId = ''] = url.pathname.split('/')
+  const listed = url.searchParams.get('instance_id')?.split(',') ?? null
+  return { projectId, listed, instanceId }
+}
+
+const reply = (response: ServerResponse, status: number, body: unknown = {}) => {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+}
+
+const list = (response: ServerResponse, ids: readonly string[], state = 'running') =>
+  reply(response, 200, { instances: ids.map((id) => ({ id, state })) })
+
+const statesOf = async (projectId = 'p') =>
+  Object.fromEntries(
+    (await database.prisma.instance.findMany({ where: { projectId } })).map((row) => [row.id, row.state]),
+  )
+
+describe('a poll', () => {
+  test('records all that is answered, although the status of one instance cannot be read', async () => {
+    await placePending(database, { ids: ['i-1', 'i-2', 'i-faulty', 'i-gone', 'i-hidden'] })
+    await startPoller((call, response) => {
+      if (call.listed !== null) list(response, ['i-1', 'i-2'])
+      else if (call.instanceId === 'i-faulty') reply(response, 500)
+      else if (call.instanceId === 'i-gone') reply(response, 404, { error_code: 'iMetal.0404' })
+      else reply(response, 200, { state: 'running' })
+    })
+    await eventually(async () =>
+      expect(await statesOf()).toEqual({
+        'i-1': 'running',
+        'i-2': 'running',
+        'i-faulty': 'pending',
+        'i-gone': 'failed',
+        'i-hidden': 'running',
+      }),
+    )
+  })
+
+  test('of a project whose calls hang holds up no other', async () => {
+    await placePending(database, { projectId: 'a', ids: ['i-a'] })
+    await placePending(database, { projectId: 'b', ids: ['i-b'] })
+    let polls = 0
+    await startPoller((call, response) => {
+      if (call.projectId !== 'b') return
+      polls += 1
+      list(response, call.listed ?? [], polls < 3 ? 'pending' : 'running')
+    })
+    await eventually(async () => expect(await statesOf('b')).toEqual({ 'i-b': 'running' }))
+    expect(await statesOf('a')).toEqual({ 'i-a': 'pending' })
+  })
+
+  test('that is answered opens the bucket again that a 429 has closed', async () => {
+    await placePending(database, { ids: ['i-1'] })
+    let calls = 0
+    await startPoller((_, response) => {
+      calls += 1
+      if (calls === 1) reply(response.setHeader('retry-after', '0.1'), 429)
+      else list(response, [])
+    })
+    await eventually(async () => expect((await readBucket(database)).blockedReason).toBe('throttled'))
+    await setBucket(database, 'p', { blocked_until: 'now()' })
+    await eventually(async () =>
+      expect(await readBucket(database)).toMatchObject({ blockedReason: null, troubles: 0 }),
+    )
+  })
+})
+
+test('projects that fail are one outage in the log, until the last one is well', async () => {
+  await placePending(database, { projectId: 'good', ids: ['i-1'] })
+  await placePending(database, { projectId: 'bad', ids: ['i-1'] })
+  let failures = 0
+  let polls = 0
+  let repaired = false
+  const lines = await startPoller((call, response) => {
+    if (call.projectId === 'bad' && !repaired) {
+      failures += 1
+      reply(response, 500)
+    } else {
+      polls += 1
+      list(response, call.listed ?? [], 'pending')
+    }
+  })
+  await eventually(() => expect(Math.min(failures, polls)).toBeGreaterThan(5))
+  const said = () => lines.map((line) => JSON.parse(line).msg as string)
+  expect(said()).toEqual(['readiness polling: failing, will keep trying'])
+  repaired = true
+  await eventually(() => expect(said().at(-1)).toBe('readiness polling: works again'))
+  expect(said()).toHaveLength(2)
+})
