@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici'
+import { type Dispatcher, errors, Pool } from 'undici'
 
 /** What became of a call, as far as its connection is concerned. */
 export type CallEnd =
@@ -16,7 +16,7 @@ export interface CreateConnections {
 
 /** A kept connection that waits longer than this for its next call is closed. */
 const IDLE_MS = 250
-/** So long must one have stood idle to prove that it was not the peer who closed it. */
+/** So long must one have stood idle: not when it was closed at once because the peer had announced that it will. */
 const PROOF_MS = 200
 /** After a loss, connections are not kept for so long. */
 const DISTRUST_MS = 10 * 60_000
@@ -52,9 +52,11 @@ export function createCreateConnections({
   /** The one connection under proof; `answeredAt` is null while its call is under way. */
   let proof: { answeredAt: number | null } | undefined
 
-  kept.on('disconnect', () => {
+  kept.on('disconnect', (_origin, _targets, error) => {
     if (proof === undefined) return
-    trusted = proof.answeredAt !== null && now() - proof.answeredAt >= PROOF_MS
+    // Undici says so of a connection that it closes itself.
+    const closedFromHere = error instanceof errors.InformationalError
+    trusted = closedFromHere && proof.answeredAt !== null && now() - proof.answeredAt >= PROOF_MS
     proof = undefined
   })
 

@@ -124,7 +124,6 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
     metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
     if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
-    if (reason === 'not_sent') metrics.dispatch.leaseRefusals.inc()
     return outcome
   }
 

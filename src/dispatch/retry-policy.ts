@@ -62,13 +62,9 @@ export function bucketEffect(
         return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
       case 'unreachable':
         return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
-      case 'not_sent':
-        return { projectId, effect: 'work', blockMs: null, reason: null, refund }
-      case 'refused':
-        if (outcome.code === NOT_SENDABLE)
-          return { projectId, effect: 'work', blockMs: null, reason: null, refund }
-        break
     }
+    if (outcome.reason === 'not_sent' || outcome.code === NOT_SENDABLE)
+      return { projectId, effect: 'work', blockMs: null, reason: null, refund }
   }
   return troubles > 0 || probing ? { projectId, effect: 'clear', blockMs: null, reason: null } : null
 }

@@ -95,10 +95,6 @@ export function createMetrics() {
         SECONDS,
       ),
       throttled: counter('throttled_calls_total', 'Calls that CloudDC answered with 429, by call', ['call']),
-      leaseRefusals: counter(
-        'dispatch_lease_refusals_total',
-        'Calls not made because the lease no longer held',
-      ),
     },
 
     reconcile: {
