@@ -108,4 +108,13 @@ describe('the limits of the buckets', () => {
     expect((await readBucket(database, 'busy')).tokens).toBe(1)
     expect((await readBucket(database, 'idle')).tokens).toBe(15)
   })
+
+  test('count what has flowed into a slow bucket until the start', async () => {
+    const limit = { refillPerSecond: 0.001, capacity: 19 }
+    await placeRequests(database, { count: 3 })
+    await syncBuckets(database, limit, [])
+    await setBucket(database, 'p', { tokens: '0.25', refilled_at: `now() - interval '500 seconds'` })
+    await syncBuckets(database, limit, [])
+    expect((await readBucket(database)).tokens).toBeCloseTo(0.75, 1)
+  })
 })

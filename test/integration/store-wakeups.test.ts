@@ -1,13 +1,21 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Database, Sql } from '../../src/store/database.ts'
 import { createDatabase } from '../../src/store/database.ts'
+import { createRequestStore } from '../../src/store/requests.ts'
 import { findSleepingProjects } from '../../src/store/sql/due-sweeps.ts'
 import { wakeProjects } from '../../src/store/sql/wake-projects.ts'
 import { silentLogger } from '../support/clouddc-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { clearTables } from '../support/reconcile-world.ts'
-import { claim, openConnection, placeRequests, readBucket, setBucket } from './store-world.ts'
+import {
+  buildNewRequest,
+  claim,
+  openConnection,
+  placeRequests,
+  readBucket,
+  setBucket,
+} from './store-world.ts'
 
 /** Whoever holds it holds up the clock of the statements on `delayed`, after they have taken their snapshot. */
 const GATE = 4711
@@ -116,6 +124,15 @@ test('storing wakes a project that sleeps, at once', async () => {
   await claim(database)
   expect((await readBucket(database)).dueAt).toBeNull()
   await placeRequests(database, { count: 1 })
+  expect((await readBucket(database)).dueAt).not.toBeNull()
+})
+
+test('storing again what an earlier try has stored wakes its project too', async () => {
+  const store = createRequestStore({ database, limitOf: () => ({ perSecond: 10, burst: 20 }) })
+  const rows = [buildNewRequest()]
+  await store.insertRequests(rows)
+  await setBucket(database, 'p', { due_at: 'NULL' })
+  expect(await store.insertRequests(rows)).toMatchObject([{ kind: 'existing' }])
   expect((await readBucket(database)).dueAt).not.toBeNull()
 })
 

@@ -30,11 +30,15 @@ const settlement = (attemptId: string, bucket: BucketEffect | null = null) => ({
 /** A recorder on a database that settles what it is given, after the errors it is to meet. */
 function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {}) {
   const statements: { ids: string[]; inTransaction: boolean }[] = []
+  const effects: BucketEffect[] = []
   const lines: string[] = []
   const recorded: string[][] = []
   const stopping = new AbortController()
   const run = (inTransaction: boolean) => async (text: string, json: unknown) => {
-    if (!text.includes('attempt_state')) return []
+    if (!text.includes('attempt_state')) {
+      effects.push(...(JSON.parse(String(json)) as BucketEffect[]))
+      return []
+    }
     const ids = (JSON.parse(String(json)) as { attemptId: string }[]).map((row) => row.attemptId)
     statements.push({ ids, inTransaction })
     const error = errors.shift()
@@ -55,7 +59,7 @@ function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {})
     onRecorded: (rows) => recorded.push(rows.map((row) => row.attemptId)),
     signal: stopping.signal,
   })
-  return { recorder, statements, lines, recorded, stopping }
+  return { recorder, statements, effects, lines, recorded, stopping }
 }
 
 describe('the recorder of outcomes', () => {
@@ -92,6 +96,15 @@ describe('the recorder of outcomes', () => {
     expect(statements).toHaveLength(4)
     expect(recorded).toEqual([['a']])
     expect(lines.filter((line) => line.includes('failing, will keep trying'))).toHaveLength(1)
+  })
+
+  test.each([
+    ['at the first try', [], 1],
+    ['not at a second one: others may have been given it meanwhile', [databaseError('40P01')], 0],
+  ])('gives the token of a call that was not made back %s', async (_, errors, refund) => {
+    const { recorder, effects } = createRecorder(errors)
+    await recorder.record(settlement('a', { ...work('p'), refund: 1 }))
+    expect(effects.map((effect) => effect.refund ?? 0)).toEqual([refund])
   })
 
   test('does not try again what the database refuses', async () => {

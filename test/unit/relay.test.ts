@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
 import { createRelay } from '../../src/outbox/relay.ts'
+import type { Replica } from '../../src/replica/replica.ts'
 import type { Database } from '../../src/store/database.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
@@ -65,24 +66,20 @@ function outboxWith(rows: StoredEvent[]) {
   }
 }
 
-it('keeps the order of a request when a publish fails while a read is under way', async () => {
-  const rows = [event(1)]
-  const outbox = outboxWith(rows)
-  const published: string[] = []
-  const first = Promise.withResolvers<void>()
-  const publisher = {
-    name: 'events',
-    start: async () => undefined,
-    stop: async () => undefined,
-    inFlight: () => 0,
-    publish: (message: OutgoingMessage) => {
-      published.push(String(message.properties.messageId))
-      return published.length === 1 ? first.promise : Promise.resolve()
+function relayOn(
+  database: Database,
+  publish: (messageId: string) => Promise<void>,
+  replica: Partial<Replica> = {},
+) {
+  return createRelay({
+    database,
+    publisher: {
+      name: 'events',
+      start: async () => undefined,
+      stop: async () => undefined,
+      inFlight: () => 0,
+      publish: (message: OutgoingMessage) => publish(String(message.properties.messageId)),
     },
-  }
-  const relay = createRelay({
-    database: outbox.database,
-    publisher,
     brokerReady: () => true,
     replica: {
       name: 'replica',
@@ -91,10 +88,22 @@ it('keeps the order of a request when a publish fails while a read is under way'
       id: () => 'replica',
       holdsLease: () => true,
       holdDuty: async () => true,
+      ...replica,
     },
     window: 100,
     metrics: createMetrics(),
     logger: pino({ level: 'silent' }),
+  })
+}
+
+it('keeps the order of a request when a publish fails while a read is under way', async () => {
+  const rows = [event(1)]
+  const outbox = outboxWith(rows)
+  const published: string[] = []
+  const first = Promise.withResolvers<void>()
+  const relay = relayOn(outbox.database, (id) => {
+    published.push(id)
+    return published.length === 1 ? first.promise : Promise.resolve()
   })
   await relay.start()
   await eventually(() => expect(published).toEqual(['id-1']))
@@ -110,4 +119,28 @@ it('keeps the order of a request when a publish fails while a read is under way'
   await eventually(() => expect(rows).toEqual([]))
   await relay.stop()
   expect(published).toEqual(['id-1', 'id-1', 'id-2'])
+})
+
+it('asks for its duty once its process is registered, and not before', async () => {
+  const rows = [event(1)]
+  let registered = false
+  let looks = 0
+  let asked = 0
+  const relay = relayOn(outboxWith(rows).database, async () => undefined, {
+    holdsLease: () => {
+      looks += 1
+      return registered
+    },
+    holdDuty: async () => {
+      asked += 1
+      return registered
+    },
+  })
+  await relay.start()
+  await eventually(() => expect(looks).toBeGreaterThan(1))
+  expect(asked).toBe(0)
+  registered = true
+  await eventually(() => expect(rows).toEqual([]))
+  expect(asked).toBe(1)
+  await relay.stop()
 })
