@@ -13,7 +13,7 @@ import { createRequestStore, type NewRequest } from '../../src/store/requests.ts
 import { claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
 import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
-import { lockExpired, lockWithoutInstances, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
+import { lockExpired, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
 import { moveRequests } from '../../src/store/sql/move-requests.ts'
 import { readEvents, removeEvents } from '../../src/store/sql/outbox-events.ts'
 import { recordObservations } from '../../src/store/sql/record-observations.ts'
@@ -73,7 +73,6 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
   await claimUncertain(as('claim-uncertain'), { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 })
   await promoteRetries(as('promote-retries'), BATCH)
   await lockExpired(as('lock-expired'), BATCH)
-  await lockWithoutInstances(as('lock-without-instances'), BATCH)
   const settlements = requests.map((request) =>
     settlementOf(
       openAttempt(request, replicaId),

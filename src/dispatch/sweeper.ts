@@ -3,12 +3,7 @@ import { requestCompleted } from '../contracts/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
-import {
-  findSleepingProjects,
-  lockExpired,
-  lockWithoutInstances,
-  promoteRetries,
-} from '../store/sql/due-sweeps.ts'
+import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/due-sweeps.ts'
 import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import { recoverRates } from '../store/sql/recover-rates.ts'
@@ -45,22 +40,17 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     return projectIds.length
   }
 
-  const expire = () =>
-    database.transaction(async (sql) => {
+  const expire = async () => {
+    const ends = await database.transaction(async (sql) => {
       const ids = await lockExpired(sql, BATCH)
-      if (ids.length > 0) await moveRequests(sql, (await lockRequests(sql, ids)).map(expiryOf))
-      return ids.length
+      const moves = (ids.length === 0 ? [] : await lockRequests(sql, ids)).map(expiryOf)
+      if (moves.length > 0) await moveRequests(sql, moves)
+      return moves
     })
-
-  const endWithoutInstances = async () => {
-    const ended = await database.transaction(async (sql) => {
-      const ids = await lockWithoutInstances(sql, BATCH)
-      if (ids.length > 0) await moveRequests(sql, (await lockRequests(sql, ids)).map(endWithoutInstancesOf))
-      return ids.length
-    })
-    if (ended > 0)
-      logger.error({ requests: ended }, 'CloudDC answered with ids of instances that other requests have')
-    return ended
+    const failed = ends.filter((move) => move.to === 'failed').length
+    if (failed > 0)
+      logger.error({ requests: failed }, 'CloudDC answered with ids of instances that other requests have')
+    return ends.length
   }
 
   return createLoop({
@@ -69,7 +59,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     idleMs: 1000,
     runOnce: async () => {
       if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
-      const moved = [await promote(), await expire(), await endWithoutInstances()]
+      const moved = [await promote(), await expire()]
       const now = performance.now()
       if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
         recoveredAt = now
@@ -90,43 +80,38 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   })
 }
 
-/** The end of a request whose deadline passed before dispatch: pure. */
+/**
+ * The end of a request that is not dispatched in time, or for which CloudDC named only instances that other requests
+ * have, so that nothing of its own exists: pure.
+ */
 export function expiryOf(request: LockedRequest): MoveRow {
-  return endOf(request, 'expired', {
-    code: 'deadline_passed',
-    message: 'the deadline passed before the request was dispatched',
-  })
-}
-
-/** The end of a request for which CloudDC named only instances that other requests have: nothing of its own exists. */
-export function endWithoutInstancesOf(request: LockedRequest): MoveRow {
-  return endOf(request, 'failed', {
-    code: 'instances_not_ours',
-    message: 'CloudDC answered with ids of instances that other requests have',
-  })
-}
-
-function endOf(
-  request: LockedRequest,
-  to: 'expired' | 'failed',
-  error: { code: string; message: string },
-): MoveRow {
+  const { state, error } =
+    request.state === 'queued'
+      ? {
+          state: 'expired' as const,
+          error: {
+            code: 'deadline_passed',
+            message: 'the deadline passed before the request was dispatched',
+          },
+        }
+      : {
+          state: 'failed' as const,
+          error: {
+            code: 'instances_not_ours',
+            message: 'CloudDC answered with ids of instances that other requests have',
+          },
+        }
+  const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
   return {
     id: request.id,
-    from: to === 'expired' ? 'queued' : 'provisioning',
-    to,
+    from: request.state,
+    to: state,
     cause: error.code,
     evidence: null,
     running: 0,
     failed: 0,
     errorCode: error.code,
     errorMessage: error.message,
-    events: [
-      requestCompleted(request, {
-        state: to,
-        counts: { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 },
-        error: { ...error, at: new Date() },
-      }),
-    ],
+    events: [requestCompleted(request, { state, counts, error: { ...error, at: new Date() } })],
   }
 }

@@ -35,3 +35,21 @@ test('statements planned on empty tables go by their indexes', async () => {
     await created.drop()
   }
 })
+
+/** Otherwise each change of state writes to every index of the table. */
+test('no index of requests holds what changes with each state', async () => {
+  const created = await createTestDatabase()
+  const pool = new pg.Pool({ connectionString: created.url, max: 1 })
+  try {
+    const { rows } = await pool.query<{ indexdef: string }>(
+      `SELECT indexdef FROM pg_indexes WHERE tablename = 'provision_request'`,
+    )
+    expect(rows.length).toBeGreaterThan(3)
+    for (const { indexdef } of rows) {
+      expect(indexdef).not.toMatch(/\b(state|version|attempts|attempt_number|created_count|updated_at)\b/)
+    }
+  } finally {
+    await pool.end()
+    await created.drop()
+  }
+})

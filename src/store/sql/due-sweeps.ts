@@ -22,25 +22,12 @@ SELECT DISTINCT p.project_id AS "projectId"
 FROM promoted p
 `
 
-/** Locks queued requests whose deadline has passed. $1 most rows. */
+/** Locks requests that are to end: whose deadline has passed, or that have no instance to wait for. $1 most rows. */
 const LOCK_EXPIRED = `
 SELECT r.id::text AS "id"
 FROM provision_request r
 WHERE r.expires_at <= clock_timestamp()
 ORDER BY r.expires_at
-LIMIT $1::int
-FOR UPDATE OF r SKIP LOCKED
-`
-
-/**
- * Locks requests that wait for instances and have none: CloudDC's answer named only instances that other requests
- * have (settle-attempts). $1 most rows.
- */
-const LOCK_WITHOUT_INSTANCES = `
-SELECT r.id::text AS "id"
-FROM provision_request r
-WHERE r.state = 'provisioning' AND r.created_count = 0
-ORDER BY r.id
 LIMIT $1::int
 FOR UPDATE OF r SKIP LOCKED
 `
@@ -66,11 +53,6 @@ export async function promoteRetries(sql: Sql, limit: number): Promise<string[]>
 
 export async function lockExpired(sql: Sql, limit: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(LOCK_EXPIRED, limit)
-  return rows.map((row) => row.id)
-}
-
-export async function lockWithoutInstances(sql: Sql, limit: number): Promise<string[]> {
-  const rows = await sql.query<{ id: string }>(LOCK_WITHOUT_INSTANCES, limit)
   return rows.map((row) => row.id)
 }
 

@@ -84,13 +84,13 @@ moved AS (
     retry_at = CASE
       WHEN i."requestState" = 'queued' THEN clock.ts + make_interval(secs => i."retryInMs" / 1000)
     END,
-    expires_at = CASE WHEN i."requestState" = 'queued' THEN r.deadline END,
-    attempts = r.attempts - i."refund",
-    -- Counting for each row costs as much as all the rest; it is only needed when some instance was there already.
-    created_count = r.created_count + CASE
-      WHEN (SELECT count(*) FROM born) = (SELECT count(*) FROM given) THEN i."instanceCount"
-      ELSE (SELECT count(*) FROM born b WHERE b.provision_request_id = r.id)::int
+    expires_at = CASE
+      WHEN i."requestState" = 'queued' THEN r.deadline
+      -- The answer named only instances that other requests have.
+      WHEN i."requestState" = 'provisioning' AND r.created_count + own.born = 0 THEN clock.ts
     END,
+    attempts = r.attempts - i."refund",
+    created_count = r.created_count + own.born,
     error_code = CASE WHEN i."failed" THEN i."errorCode" END,
     error_message = CASE WHEN i."failed" THEN i."errorMessage" END,
     error_at = CASE WHEN i."failed" THEN clock.ts END,
@@ -101,6 +101,13 @@ moved AS (
   FROM settled s
   JOIN input i ON i."attemptId" = s.id
   CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    -- Counting for each row costs as much as all the rest; it is only needed when some instance was there already.
+    SELECT CASE
+      WHEN (SELECT count(*) FROM born) = (SELECT count(*) FROM given) THEN i."instanceCount"
+      ELSE (SELECT count(*) FROM born b WHERE b.provision_request_id = s.provision_request_id)::int
+    END AS born
+  ) own
   WHERE r.id = s.provision_request_id
   RETURNING r.id, r.project_id, r.version, r.state, s.id AS attempt_id
 ),
