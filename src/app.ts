@@ -20,7 +20,7 @@ import { createSealer } from './intake/seal.ts'
 import { createRetention } from './maintenance/retention.ts'
 import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
-import { createReadinessPoller } from './readiness/readiness-poller.ts'
+import { createReadinessPoller, POLLS_AT_ONCE } from './readiness/readiness-poller.ts'
 import { firstLookMs as firstLook } from './reconcile/look-schedule.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import { createRescuer } from './reconcile/rescuer.ts'
@@ -79,7 +79,8 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
       logger,
     }),
     callTimeoutMs: config.callTimeoutMs,
-    connections: 8,
+    // Polls must not wait for one after they have paid: the rest is for listings.
+    connections: POLLS_AT_ONCE + 8,
     logger,
   })
 

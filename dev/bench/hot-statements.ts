@@ -90,6 +90,8 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     putOffMs: 1000,
     provisionTimeoutMs: 3_600_000,
     exceptProjects: [],
+    callsPerProject: 1000,
+    calls: 1000,
   })
   const ended = await recordObservations(
     as('record-observations'),

@@ -43,6 +43,9 @@ export interface CloudDcClientOptions {
   logger: Logger
 }
 
+/** Runs synchronously before the first byte could be written; when it throws, nothing is sent, now or later. */
+export type BeforeWrite = () => void
+
 export interface ListInstancesQuery {
   projectId: string
   /** At most 100; not together with `serverIds`. */
@@ -51,14 +54,14 @@ export interface ListInstancesQuery {
   marker?: string
   /** 10 to 1000, by default 1000. */
   limit?: number
+  beforeWrite?: BeforeWrite
 }
 
 export interface BatchCreateCall {
   projectId: string
   /** The JSON text, sent as it is. */
   body: string
-  /** Runs synchronously before the first byte could be written; when it throws, nothing is sent, now or later. */
-  beforeWrite?: () => void
+  beforeWrite?: BeforeWrite
 }
 
 export interface CloudDcClient {
@@ -70,9 +73,14 @@ export interface CloudDcClient {
   listAllInstances(query: {
     projectId: string
     beforeCall?: () => Promise<void>
+    beforeWrite?: BeforeWrite
   }): Promise<UpstreamInstance[]>
   /** Throws CloudDcError. */
-  showInstanceStatus(query: { projectId: string; instanceId: string }): Promise<InstanceStatus | 'not_found'>
+  showInstanceStatus(query: {
+    projectId: string
+    instanceId: string
+    beforeWrite?: BeforeWrite
+  }): Promise<InstanceStatus | 'not_found'>
   /** Refuses new calls and resolves when those in flight have ended. */
   close(): Promise<void>
 }
@@ -140,12 +148,14 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     projectId: string,
     path: string,
     read: (text: string) => Value | null,
+    beforeWrite: BeforeWrite | undefined,
   ): Promise<Value> => {
     const { result, credential } = await call(projectId, path, {
       dispatcher: reading,
       method: 'GET',
       headers: { Accept: 'application/json' },
       maxBodyBytes: LIST_ANSWER_BYTES,
+      beforeWrite,
     })
     if (result.kind === 'response' && result.complete && isSuccess(result.status)) {
       const value = read(result.body.toString('utf8'))
@@ -172,20 +182,21 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       const name = instanceIds === undefined ? 'server_id' : 'instance_id'
       parameters.push(`${name}=${encodeURIComponent(ids.join(','))}`)
     }
-    return get(projectId, `/instances?${parameters.join('&')}`, parsePage)
+    return get(projectId, `/instances?${parameters.join('&')}`, parsePage, query.beforeWrite)
   }
 
   return {
     batchCreate,
     listInstances,
-    listAllInstances: ({ projectId, beforeCall }) =>
+    listAllInstances: ({ projectId, beforeCall, ...query }) =>
       collectPages(async (marker) => {
         await beforeCall?.()
-        return listInstances({ projectId, ...(marker === undefined ? {} : { marker }) })
+        return listInstances({ projectId, ...query, ...(marker === undefined ? {} : { marker }) })
       }),
-    showInstanceStatus: async ({ projectId, instanceId }) => {
+    showInstanceStatus: async ({ projectId, instanceId, beforeWrite }) => {
+      const path = `/instances/${encodeURIComponent(instanceId)}/status`
       try {
-        return await get(projectId, `/instances/${encodeURIComponent(instanceId)}/status`, parseStatus)
+        return await get(projectId, path, parseStatus, beforeWrite)
       } catch (error) {
         if (error instanceof CloudDcRefusedError && isMissing(error)) return 'not_found'
         throw error

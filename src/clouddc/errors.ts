@@ -44,6 +44,12 @@ export class CloudDcUnreachableError extends CloudDcError {
   readonly retryable = true
 }
 
+/** `beforeWrite` refused: no byte was sent. */
+export class CloudDcNotSentError extends CloudDcError {
+  override readonly name = 'CloudDcNotSentError'
+  readonly retryable = true
+}
+
 /** 4xx: the same call will be refused again. */
 export class CloudDcRefusedError extends CloudDcError {
   override readonly name = 'CloudDcRefusedError'

@@ -2,6 +2,7 @@ import { answerFacts, isUnauthorized } from './answer.ts'
 import { cleanText } from './clean-text.ts'
 import {
   type CloudDcError,
+  CloudDcNotSentError,
   CloudDcRefusedError,
   CloudDcThrottledError,
   CloudDcUnauthorizedError,
@@ -17,6 +18,7 @@ export function readingError(result: Exchange, secrets: readonly string[]): Clou
     const { code } = result
     const message = cleanText(result.message, secrets)
     if (code === FAULT_CODES.noCredential) return new CloudDcUnauthorizedError(message, { code })
+    if (code === FAULT_CODES.notSent) return new CloudDcNotSentError(message, { code })
     return new CloudDcUnreachableError(message, { code })
   }
   const { message, ...facts } = answerFacts(result, secrets)

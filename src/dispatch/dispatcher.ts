@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Sealer } from '../intake/seal.ts'
 import type { Replica } from '../replica/replica.ts'
+import { startAge } from '../runtime/age.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
@@ -56,9 +57,8 @@ export interface DispatcherOptions {
 interface Claim {
   request: ClaimedRequest
   replicaId: string
-  /** performance.now() and Date.now() before the claim was sent: no later than the claim on the database's clock. */
-  claimedAt: number
-  claimedAtWall: number
+  /** Milliseconds since the claim was sent: no less than since the claim on the database's clock. */
+  age: () => number
 }
 
 /**
@@ -86,14 +86,15 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   let limitsSynced = false
 
   /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-  const refuseToSend = ({ request, replicaId, claimedAt, claimedAtWall }: Claim): void => {
+  const refuseToSend = ({ request, replicaId, age }: Claim): void => {
     if (!replica.holdsLease() || replica.id() !== replicaId)
       throw new NotSentError('the lease of the claim is lost')
-    const ageMs = ageSince(claimedAt, claimedAtWall)
+    const ageMs = age()
     if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
       throw new NotSentError('the deadline has passed')
     const spreadMs = allowedSpreadMs(request.tokens, options.limitOf(request.projectId))
-    if (!arrivals.admits({ ageMs, spreadMs }))
+    // A probe is alone: it may be as late as it likes, and must not be held back for ever by a way that has become slow.
+    if (!arrivals.admits({ ageMs, spreadMs }) && !request.probing)
       throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
   }
 
@@ -146,9 +147,9 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     faultPoint('dispatch.recorded')
   }
 
-  const refundOf = ({ request, claimedAt, claimedAtWall }: Claim): number => {
+  const refundOf = ({ request, age }: Claim): number => {
     const limit = bucketLimit(options.limitOf(request.projectId))
-    return creditBack(request.tokens, limit, ageSince(claimedAt, claimedAtWall) / 1000)
+    return creditBack(request.tokens, limit, age() / 1000)
   }
 
   const freeRoom = () => room.free({ unanswered, unrecorded: inHand.size - unanswered })
@@ -165,7 +166,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       if (!limitsSynced) await options.syncLimits()
       limitsSynced = true
       const claimedAt = performance.now()
-      const claimedAtWall = Date.now()
+      const age = startAge()
       const replicaId = replica.id()
       const attemptIds = Array.from({ length: free }, () => newUuid())
       const { requests, waitMs, asleep } = await claimRequests(database, {
@@ -185,7 +186,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       unanswered += requests.length
       metrics.dispatch.inFlight.set(unanswered)
       for (const request of requests) {
-        const carried = carryOut({ request, replicaId, claimedAt, claimedAtWall })
+        const carried = carryOut({ request, replicaId, age })
           .catch((error: unknown) => {
             logger.error(
               { err: error, attemptId: request.attemptId },
@@ -209,11 +210,6 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     },
   })
   return loop
-}
-
-/** Milliseconds, by the clock that has gone further: the monotonic one stands while the machine is stopped. */
-function ageSince(monotonic: number, wall: number): number {
-  return Math.max(performance.now() - monotonic, Date.now() - wall)
 }
 
 class NotSentError extends Error {}

@@ -43,7 +43,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   const expire = async () => {
     const ends = await database.transaction(async (sql) => {
       const ids = await lockExpired(sql, BATCH)
-      const moves = (ids.length === 0 ? [] : await lockRequests(sql, ids)).map(expiryOf)
+      const moves = (ids.length === 0 ? [] : await lockRequests(sql, ids)).map(endingOf)
       if (moves.length > 0) await moveRequests(sql, moves)
       return moves
     })
@@ -84,7 +84,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
  * The end of a request that is not dispatched in time, or for which CloudDC named only instances that other requests
  * have, so that nothing of its own exists: pure.
  */
-export function expiryOf(request: LockedRequest): MoveRow {
+export function endingOf(request: LockedRequest): MoveRow {
   const { state, error } =
     request.state === 'queued'
       ? {

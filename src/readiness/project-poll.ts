@@ -1,15 +1,17 @@
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcThrottledError } from '../clouddc/errors.ts'
+import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
+import { type ArrivalGuard, createArrivalGuard } from '../dispatch/arrival-guard.ts'
+import { startAge } from '../runtime/age.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import type { Database } from '../store/database.ts'
 import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
 import type { ObservationRow } from '../store/sql/record-observations.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
-import { takeTokens } from '../store/sql/take-tokens.ts'
+import { takeToken } from '../store/sql/take-token.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
-import { effectOfFailure, effectOfRecovery } from './poll-effect.ts'
+import { effectOfRecovery } from './poll-effect.ts'
 import { recordReadiness } from './readiness-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
@@ -17,6 +19,8 @@ const SINGLE_CALLS = 10
 /** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
 const RECORDS_AT_ONCE = 10
 const GATHER_MS = 5
+/** How much later than others a call may come after its token, in milliseconds: claims of many instances take longer. */
+const SPREAD_MS = 300
 
 export interface ProjectPollOptions {
   database: Database
@@ -30,13 +34,27 @@ export interface ProjectPollOptions {
   faultPoint?: FaultPoint
 }
 
-/** Asks CloudDC for instances of a project, one call's worth, and records what it says. */
-export type ProjectPoll = (projectId: string, claimed: readonly ClaimedInstance[]) => Promise<void>
+/** Instances of one project that a claim has paid a call for. */
+export interface ClaimedCall {
+  projectId: string
+  /** At most 100. */
+  instances: readonly ClaimedInstance[]
+  /** Milliseconds since the claim was sent. */
+  age: () => number
+}
 
-/** The poll throws the first failure, after it has recorded all that was answered. */
+/**
+ * Asks CloudDC for the instances of one call, and records what it says. Throws the first failure, after it has recorded
+ * all that was answered. A call that was held up since its token was taken is not made: it would arrive together with
+ * those of later tokens.
+ */
+export type ProjectPoll = (call: ClaimedCall, signal: AbortSignal) => Promise<void>
+
 export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
   const { database, client, limits, readinessShare, metrics, onEvents } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
+  const listings = createArrivalGuard()
+  const statuses = createArrivalGuard()
 
   const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
     const startedAt = performance.now()
@@ -83,35 +101,53 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
    * Asks one by one for instances that the listing left out, a few of them, from any on: so none is hidden for ever by
    * others whose answer fails. What no token is left for stays for the next poll.
    */
-  const askSingly = async (projectId: string, missing: readonly ClaimedInstance[]): Promise<void> => {
-    const wanted = Math.min(missing.length, SINGLE_CALLS)
-    const granted = await takeTokens(database, { projectId, wanted, share: readinessShare })
+  const askSingly = async (
+    projectId: string,
+    missing: readonly ClaimedInstance[],
+    signal: AbortSignal,
+  ): Promise<void> => {
     const first = Math.floor(Math.random() * missing.length)
-    const chosen = [...missing.slice(first), ...missing.slice(0, first)].slice(0, granted)
+    const chosen = [...missing.slice(first), ...missing.slice(0, first)].slice(0, SINGLE_CALLS)
     const failures: unknown[] = []
     for (const instance of chosen) {
+      const age = startAge()
+      if (signal.aborted || !(await takeToken(database, { projectId, share: readinessShare }))) break
+      const beforeWrite = refuseWhenLate(statuses, age)
       try {
         const status = await measured('status', () =>
-          client.showInstanceStatus({ projectId, instanceId: instance.id }),
+          client.showInstanceStatus({ projectId, instanceId: instance.id, beforeWrite }),
         )
         const sighting = status === 'not_found' ? status : { name: null, serverId: null, ...status }
         await recordSightings([instance], new Map([[instance.id, sighting]]))
       } catch (error) {
-        if (effectOfFailure(projectId, error) !== null) throw error
+        if (!isAboutTheInstance(error)) throw error
         failures.push(error)
       }
     }
     if (failures.length > 0) throw failures[0]
   }
 
-  return async (projectId, claimed) => {
-    const instanceIds = claimed.map(({ id }) => id)
-    const page = await measured('list', () => client.listInstances({ projectId, instanceIds }))
+  return async ({ projectId, instances, age }, signal) => {
+    const instanceIds = instances.map(({ id }) => id)
+    const beforeWrite = refuseWhenLate(listings, age)
+    const page = await measured('list', () => client.listInstances({ projectId, instanceIds, beforeWrite }))
     faultPoint('readiness.observed')
-    if (claimed.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
-    await recordSightings(claimed, sightings)
-    const missing = claimed.filter(({ id }) => !sightings.has(id))
-    if (missing.length > 0) await askSingly(projectId, missing)
+    await recordSightings(instances, sightings)
+    if (instances.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])
+    const missing = instances.filter(({ id }) => !sightings.has(id))
+    if (missing.length > 0) await askSingly(projectId, missing, signal)
   }
+}
+
+function refuseWhenLate(guard: ArrivalGuard, age: () => number): () => void {
+  return () => {
+    if (!guard.admits({ ageMs: age(), spreadMs: SPREAD_MS }))
+      throw new Error(`held up for ${Math.round(age())} ms, the token is stale`)
+  }
+}
+
+/** Another instance may fare better. */
+function isAboutTheInstance(error: unknown): boolean {
+  return error instanceof CloudDcRefusedError || error instanceof CloudDcUnexpectedError
 }

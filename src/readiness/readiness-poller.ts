@@ -1,18 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { CloudDcNotSentError } from '../clouddc/errors.ts'
+import { startAge } from '../runtime/age.ts'
 import { noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
-import { effectOfFailure } from './poll-effect.ts'
+import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
+import { effectOfFailure, effectOfNoCall } from './poll-effect.ts'
 import { pollIntervals } from './poll-schedule.ts'
-import { createProjectPoll, type ProjectPollOptions } from './project-poll.ts'
+import { type ClaimedCall, createProjectPoll, type ProjectPollOptions } from './project-poll.ts'
 
 /** ListInstances takes at most 100 ids (clouddc-api.md 3.2). */
 const IDS_PER_CALL = 100
-/** Instances per claim: what one pass can ask for at once. */
+/** Most instances due that one claim looks at. */
 const CLAIM_LIMIT = 2000
+/** Calls under way, of all projects and of one: one whose calls hang must leave room for others. */
+export const POLLS_AT_ONCE = 64
+const POLLS_PER_PROJECT = 4
 
 export interface ReadinessPollerOptions extends ProjectPollOptions {
   pollMinMs: number
@@ -29,37 +34,70 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const idleMs = Math.min(500, options.pollMinMs)
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   const busy = new Map<string, Promise<void>>()
-  /** Projects whose last poll failed: together they are one outage in the log. */
-  const failing = new Set<string>()
+  let underWay = 0
+  /** When a call of a project failed last, by performance.now(): together they are one outage in the log. */
+  const failing = new Map<string, number>()
   const outage = createOutageLog({ logger, subject: 'readiness polling' })
   const poll = createProjectPoll(options)
 
+  const failed = (projectId: string, error: unknown) => {
+    failing.set(projectId, performance.now())
+    outage.failed(error)
+  }
+
+  const succeeded = (projectId: string) => {
+    failing.delete(projectId)
+    // A project that is polled no more, or by others now, is no outage.
+    const longAgo = performance.now() - 2 * options.pollMaxMs
+    for (const [other, failedAt] of failing) if (failedAt < longAgo) failing.delete(other)
+    if (failing.size === 0) outage.recovered()
+  }
+
+  const effectOf = (
+    { projectId, instances: [one], age }: ClaimedCall,
+    error: unknown,
+  ): BucketEffect | null =>
+    error instanceof CloudDcNotSentError
+      ? effectOfNoCall(projectId, age(), one?.refillPerSecond ?? 0)
+      : effectOfFailure(projectId, error, one?.troubles ?? 0)
+
   /** Whether all went well. Never throws: what is not recorded now is polled again. */
-  const pollSafely = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<boolean> => {
+  const pollSafely = async (call: ClaimedCall, signal: AbortSignal): Promise<boolean> => {
+    underWay += 1
     try {
-      await poll(projectId, claimed)
+      await poll(call, signal)
       return true
     } catch (error) {
-      outage.failed(error)
-      const effect = effectOfFailure(projectId, error)
-      if (effect !== null) await settleBuckets(database, [effect]).catch(outage.failed)
+      if (!(error instanceof CloudDcNotSentError)) failed(call.projectId, error)
+      const effect = effectOf(call, error)
+      if (effect !== null)
+        await settleBuckets(database, [effect]).catch((fault: unknown) => failed(call.projectId, fault))
       return false
+    } finally {
+      underWay -= 1
     }
   }
 
-  const pollProject = async (projectId: string, claimed: readonly ClaimedInstance[]): Promise<void> => {
-    const results = await Promise.all(callsFor(claimed).map((call) => pollSafely(projectId, call)))
+  const pollProject = async (
+    projectId: string,
+    calls: readonly ClaimedCall[],
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const results = await Promise.all(calls.map((call) => pollSafely(call, signal)))
     busy.delete(projectId)
-    if (results.includes(false)) failing.add(projectId)
-    else failing.delete(projectId)
-    if (failing.size === 0) outage.recovered()
+    if (!results.includes(false)) succeeded(projectId)
   }
 
   return createLoop({
     name: 'readiness poller',
     logger,
     idleMs,
-    runOnce: async () => {
+    runOnce: async (signal) => {
+      if (underWay >= POLLS_AT_ONCE) {
+        await atMost(Promise.race(busy.values()), idleMs)
+        return { again: true }
+      }
+      const age = startAge()
       const { instances, more } = await claimInstances(database, {
         limit: CLAIM_LIMIT,
         intervalsMs,
@@ -68,11 +106,16 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
         putOffMs,
         provisionTimeoutMs: limits.provisionTimeoutMs,
         exceptProjects: [...busy.keys()],
+        callsPerProject: POLLS_PER_PROJECT,
+        calls: POLLS_AT_ONCE - underWay,
       })
       faultPoint('readiness.claimed')
       metrics.readiness.polls.inc(instances.length)
       const projects = Map.groupBy(instances, (instance) => instance.projectId)
-      for (const [projectId, claimed] of projects) busy.set(projectId, pollProject(projectId, claimed))
+      for (const [projectId, claimed] of projects) {
+        const calls = callsFor(claimed).map((call) => ({ projectId, instances: call, age }))
+        busy.set(projectId, pollProject(projectId, calls, signal))
+      }
       await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), idleMs)
       return { again: more }
     },

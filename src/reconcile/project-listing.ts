@@ -2,13 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
+import { creditBack } from '../dispatch/token-bucket.ts'
+import { startAge } from '../runtime/age.ts'
 import type { Database } from '../store/database.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import { takeListingToken } from '../store/sql/take-listing-token.ts'
 
 /** ListInstances takes at most 100 server ids (clouddc-api.md 3.2). */
 const SERVERS_PER_CALL = 100
 /** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
 const SPREAD_MS = 50
+/** A call that is not written for so long after it was paid for is not made. */
+const HELD_UP_MS = 250
+/** So many late tokens in a row are no accident: the way to the database has become slow. */
+const LATE_IN_A_ROW = 3
 /** Between two tries for a token; a bucket may be opened before its time. */
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
@@ -51,19 +58,34 @@ export interface ProjectListingOptions {
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
   const { database, client, projectId, serverIds, arrivals, signal, onToken } = options
   let beganAt: number | undefined
+  let paidFor = startAge()
   let calls = 0
   let refillPerSecond = Number.POSITIVE_INFINITY
 
+  /** Whether a token that took so long can still be used; one that took as long as the last ones can. */
+  const inTime = (ageMs: number, late: number[]): boolean => {
+    if (arrivals.admits({ ageMs, spreadMs: SPREAD_MS })) return true
+    late.push(ageMs)
+    return late.length >= LATE_IN_A_ROW && ageMs - Math.min(...late) <= SPREAD_MS / 2
+  }
+
   const pay = async (): Promise<void> => {
+    const late: number[] = []
     for (;;) {
       signal.throwIfAborted()
-      const takenAt = performance.now()
+      const age = startAge()
       const token = await takeListingToken(database, projectId)
       if (token === null) break
       refillPerSecond = token.refillPerSecond
       if (token.granted) {
         onToken()
-        if (arrivals.admits({ ageMs: performance.now() - takenAt, spreadMs: SPREAD_MS })) break
+        if (inTime(age(), late)) {
+          paidFor = startAge()
+          break
+        }
+        // How full the bucket was is not known; at most full.
+        const refund = creditBack(1, { refillPerSecond, capacity: 1 }, age() / 1000)
+        await settleBuckets(database, [{ projectId, effect: 'refund', blockMs: null, reason: null, refund }])
         continue
       }
       if (token.blocked && token.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()
@@ -73,8 +95,13 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
     beganAt ??= performance.now()
   }
 
+  /** A process that was stopped meanwhile must not spend a token of long ago. */
+  const beforeWrite = () => {
+    if (paidFor() > HELD_UP_MS) throw new Error(`held up for ${Math.round(paidFor())} ms, the token is stale`)
+  }
+
   const instances = new Map<string, UpstreamInstance>()
-  for (const instance of await client.listAllInstances({ projectId, beforeCall: pay })) {
+  for (const instance of await client.listAllInstances({ projectId, beforeCall: pay, beforeWrite })) {
     instances.set(instance.id, instance)
   }
   const listingBeganAt = beganAt ?? performance.now()
@@ -84,6 +111,7 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
     const page = await client.listInstances({
       projectId,
       serverIds: servers.slice(from, from + SERVERS_PER_CALL),
+      beforeWrite,
     })
     for (const instance of page.instances) instances.set(instance.id, instance)
   }

@@ -5,6 +5,7 @@ import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Database } from '../store/database.ts'
 import { deleteGoneReplicas, findStranded, type StrandedAttempt } from '../store/sql/rescue-attempts.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
+import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 const INTERVAL_MS = 500
@@ -40,7 +41,16 @@ export function createRescuer(options: RescuerOptions): Loop {
     const stranded = await findStranded(database, { overdueMs, limit: BATCH })
     if (stranded.length === 0) return 0
     const rows = stranded.map((attempt) => rescueOf(attempt, firstLookMs))
-    const settled = await settleAttempts(database, rows, firstPollMs)
+    const settled = await database.transaction(async (sql) => {
+      const done = await settleAttempts(sql, rows, firstPollMs)
+      // One of them may have been its project's probe, and the next one would be long in coming.
+      const projects = new Set(done.map((row) => row.projectId))
+      await settleBuckets(
+        sql,
+        [...projects].map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
+      )
+      return done
+    })
     if (settled.length > 0) {
       const replicas = new Set(stranded.map((attempt) => attempt.replicaId)).size
       logger.warn({ attempts: settled.length, replicas }, 'took over attempts of silent replicas')

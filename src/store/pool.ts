@@ -14,7 +14,8 @@ export interface PoolOptions {
 export const SESSION_SETTINGS = {
   TimeZone: 'UTC',
   lock_timeout: 10_000,
-  idle_in_transaction_session_timeout: 20_000,
+  // A process that is stopped in the middle of a transaction holds up others by its locks.
+  idle_in_transaction_session_timeout: 5000,
   // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
   max_parallel_workers_per_gather: 0,
   jit: 'off',

@@ -63,6 +63,18 @@ describe('a killed replica', () => {
     expect(await world.metric('rescued_attempts_total')).toBe(1)
   })
 
+  test('leaves the next probe of its project to others', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    await world.claim()
+    await database.query(`UPDATE rate_bucket SET due_at = now() + interval '35 seconds'`)
+    await endLease(world.replicaId)
+    await world.run(rescuer(world))
+    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
+    const [bucket] = await database.prisma.rateBucket.findMany()
+    expect(bucket?.dueAt?.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
+  })
+
   test('whose row is gone leaves nothing behind either', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place()

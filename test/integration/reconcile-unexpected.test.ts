@@ -139,6 +139,12 @@ describe('instances found while looking for others', () => {
     const answered = await world.place({ min_count: 1, max_count: 5 })
     await world.dispatch()
     const { attempt } = await world.request(answered.id)
+    // The answer had named only instances of others: without these, the sweep would end the request.
+    await database.query(`DELETE FROM instance WHERE provision_request_id = $1::uuid`, answered.id)
+    await database.query(
+      `UPDATE provision_request SET created_count = 0, expires_at = now() WHERE id = $1::uuid`,
+      answered.id,
+    )
     const late = await createBehind(world, attempt?.id ?? '')
     await adopted(world)
     await eventually(async () => {

@@ -197,6 +197,43 @@ test('a token that comes back can be spent at once, however long the next one wo
 })
 
 describe('a closed bucket', () => {
+  const tell = (effect: 'work' | 'served' | 'refund', refund = 0) =>
+    settleBuckets(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refund }])
+
+  test('lets the next probe go when one came back without a call', async () => {
+    await placeRequests(database, { count: 5 })
+    await fill()
+    await trouble(1)
+    await setBucket(database, 'p', { blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
+    expect((await claim(database)).requests).toHaveLength(1)
+    await tell('refund', 1)
+    expect((await claim(database)).requests).toEqual([])
+    await tell('work')
+    expect((await claim(database)).requests).toMatchObject([{ probing: true }])
+  })
+
+  test.each([
+    ['throttled', 'NULL', '-1 second', null],
+    ['unauthorized', 'NULL', '-1 second', null],
+    ['upstream_unavailable', 'NULL', '-1 second', 'upstream_unavailable'],
+    ['throttled', 'now()', '-1 second', 'throttled'],
+    ['throttled', 'NULL', '1 hour', 'throttled'],
+  ])('as %s, with work due %s, over since %s, is after a good reading call: %s', async (...row) => {
+    const [reason, dueAt, until, after] = row
+    await placeRequests(database)
+    await setBucket(database, 'p', {
+      blocked_until: `now() + interval '${until}'`,
+      blocked_reason: `'${reason}'`,
+      due_at: dueAt,
+      troubles: '3',
+    })
+    await tell('served')
+    expect(await readBucket(database)).toMatchObject({
+      blockedReason: after,
+      troubles: after === null ? 0 : 3,
+    })
+  })
+
   const trouble = (blockMs: number | null, reason: 'throttled' | 'upstream_unavailable' = 'throttled') =>
     settleBuckets(database, [
       { projectId: 'p', effect: 'trouble', blockMs, reason: blockMs === null ? null : reason },

@@ -4,7 +4,7 @@ import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
 import type { Database } from '../../src/store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ObservationRow, recordObservations } from '../../src/store/sql/record-observations.ts'
-import { takeTokens } from '../../src/store/sql/take-tokens.ts'
+import { takeToken } from '../../src/store/sql/take-token.ts'
 import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
 import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './store-world.ts'
 
@@ -26,6 +26,8 @@ const claimDue = ({
   idsPerCall = 100,
   exceptProjects = [] as readonly string[],
   poll = POLL,
+  callsPerProject = 1000,
+  calls = 1000,
 } = {}) =>
   claimInstances(database, {
     limit,
@@ -35,6 +37,8 @@ const claimDue = ({
     putOffMs: 500,
     provisionTimeoutMs: 3_600_000,
     exceptProjects,
+    callsPerProject,
+    calls,
   })
 
 const placeInstances = (count: number, projectId = 'p') => placePending(database, { count, projectId })
@@ -126,23 +130,23 @@ describe('a claim of instances', () => {
   })
 
   test('fills its last call with what the project polls next, up to a step of the grid early', async () => {
-    await placeInstances(30)
-    const due = (from: number, to: number, ms: number) =>
+    await placeInstances(35)
+    const due = (from: number, to: number, ms: number, polls: number) =>
       database.query(
-        `UPDATE instance SET polls = 1, next_poll_at = now() + make_interval(secs => $3::float8 / 1000)
+        `UPDATE instance SET polls = $4::int, next_poll_at = now() + make_interval(secs => $3::float8 / 1000)
          WHERE id IN (SELECT id FROM instance ORDER BY id LIMIT $2::int - $1::int OFFSET $1::int)`,
         from,
         to,
         ms,
+        polls,
       )
-    await due(0, 12, -1000)
-    await due(12, 15, 5000)
-    await due(15, 30, 60_000)
-    const { instances } = await claimDue({ idsPerCall: 5, poll: SLOW_POLL })
-    expect(instances).toHaveLength(15)
-    await makeDue()
-    const rest = await claimDue({ idsPerCall: 5 })
-    expect(rest.instances).toHaveLength(30)
+    await due(0, 12, -1000, 50)
+    await due(12, 15, 5000, 50)
+    // A step of the shorter interval is less than that.
+    await due(15, 20, 5000, 1)
+    await due(20, 35, 60_000, 50)
+    const { instances } = await claimDue({ idsPerCall: 10, poll: { minMs: 10_000, maxMs: 60_000 } })
+    expect(instances.map(({ polls }) => polls)).toEqual(Array(15).fill(51))
   })
 
   test('takes nothing along early that it has no token for', async () => {
@@ -157,6 +161,14 @@ describe('a claim of instances', () => {
     expect(instances).toHaveLength(10)
     const moved = [...(await nextPolls())].filter(([id, at]) => before.get(id) !== at)
     expect(moved).toHaveLength(11)
+  })
+
+  test('takes so many calls, and of one project so many, as it may, and leaves the rest due', async () => {
+    for (const projectId of ['a', 'b', 'c']) await placeInstances(30, projectId)
+    const { instances, more } = await claimDue({ idsPerCall: 5, callsPerProject: 3, calls: 4 })
+    const counts = Object.values(Object.groupBy(instances, ({ projectId }) => projectId))
+    expect(counts.map((own) => own?.length)).toEqual([15, 15])
+    expect({ more, due: await dueNow() }).toEqual({ more: true, due: 60 })
   })
 
   test('leaves out the projects it is told to', async () => {
@@ -179,7 +191,6 @@ describe('a claim of instances', () => {
     const { instances } = await claimDue({ idsPerCall: 10 })
     expect(instances).toHaveLength(10 * calls)
     expect(new Set(instances.map(({ probing }) => probing))).toEqual(new Set([calls === 1]))
-    expect(await takeTokens(database, { projectId: 'p', wanted: 3, share: 0.1 })).toBe(calls === 1 ? 1 : 3)
   })
 
   test('takes what there is where no project fills a call', async () => {
@@ -203,7 +214,7 @@ describe('a claim of instances', () => {
     })
     expect(await claimDue()).toEqual({ instances: [], more: false })
     expect(await dueNow()).toBe(0)
-    expect(await takeTokens(database, { projectId: 'p', wanted: 3, share: 0.1 })).toBe(0)
+    expect(await takeToken(database, { projectId: 'p', share: 0.1 })).toBe(false)
   })
 })
 
@@ -253,7 +264,7 @@ describe('the share of readiness', () => {
   test('is the whole budget while nothing is queued', async () => {
     await placeInstances(100)
     expect((await claimDue({ share: 0.02, idsPerCall: 10 })).instances).toHaveLength(100)
-    expect(await takeTokens(database, { projectId: 'p', wanted: 5, share: 0.02 })).toBe(5)
+    expect(await takeToken(database, { projectId: 'p', share: 0.02 })).toBe(true)
   })
 })
 

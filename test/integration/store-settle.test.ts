@@ -227,7 +227,7 @@ test('an instance belongs to the request that was the first to name it', async (
   ])
 })
 
-test('a request whose answer named only instances of others ends, however its replica does', async () => {
+test('a request whose answer named only instances of others is ended by the sweep', async () => {
   const first = await claimOne()
   const second = await claimOne()
   await settle(settlementOf(attemptOf(first), CREATED, 100))

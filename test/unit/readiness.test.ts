@@ -12,6 +12,8 @@ const claimed = (ageMs: number) => ({
   polls: 1,
   ageMs,
   probing: false,
+  troubles: 0,
+  refillPerSecond: 1,
 })
 const seen = (state: 'pending' | 'running' | 'failed' | 'gone' | 'busy') => ({
   name: 'web',

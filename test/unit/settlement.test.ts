@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Outcome } from '../../src/dispatch/outcome.ts'
 import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
-import { expiryOf } from '../../src/dispatch/sweeper.ts'
+import { endingOf } from '../../src/dispatch/sweeper.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
 
 const FIRST_LOOK_MS = 1000
@@ -155,7 +155,7 @@ test('the record of a claim that was not answered puts the request back at no co
 })
 
 test('the record of a deadline ends the request as expired', () => {
-  const row = expiryOf({
+  const row = endingOf({
     ...attempt,
     id: attempt.attemptId,
     state: 'queued',

@@ -6,3 +6,5 @@ ALTER TABLE "provision_request" ADD CONSTRAINT "provision_request_expiry_check" 
     OR (state = 'queued' AND expires_at = deadline)
     OR (state = 'provisioning' AND created_count = 0)
 );
+UPDATE "provision_request" SET "expires_at" = CURRENT_TIMESTAMP
+WHERE "completed_at" IS NULL AND "state" = 'provisioning' AND "created_count" = 0;

@@ -20,14 +20,14 @@ import type { Sql } from '../database.ts'
  *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
  * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
- * to leave out.
+ * to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays due.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
 due AS MATERIALIZED (
-  SELECT i.project_id, i.id, i.polls
+  SELECT i.project_id, i.id, i.polls, i.next_poll_at
   FROM instance i, clock
   WHERE i.next_poll_at <= clock.ts AND i.project_id <> ALL($7::text[])
   ORDER BY i.next_poll_at
@@ -35,13 +35,20 @@ due AS MATERIALIZED (
   FOR UPDATE OF i SKIP LOCKED
 ),
 wanted AS MATERIALIZED (
-  SELECT project_id, count(*)::int AS due,
-    CASE
-      WHEN (SELECT count(*) FROM due) = $1::int AND count(*) >= $3::int THEN count(*) / $3::int
-      ELSE ceil(count(*) / $3::float8)
-    END::int AS calls
-  FROM due
-  GROUP BY project_id
+  SELECT ranked.project_id, ranked.due, ranked.calls
+  FROM (
+    SELECT by_project.*, sum(by_project.calls) OVER (ORDER BY by_project.since, by_project.project_id) AS calls_so_far
+    FROM (
+      SELECT project_id, count(*)::int AS due, min(next_poll_at) AS since,
+        least($8::int, CASE
+          WHEN (SELECT count(*) FROM due) = $1::int AND count(*) >= $3::int THEN count(*) / $3::int
+          ELSE ceil(count(*) / $3::float8)
+        END)::int AS calls
+      FROM due
+      GROUP BY project_id
+    ) by_project
+  ) ranked
+  WHERE ranked.calls_so_far - ranked.calls < $9::int
 ),
 early AS MATERIALIZED (
   SELECT next.*
@@ -50,7 +57,6 @@ early AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT i.project_id, i.id, i.polls
     FROM instance i
-    -- The key of the index by project, and of no other: no plan can go by another.
     WHERE i.project_id || '' = w.project_id
       AND i.next_poll_at > clock.ts
       AND i.next_poll_at <= clock.ts + make_interval(secs => ($2::float8[])[cardinality($2::float8[])] / 5000)
@@ -69,7 +75,8 @@ buckets AS MATERIALIZED (
   FOR UPDATE OF b
 ),
 refilled AS MATERIALIZED (
-  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing,
+  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing, b.troubles,
+    b.refill_per_second * b.rate_factor AS refill,
     CASE
       WHEN b.blocked_until > clock.ts THEN 0
       WHEN level.tokens < 1 THEN 0
@@ -106,14 +113,22 @@ paid AS (
   WHERE b.project_id = r.project_id
 ),
 placed AS MATERIALIZED (
-  SELECT ranked.project_id, ranked.id, ranked.polls, r.probing, ranked.place <= r.granted * $3::int AS granted
+  SELECT ranked.project_id, ranked.id, ranked.polls, ranked.early, r.probing, r.troubles, r.refill, ranked.place <= r.granted * $3::int AS granted
   FROM (
     SELECT found.*, row_number() OVER (PARTITION BY found.project_id ORDER BY found.early, found.polls DESC, found.id) AS place
-    FROM (SELECT due.*, false AS early FROM due UNION ALL SELECT early.*, true FROM early) found
+    FROM (
+      SELECT project_id, id, polls, false AS early FROM due
+      UNION ALL
+      SELECT project_id, id, polls, true FROM early
+    ) found
   ) ranked
   JOIN refilled r USING (project_id)
   JOIN LATERAL (SELECT ranked.id OFFSET 0) few USING (id)
-  WHERE ranked.place <= CASE WHEN ranked.early THEN r.granted ELSE r.calls END * $3::int
+  WHERE ranked.place <= CASE
+    WHEN ranked.early THEN r.granted * $3::int
+    WHEN r.granted < r.calls THEN $1::int
+    ELSE r.calls * $3::int
+  END
 )
 UPDATE instance i
 SET
@@ -138,7 +153,10 @@ RETURNING
   i.polls AS "polls",
   p.granted AS "granted",
   p.probing AS "probing",
-  (SELECT count(*) FROM due) = $1::int AS "more",
+  p.troubles AS "troubles",
+  p.refill AS "refillPerSecond",
+  (SELECT count(*) FROM due) = $1::int
+    OR (SELECT count(*) FROM due) > (SELECT count(*) FROM placed WHERE NOT early) AS "more",
   extract(epoch FROM clock.ts - i.created_at)::float8 * 1000 AS "ageMs"
 `
 
@@ -150,8 +168,12 @@ export interface ClaimedInstance {
   polls: number
   /** Milliseconds since the instance was created. */
   ageMs: number
-  /** The project's bucket was closed by what calls of any kind met; a good answer opens it wholly. */
+  /** The project had trouble and sends one call at a time; a good answer ends that. */
   probing: boolean
+  /** Consecutive troubles of the project before this claim. */
+  troubles: number
+  /** Calls per second that flow into the project's bucket. */
+  refillPerSecond: number
 }
 
 export interface InstanceClaimParams {
@@ -164,9 +186,13 @@ export interface InstanceClaimParams {
   provisionTimeoutMs: number
   /** Projects to leave out. */
   exceptProjects: readonly string[]
+  /** Most calls of one project. */
+  callsPerProject: number
+  /** Most calls, but for those of the last project. */
+  calls: number
 }
 
-/** Returns what may be polled now, and whether more than `limit` were due. */
+/** Returns what may be polled now, and whether more is due. */
 export async function claimInstances(
   sql: Sql,
   params: InstanceClaimParams,
@@ -180,6 +206,8 @@ export async function claimInstances(
     params.putOffMs,
     params.provisionTimeoutMs,
     params.exceptProjects,
+    params.callsPerProject,
+    params.calls,
   )
   return { instances: rows.filter((row) => row.granted), more: rows[0]?.more ?? false }
 }

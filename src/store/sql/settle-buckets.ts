@@ -2,7 +2,9 @@ import type { Sql } from '../database.ts'
 
 /**
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
- * with a block time, closes the bucket for all replicas, `work` says that something is queued again.
+ * with a block time, closes the bucket for all replicas, `work` says that something is queued again. `served` is what a
+ * good reading call says: it ends trouble that is over for projects that create nothing now. `refund` says nothing else. Where something is queued,
+ * creating finds out for itself, because CloudDC may limit its calls by kind.
  *
  * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
  * spent at once: at a low rate the next one may be an hour away.
@@ -22,7 +24,12 @@ input AS MATERIALIZED (
   FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8, "refund" float8)
 ),
 locked AS MATERIALIZED (
-  SELECT b.project_id, state.open, state.open OR b.blocked_reason = 'upstream_unavailable' AS clears
+  SELECT b.project_id, state.open,
+    CASE i."effect"
+      WHEN 'clear' THEN state.open OR b.blocked_reason = 'upstream_unavailable'
+      WHEN 'served' THEN state.open AND b.due_at IS NULL AND b.blocked_reason <> 'upstream_unavailable'
+      ELSE false
+    END AS clears
   FROM rate_bucket b
   JOIN input i ON i."projectId" = b.project_id
   CROSS JOIN clock
@@ -34,28 +41,30 @@ UPDATE rate_bucket b
 SET
   tokens = least(b.capacity, b.tokens + coalesce(i."refund", 0)),
   troubles = CASE i."effect"
-    WHEN 'clear' THEN CASE WHEN l.clears THEN 0 ELSE b.troubles END
     WHEN 'trouble' THEN b.troubles + l.open::int
-    ELSE b.troubles
+    ELSE CASE WHEN l.clears THEN 0 ELSE b.troubles END
   END,
   rate_factor = CASE
     WHEN l.open AND i."slowDown" IS NOT NULL THEN greatest(0.05, b.rate_factor * i."slowDown")
     ELSE b.rate_factor
   END,
   blocked_until = CASE
-    WHEN i."effect" = 'clear' AND l.clears THEN NULL
+    WHEN l.clears THEN NULL
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
     ELSE b.blocked_until
   END,
   blocked_reason = CASE
-    WHEN i."effect" = 'clear' AND l.clears THEN NULL
+    WHEN l.clears THEN NULL
     WHEN i."blockMs" IS NOT NULL THEN i."reason"
     ELSE b.blocked_reason
   END,
   due_at = CASE
     WHEN i."effect" = 'clear' AND l.clears THEN clock.ts
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
-    WHEN l.open AND i."refund" > 0 THEN least(b.due_at, clock.ts)
+    WHEN i."effect" IN ('served', 'refund')
+    THEN CASE WHEN i."refund" > 0 AND b.blocked_until IS NULL AND b.due_at > clock.ts THEN clock.ts ELSE b.due_at END
+    -- Also without a refund: a probe that came back without a call has put the next one off for long.
+    WHEN l.open AND (i."effect" = 'work' OR i."refund" > 0) THEN least(b.due_at, clock.ts)
     ELSE coalesce(b.due_at, clock.ts)
   END
 FROM locked l
@@ -67,7 +76,7 @@ RETURNING b.project_id AS "projectId"
 
 export interface BucketEffect {
   projectId: string
-  effect: 'clear' | 'trouble' | 'work'
+  effect: 'clear' | 'served' | 'trouble' | 'work' | 'refund'
   /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
   blockMs: number | null
   reason: 'throttled' | 'upstream_unavailable' | 'unauthorized' | null

@@ -63,7 +63,11 @@ born AS (
 ),
 counted AS (
   UPDATE provision_request r
-  SET created_count = r.created_count + (SELECT count(*) FROM born)::int, updated_at = clock.ts
+  SET
+    created_count = r.created_count + (SELECT count(*) FROM born)::int,
+    -- It has something to wait for now (settle-attempts).
+    expires_at = NULL,
+    updated_at = clock.ts
   FROM clock
   WHERE r.id = $1::uuid AND EXISTS (SELECT 1 FROM born)
 )

@@ -1,9 +1,6 @@
 import type { Sql } from '../database.ts'
 
-/**
- * Takes up to a number of tokens of one project for single readiness or reconciling calls, by the rule of
- * claim-instances. $1 project, $2 wanted, $3 share (0..1).
- */
+/** Takes a token of a project for a single readiness call, by the rule of claim-instances. $1 project, $2 share (0..1). */
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
@@ -19,9 +16,7 @@ refilled AS MATERIALIZED (
     CASE
       WHEN b.blocked_until > clock.ts THEN 0
       WHEN level.tokens < 1 THEN 0
-      WHEN b.due_at IS NULL
-      THEN least($2::int, floor(level.tokens), CASE WHEN b.blocked_reason IN ('throttled', 'unauthorized') THEN 1 END)
-      WHEN level.poll_credit >= 1 THEN 1
+      WHEN b.due_at IS NULL OR level.poll_credit >= 1 THEN 1
       ELSE 0
     END::int AS granted
   FROM bucket b
@@ -29,7 +24,7 @@ refilled AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       least(b.capacity, b.tokens + inflow.calls) AS tokens,
-      least(1, b.poll_credit + inflow.calls * $3::float8) AS poll_credit
+      least(1, b.poll_credit + inflow.calls * $2::float8) AS poll_credit
     FROM (
       SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
     ) inflow
@@ -40,17 +35,15 @@ SET
   tokens = r.tokens - r.granted,
   refilled_at = r.refilled_at,
   poll_credit = greatest(0, r.poll_credit - r.granted),
-  poll_wanted_until = CASE WHEN r.granted < $2::int THEN clock.ts + interval '5 seconds' END
+  poll_wanted_until = CASE WHEN r.granted = 0 THEN clock.ts + interval '5 seconds' END
 FROM refilled r
 CROSS JOIN clock
 WHERE b.project_id = $1
-RETURNING r.granted AS "granted"
+RETURNING r.granted = 1 AS "granted"
 `
 
-export async function takeTokens(
-  sql: Sql,
-  params: { projectId: string; wanted: number; share: number },
-): Promise<number> {
-  const rows = await sql.query<{ granted: number }>(TEXT, params.projectId, params.wanted, params.share)
-  return rows[0]?.granted ?? 0
+/** Whether there was one to take. */
+export async function takeToken(sql: Sql, params: { projectId: string; share: number }): Promise<boolean> {
+  const rows = await sql.query<{ granted: boolean }>(TEXT, params.projectId, params.share)
+  return rows[0]?.granted ?? false
 }

@@ -1,0 +1,9 @@
+/**
+ * Starts to count: returns the milliseconds since, by the clock that has gone further. The monotonic one stands while
+ * the machine is stopped, the other one may be set back.
+ */
+export function startAge(): () => number {
+  const monotonic = performance.now()
+  const wall = Date.now()
+  return () => Math.max(performance.now() - monotonic, Date.now() - wall)
+}
