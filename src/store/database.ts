@@ -38,7 +38,7 @@ export interface DatabaseOptions {
  * reads through its adapter. See docs/decisions/0017.
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { url, poolSize, logger, onError = () => undefined, statementTimeoutMs = 15_000 } = options
+  const { url, poolSize, logger, onError = () => undefined, statementTimeoutMs = 10_000 } = options
   const pool = createPool({ url, size: poolSize, statementTimeoutMs, logger })
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: true }) })
 

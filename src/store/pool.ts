@@ -13,7 +13,7 @@ export interface PoolOptions {
 /** What holds on every connection. Times in milliseconds. */
 export const SESSION_SETTINGS = {
   TimeZone: 'UTC',
-  lock_timeout: 10_000,
+  lock_timeout: 8000,
   // A process that is stopped in the middle of a transaction holds up others by its locks.
   idle_in_transaction_session_timeout: 5000,
   // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
@@ -33,8 +33,8 @@ export function createPool({ url, size, statementTimeoutMs, logger }: PoolOption
     max: size,
     connectionTimeoutMillis: 5000,
     idleTimeoutMillis: 30_000,
-    // The client's own deadline, for a server that no longer answers at all.
-    query_timeout: statementTimeoutMs + 5000,
+    // The client's own deadline, for a server that no longer answers at all: a lease may hang on it.
+    query_timeout: statementTimeoutMs + 2000,
     keepAlive: true,
     options: Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
       .map(([name, value]) => `-c ${name}=${value}`)
