@@ -1,9 +1,9 @@
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
-import { type ArrivalGuard, createArrivalGuard } from '../dispatch/arrival-guard.ts'
 import { startAge } from '../runtime/age.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { createStaleGuard } from '../runtime/stale-guard.ts'
 import type { Database } from '../store/database.ts'
 import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
 import type { ObservationRow } from '../store/sql/record-observations.ts'
@@ -19,8 +19,6 @@ const SINGLE_CALLS = 10
 /** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
 const RECORDS_AT_ONCE = 10
 const GATHER_MS = 5
-/** How much later than others a call may come after its token, in milliseconds: claims of many instances take longer. */
-const SPREAD_MS = 300
 
 export interface ProjectPollOptions {
   database: Database
@@ -53,8 +51,7 @@ export type ProjectPoll = (call: ClaimedCall, signal: AbortSignal) => Promise<vo
 export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
   const { database, client, limits, readinessShare, metrics, onEvents } = options
   const faultPoint = options.faultPoint ?? noFaultPoint
-  const listings = createArrivalGuard()
-  const statuses = createArrivalGuard()
+  const stale = createStaleGuard()
 
   const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
     const startedAt = performance.now()
@@ -112,7 +109,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     for (const instance of chosen) {
       const age = startAge()
       if (signal.aborted || !(await takeToken(database, { projectId, share: readinessShare }))) break
-      const beforeWrite = refuseWhenLate(statuses, age)
+      const beforeWrite = () => stale.check(age)
       try {
         const status = await measured('status', () =>
           client.showInstanceStatus({ projectId, instanceId: instance.id, beforeWrite }),
@@ -129,7 +126,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
 
   return async ({ projectId, instances, age }, signal) => {
     const instanceIds = instances.map(({ id }) => id)
-    const beforeWrite = refuseWhenLate(listings, age)
+    const beforeWrite = () => stale.check(age)
     const page = await measured('list', () => client.listInstances({ projectId, instanceIds, beforeWrite }))
     faultPoint('readiness.observed')
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
@@ -137,13 +134,6 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     if (instances.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])
     const missing = instances.filter(({ id }) => !sightings.has(id))
     if (missing.length > 0) await askSingly(projectId, missing, signal)
-  }
-}
-
-function refuseWhenLate(guard: ArrivalGuard, age: () => number): () => void {
-  return () => {
-    if (!guard.admits({ ageMs: age(), spreadMs: SPREAD_MS }))
-      throw new Error(`held up for ${Math.round(age())} ms, the token is stale`)
   }
 }
 

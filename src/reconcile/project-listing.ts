@@ -4,6 +4,7 @@ import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
 import { creditBack } from '../dispatch/token-bucket.ts'
 import { startAge } from '../runtime/age.ts'
+import type { StaleGuard } from '../runtime/stale-guard.ts'
 import type { Database } from '../store/database.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import { takeListingToken } from '../store/sql/take-listing-token.ts'
@@ -12,8 +13,6 @@ import { takeListingToken } from '../store/sql/take-listing-token.ts'
 const SERVERS_PER_CALL = 100
 /** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
 const SPREAD_MS = 50
-/** A call that is not written for so long after it was paid for is not made. */
-const HELD_UP_MS = 250
 /** So many late tokens in a row are no accident: the way to the database has become slow. */
 const LATE_IN_A_ROW = 3
 /** Between two tries for a token; a bucket may be opened before its time. */
@@ -44,8 +43,9 @@ export interface ProjectListingOptions {
   projectId: string
   /** Servers that are asked for by id as well, given when the listing began. */
   serverIds: (beganAt: number) => readonly string[]
-  /** Shared by all listings of the process. */
+  /** Both shared by all listings of the process. */
   arrivals: ArrivalGuard
+  stale: StaleGuard
   signal: AbortSignal
   onToken: () => void
 }
@@ -56,7 +56,7 @@ export interface ProjectListingOptions {
  * another's.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
-  const { database, client, projectId, serverIds, arrivals, signal, onToken } = options
+  const { database, client, projectId, serverIds, arrivals, stale, signal, onToken } = options
   let beganAt: number | undefined
   let paidFor = startAge()
   let calls = 0
@@ -95,10 +95,7 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
     beganAt ??= performance.now()
   }
 
-  /** A process that was stopped meanwhile must not spend a token of long ago. */
-  const beforeWrite = () => {
-    if (paidFor() > HELD_UP_MS) throw new Error(`held up for ${Math.round(paidFor())} ms, the token is stale`)
-  }
+  const beforeWrite = () => stale.check(paidFor)
 
   const instances = new Map<string, UpstreamInstance>()
   for (const instance of await client.listAllInstances({ projectId, beforeCall: pay, beforeWrite })) {

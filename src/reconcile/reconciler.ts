@@ -7,6 +7,7 @@ import { jitteredBackoff } from '../runtime/backoff.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { createStaleGuard } from '../runtime/stale-guard.ts'
 import type { Database } from '../store/database.ts'
 import {
   claimAudits,
@@ -84,6 +85,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   const storeUnexpected = createUnexpectedInstances(options)
   const recordVerdicts = createVerdictRecorder(options)
   const arrivals = createArrivalGuard()
+  const stale = createStaleGuard()
   const looks = new Map<string, Promise<void>>()
   /** By project, performance.now() before which it is left alone, and failed listings in a row. */
   const resting = new Map<string, number>()
@@ -108,6 +110,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
         return [...new Set(settled.flatMap((attempt) => sought.get(attempt)?.servers ?? []))]
       },
       arrivals,
+      stale,
       signal: lookSignal.signal,
       onToken,
     })

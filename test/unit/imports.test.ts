@@ -48,7 +48,6 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'reconcile/verdict.ts > dispatch/create-body.ts': 'where the attempt id was written',
   'reconcile/verdict-settlement.ts > dispatch/settlement.ts': 'one way to record an outcome',
   'reconcile/verdict-settlement.ts > dispatch/retry-policy.ts': 'one retry policy',
-  'readiness/project-poll.ts > dispatch/arrival-guard.ts': 'polls spend the same budget as creating',
   'readiness/poll-effect.ts > dispatch/token-bucket.ts': 'what goes back of a token, in polls as in creating',
   'reconcile/project-listing.ts > dispatch/token-bucket.ts':
     'what goes back of a token, in listings as in creating',
