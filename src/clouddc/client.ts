@@ -188,10 +188,10 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   return {
     batchCreate,
     listInstances,
-    listAllInstances: ({ projectId, beforeCall, ...query }) =>
+    listAllInstances: ({ beforeCall, ...query }) =>
       collectPages(async (marker) => {
         await beforeCall?.()
-        return listInstances({ projectId, ...query, ...(marker === undefined ? {} : { marker }) })
+        return listInstances({ ...query, ...(marker === undefined ? {} : { marker }) })
       }),
     showInstanceStatus: async ({ projectId, instanceId, beforeWrite }) => {
       const path = `/instances/${encodeURIComponent(instanceId)}/status`

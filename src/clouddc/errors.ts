@@ -44,7 +44,7 @@ export class CloudDcUnreachableError extends CloudDcError {
   readonly retryable = true
 }
 
-/** `beforeWrite` refused: no byte was sent. */
+/** `beforeWrite` refused, or the client is closed: no byte was sent. */
 export class CloudDcNotSentError extends CloudDcError {
   override readonly name = 'CloudDcNotSentError'
   readonly retryable = true

@@ -5,9 +5,11 @@ import type { Outcome } from './outcome.ts'
 /** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */
 const UNKNOWN_BEFORE_BREAK = 3
 
-const THROTTLED = { minMs: 1000, maxMs: 60_000 }
+/** How long a bucket stays closed, growing with the troubles in a row: after a 429 without Retry-After, ... */
+export const THROTTLED = { minMs: 1000, maxMs: 60_000 }
 const UNAVAILABLE = { minMs: 1000, maxMs: 30_000 }
-const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
+/** ... and after a refused token, for longer: refused tokens lock accounts out. */
+export const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 /** A retry of a request whose attempt was found void, by number of attempts made. */
 const RETRY = { minMs: 1000, maxMs: 300_000 }
 

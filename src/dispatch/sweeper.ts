@@ -47,9 +47,8 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
       if (moves.length > 0) await moveRequests(sql, moves)
       return moves
     })
-    const failed = ends.filter((move) => move.to === 'failed').length
-    if (failed > 0)
-      logger.error({ requests: failed }, 'CloudDC answered with ids of instances that other requests have')
+    const failed = ends.filter((move) => move.to === NOT_OURS.state).length
+    if (failed > 0) logger.error({ requests: failed }, NOT_OURS.message)
     return ends.length
   }
 
@@ -80,38 +79,31 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   })
 }
 
-/**
- * The end of a request that is not dispatched in time, or for which CloudDC named only instances that other requests
- * have, so that nothing of its own exists: pure.
- */
+const NOT_IN_TIME = {
+  state: 'expired',
+  code: 'deadline_passed',
+  message: 'the deadline passed before the request was dispatched',
+} as const
+const NOT_OURS = {
+  state: 'failed',
+  code: 'instances_not_ours',
+  message: 'CloudDC answered with ids of instances that other requests have',
+} as const
+
+/** The end of a request that was not dispatched in time, or that waits for instances and has none: pure. */
 export function endingOf(request: LockedRequest): MoveRow {
-  const { state, error } =
-    request.state === 'queued'
-      ? {
-          state: 'expired' as const,
-          error: {
-            code: 'deadline_passed',
-            message: 'the deadline passed before the request was dispatched',
-          },
-        }
-      : {
-          state: 'failed' as const,
-          error: {
-            code: 'instances_not_ours',
-            message: 'CloudDC answered with ids of instances that other requests have',
-          },
-        }
+  const { state, code, message } = request.state === 'queued' ? NOT_IN_TIME : NOT_OURS
   const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
   return {
     id: request.id,
     from: request.state,
     to: state,
-    cause: error.code,
+    cause: code,
     evidence: null,
     running: 0,
     failed: 0,
-    errorCode: error.code,
-    errorMessage: error.message,
-    events: [requestCompleted(request, { state, counts, error: { ...error, at: new Date() } })],
+    errorCode: code,
+    errorMessage: message,
+    events: [requestCompleted(request, { state, counts, error: { code, message, at: new Date() } })],
   }
 }

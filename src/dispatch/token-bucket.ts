@@ -70,6 +70,11 @@ export function creditBack(level: number, limit: BucketLimit, seconds: number): 
   return Math.max(0, 1 - overflow)
 }
 
+/** What of it surely goes back where the level was not known: the bucket was full at most. */
+export function leastCreditBack(refillPerSecond: number, seconds: number): number {
+  return creditBack(1, { refillPerSecond, capacity: 1 }, seconds)
+}
+
 /** Seconds until one whole token is there. */
 export function secondsToToken(level: BucketLevel, limit: BucketLimit): number {
   return Math.max(0, (1 - level.tokens) / limit.refillPerSecond)

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Database } from '../store/database.ts'
 import { type SettledAttempt, type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
-import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
+import { bucketLimit, type CallLimit, leastCreditBack } from './token-bucket.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
 const DOUBT_MS = 20_000
@@ -77,9 +77,8 @@ function effectsOf(
 ): BucketEffect[] {
   const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
   return [...byProject].map(([projectId, { length }]) => {
-    const limit = bucketLimit(limitOf(projectId))
-    // How full the bucket was is not known; at most full.
-    const refund = length * creditBack(limit.capacity, limit, seconds)
+    const { refillPerSecond } = bucketLimit(limitOf(projectId))
+    const refund = length * leastCreditBack(refillPerSecond, seconds)
     return { projectId, effect: 'work', blockMs: null, reason: null, refund }
   })
 }

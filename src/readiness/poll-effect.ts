@@ -1,10 +1,8 @@
 import { CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
-import { creditBack } from '../dispatch/token-bucket.ts'
+import { THROTTLED, UNAUTHORIZED } from '../dispatch/retry-policy.ts'
+import { leastCreditBack } from '../dispatch/token-bucket.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import type { BucketEffect } from '../store/sql/settle-buckets.ts'
-
-const THROTTLED = { minMs: 1000, maxMs: 60_000 }
-const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 
 /**
  * What a failed poll means for its project's bucket, null when nothing. `troubles` counts the consecutive troubles
@@ -30,7 +28,6 @@ export function effectOfRecovery(projectId: string): BucketEffect {
 
 /** What goes back for a call that was not made, so long after its token was taken. */
 export function effectOfNoCall(projectId: string, ageMs: number, refillPerSecond: number): BucketEffect {
-  // How full the bucket was is not known; at most full.
-  const refund = creditBack(1, { refillPerSecond, capacity: 1 }, ageMs / 1000)
+  const refund = leastCreditBack(refillPerSecond, ageMs / 1000)
   return { projectId, effect: 'refund', blockMs: null, reason: null, refund }
 }

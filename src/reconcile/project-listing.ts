@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
-import { creditBack } from '../dispatch/token-bucket.ts'
+import { leastCreditBack } from '../dispatch/token-bucket.ts'
 import { startAge } from '../runtime/age.ts'
 import type { StaleGuard } from '../runtime/stale-guard.ts'
 import type { Database } from '../store/database.ts'
@@ -83,8 +83,7 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
           paidFor = startAge()
           break
         }
-        // How full the bucket was is not known; at most full.
-        const refund = creditBack(1, { refillPerSecond, capacity: 1 }, age() / 1000)
+        const refund = leastCreditBack(refillPerSecond, age() / 1000)
         await settleBuckets(database, [{ projectId, effect: 'refund', blockMs: null, reason: null, refund }])
         continue
       }

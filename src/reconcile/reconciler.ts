@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcError, CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
 import { createArrivalGuard } from '../dispatch/arrival-guard.ts'
+import { THROTTLED, UNAUTHORIZED } from '../dispatch/retry-policy.ts'
 import type { Replica } from '../replica/replica.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
@@ -37,10 +38,6 @@ const AUDITS_PER_CLAIM = 1000
 const BUDGET_PART = 0.1
 const MAX_REST_MS = 5000
 const FAILED = { minMs: 500, maxMs: 30_000 }
-/** A 429 without Retry-After. */
-const THROTTLED = { minMs: 1000, maxMs: 60_000 }
-/** Refused tokens lock accounts out. */
-const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 
 export interface ReconcilerOptions {
   database: Database

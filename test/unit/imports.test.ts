@@ -48,6 +48,8 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'reconcile/verdict.ts > dispatch/create-body.ts': 'where the attempt id was written',
   'reconcile/verdict-settlement.ts > dispatch/settlement.ts': 'one way to record an outcome',
   'reconcile/verdict-settlement.ts > dispatch/retry-policy.ts': 'one retry policy',
+  'reconcile/reconciler.ts > dispatch/retry-policy.ts': 'one retry policy',
+  'readiness/poll-effect.ts > dispatch/retry-policy.ts': 'one retry policy',
   'readiness/poll-effect.ts > dispatch/token-bucket.ts': 'what goes back of a token, in polls as in creating',
   'reconcile/project-listing.ts > dispatch/token-bucket.ts':
     'what goes back of a token, in listings as in creating',

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { bucketLevel } from './bucket-level.ts'
 
 /**
  * Claims pending instances whose poll is due, and a token of their project's call budget for every 100 of them.
@@ -76,7 +77,6 @@ buckets AS MATERIALIZED (
 ),
 refilled AS MATERIALIZED (
   SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing, b.troubles,
-    b.refill_per_second * b.rate_factor AS refill,
     CASE
       WHEN b.blocked_until > clock.ts THEN 0
       WHEN level.tokens < 1 THEN 0
@@ -87,14 +87,7 @@ refilled AS MATERIALIZED (
   FROM buckets b
   JOIN wanted w USING (project_id)
   CROSS JOIN clock
-  CROSS JOIN LATERAL (
-    SELECT
-      least(b.capacity, b.tokens + inflow.calls) AS tokens,
-      least(1, b.poll_credit + inflow.calls * $4::float8) AS poll_credit
-    FROM (
-      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
-    ) inflow
-  ) level
+  CROSS JOIN LATERAL ${bucketLevel('$4::float8')} level
   CROSS JOIN LATERAL (
     SELECT coalesce(b.blocked_reason IN ('throttled', 'unauthorized'), false) AS probing
   ) block

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { bucketLevel } from './bucket-level.ts'
 
 /**
  * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
@@ -39,11 +40,11 @@ refilled AS MATERIALIZED (
   SELECT
     b.project_id,
     b.due_at,
-    b.refill_per_second * b.rate_factor AS refill,
+    level.refill,
     level.tokens,
     level.poll_credit,
     greatest(b.refilled_at, clock.ts) AS refilled_at,
-    greatest(1, least(b.capacity / 2, b.refill_per_second * b.rate_factor * 0.05)) AS worthwhile,
+    greatest(1, least(b.capacity / 2, level.refill * 0.05)) AS worthwhile,
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
@@ -54,14 +55,7 @@ refilled AS MATERIALIZED (
     END::int AS available
   FROM due_buckets b
   CROSS JOIN clock
-  CROSS JOIN LATERAL (
-    SELECT
-      least(b.capacity, b.tokens + inflow.calls) AS tokens,
-      least(1, b.poll_credit + inflow.calls * $5::float8) AS poll_credit
-    FROM (
-      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
-    ) inflow
-  ) level
+  CROSS JOIN LATERAL ${bucketLevel('$5::float8')} level
 ),
 grants AS (
   SELECT dealt.project_id, count(*)::int AS n

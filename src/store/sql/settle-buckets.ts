@@ -3,8 +3,8 @@ import type { Sql } from '../database.ts'
 /**
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
  * with a block time, closes the bucket for all replicas, `work` says that something is queued again. `served` is what a
- * good reading call says: it ends trouble that is over for projects that create nothing now. `refund` says nothing else. Where something is queued,
- * creating finds out for itself, because CloudDC may limit its calls by kind.
+ * good reading call says: it ends trouble that is over for projects that create nothing now. Where something is queued,
+ * creating finds out for itself, because CloudDC may limit its calls by kind. `refund` only gives tokens back.
  *
  * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
  * spent at once: at a low rate the next one may be an hour away.
@@ -40,9 +40,10 @@ locked AS MATERIALIZED (
 UPDATE rate_bucket b
 SET
   tokens = least(b.capacity, b.tokens + coalesce(i."refund", 0)),
-  troubles = CASE i."effect"
-    WHEN 'trouble' THEN b.troubles + l.open::int
-    ELSE CASE WHEN l.clears THEN 0 ELSE b.troubles END
+  troubles = CASE
+    WHEN l.clears THEN 0
+    WHEN i."effect" = 'trouble' THEN b.troubles + l.open::int
+    ELSE b.troubles
   END,
   rate_factor = CASE
     WHEN l.open AND i."slowDown" IS NOT NULL THEN greatest(0.05, b.rate_factor * i."slowDown")

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { bucketLevel } from './bucket-level.ts'
 
 /**
  * Takes one token of a project for one page of a reconciling listing. An order of unknown outcome holds up somebody,
@@ -25,14 +26,7 @@ refilled AS MATERIALIZED (
     (NOT coalesce(b.blocked_until > clock.ts, false) AND level.tokens >= 1)::int AS granted
   FROM bucket b
   CROSS JOIN clock
-  CROSS JOIN LATERAL (
-    SELECT
-      b.refill_per_second * b.rate_factor AS refill,
-      least(
-        b.capacity,
-        b.tokens + greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor
-      ) AS tokens
-  ) level
+  CROSS JOIN LATERAL ${bucketLevel('0')} level
 )
 UPDATE rate_bucket b
 SET

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { bucketLevel } from './bucket-level.ts'
 
 /** Takes a token of a project for a single readiness call, by the rule of claim-instances. $1 project, $2 share (0..1). */
 const TEXT = `
@@ -21,14 +22,7 @@ refilled AS MATERIALIZED (
     END::int AS granted
   FROM bucket b
   CROSS JOIN clock
-  CROSS JOIN LATERAL (
-    SELECT
-      least(b.capacity, b.tokens + inflow.calls) AS tokens,
-      least(1, b.poll_credit + inflow.calls * $2::float8) AS poll_credit
-    FROM (
-      SELECT greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS calls
-    ) inflow
-  ) level
+  CROSS JOIN LATERAL ${bucketLevel('$2::float8')} level
 )
 UPDATE rate_bucket b
 SET
