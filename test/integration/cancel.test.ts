@@ -1,19 +1,13 @@
 import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { registerCancelRoute } from '../../src/api/cancel-route.ts'
 import { registerErrorReplies } from '../../src/api/error-replies.ts'
 import { cancelRequest } from '../../src/dispatch/cancel.ts'
-import type { Database } from '../../src/store/database.ts'
 import { createReads } from '../../src/store/reads.ts'
-import { createReconcileWorld, openTestDatabase, PROJECT } from '../support/reconcile-world.ts'
+import { createReconcileWorld, PROJECT, useTestDatabase } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const cancel = (requestId: string) => cancelRequest(database, { projectId: PROJECT, requestId })
 

@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Database } from '../../src/store/database.ts'
+import { expect, test } from 'vitest'
 import { takeListingToken } from '../../src/store/sql/take-listing-token.ts'
-import { createReconcileWorld, openTestDatabase, PROJECT } from '../support/reconcile-world.ts'
+import { createReconcileWorld, PROJECT, useTestDatabase } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 /** A bucket so slow that its level does not change while a test runs. */
 const setBucket = (columns: string) =>

@@ -1,21 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createReadinessPoller, POLLS_AT_ONCE } from '../../src/readiness/readiness-poller.ts'
-import type { Database } from '../../src/store/database.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { eventually } from '../support/eventually.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { placePending, readBucket, setBucket } from './store-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 /** A poller, and a CloudDC of which the test says what it answers; returns the lines it logs. */

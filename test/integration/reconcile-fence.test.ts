@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
 import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
-import type { Database } from '../../src/store/database.ts'
 import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
 import { registerReplica } from '../../src/store/sql/leases.ts'
 import { lockClaimed, recordLooks } from '../../src/store/sql/record-looks.ts'
@@ -9,17 +8,12 @@ import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  openTestDatabase,
   type ReconcileWorld,
   tirelessReplica,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const RULES = { settleMs: 60_000, maxAttempts: 3 }
 const CLAIM = { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 }

@@ -1,20 +1,19 @@
 import { v7 as uuidv7 } from 'uuid'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
 import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
 import { createSweeper } from '../../src/dispatch/sweeper.ts'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
 import { createReplica } from '../../src/replica/replica.ts'
-import type { Database } from '../../src/store/database.ts'
 import { registerReplica } from '../../src/store/sql/leases.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   LIMIT,
-  openTestDatabase,
   PASSWORD,
   type ReconcileWorld,
   tirelessReplica,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
 const FAULTS = {
@@ -27,12 +26,7 @@ const FAULTS = {
 }
 const NO_FAULTS = Object.fromEntries(Object.keys(FAULTS).map((fault) => [fault, 0]))
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 /** A replica that dispatches, sweeps and reconciles; its duties are not exclusive. */
 async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: number }) {

@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Database } from '../../src/store/database.ts'
+import { describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  openTestDatabase,
   PROJECT,
   type ReconcileWorld,
   SPEC,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 /** Creates instances with an attempt's marker behind the service's back; returns their ids. */
 async function createBehind(world: ReconcileWorld, attemptId: string, count = 1): Promise<string[]> {

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Database } from '../../src/store/database.ts'
+import { describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  openTestDatabase,
   PROJECT,
   type ReconcileWorld,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const tenPairs = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`key-${n}`, `${n}`]))
 const unmarked = { metadata: tenPairs, description: 'x'.repeat(255) }

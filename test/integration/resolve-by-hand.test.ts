@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ResolveError, resolveByHand } from '../../src/reconcile/resolve-by-hand.ts'
-import type { Database } from '../../src/store/database.ts'
 import {
   createReconcileWorld,
-  openTestDatabase,
   PROJECT,
   type ReconcileWorld,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const RULES = { settleMs: 1000, maxAttempts: 3, firstPollMs: 1000 }
 

@@ -1,23 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { cancelRequest } from '../../src/dispatch/cancel.ts'
 import { createRetention, type RetentionOptions } from '../../src/maintenance/retention.ts'
-import type { Database } from '../../src/store/database.ts'
 import { deleteRetiredRequests, keepKeys } from '../../src/store/sql/retire-requests.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  openTestDatabase,
   PROJECT,
   type ReconcileWorld,
   tirelessReplica,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const retention = (world: ReconcileWorld, changes: Partial<RetentionOptions> = {}) =>
   createRetention({

@@ -1,17 +1,11 @@
 import { v7 as uuidv7 } from 'uuid'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { isTerminal, REQUEST_STATES, type RequestState } from '../../src/domain/provision-request.ts'
-import type { Database } from '../../src/store/database.ts'
 import { sqlState } from '../../src/store/errors.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { insertAttemptRow, insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const CHECK_VIOLATION = '23514'

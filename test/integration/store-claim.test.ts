@@ -1,17 +1,11 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
-import type { Database } from '../../src/store/database.ts'
 import { settleBuckets } from '../../src/store/sql/settle-buckets.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const fill = (projectId = 'p') => setBucket(database, projectId, { tokens: 'capacity' })

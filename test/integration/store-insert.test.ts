@@ -1,16 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Database } from '../../src/store/database.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
 import { syncBuckets } from '../../src/store/sql/sync-buckets.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './store-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const LIMIT = { perSecond: 10, burst: 20 }

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
 import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
-import type { Database } from '../../src/store/database.ts'
 import { type ClaimedInstance, claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ObservationRow, recordObservations } from '../../src/store/sql/record-observations.ts'
 import { takeToken } from '../../src/store/sql/take-token.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './store-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const POLL = { minMs: 1000, maxMs: 3000 }

@@ -1,25 +1,19 @@
 import { pino } from 'pino'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Outcome } from '../../src/dispatch/outcome.ts'
 import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
 import { createSweeper } from '../../src/dispatch/sweeper.ts'
-import type { Database } from '../../src/store/database.ts'
 import type { ClaimedRequest } from '../../src/store/sql/claim-requests.ts'
 import { promoteRetries } from '../../src/store/sql/due-sweeps.ts'
 import { type SettleRow, settleAttempts } from '../../src/store/sql/settle-attempts.ts'
 import { eventually } from '../support/eventually.ts'
-import { clearTables, openTestDatabase, tirelessReplica } from '../support/reconcile-world.ts'
+import { clearTables, tirelessReplica, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, placeRequests, REPLICA, setBucket } from './store-world.ts'
 
 const OTHER_REPLICA = '0198170e-4ca7-7ee4-89a7-fa6318432222'
 const FIRST_POLL_MS = 1000
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const CREATED: Outcome = { class: 'created', instanceIds: ['i-1', 'i-2'], httpStatus: 202 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
 import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
 import type { Database } from '../../src/store/database.ts'
@@ -6,18 +6,13 @@ import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   LIMIT,
-  openTestDatabase,
   PASSWORD,
   type ReconcileWorld,
   tirelessReplica,
+  useTestDatabase,
 } from '../support/reconcile-world.ts'
 
-let database: Database
-let close: () => Promise<void>
-beforeAll(async () => {
-  ;({ database, close } = await openTestDatabase())
-})
-afterAll(() => close())
+const database = await useTestDatabase()
 
 const isClaim = (text: string) => text.includes('due_buckets')
 

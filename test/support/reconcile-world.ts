@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import type { SimulatorOptions } from '../../simulator/options.ts'
 import { createSimulator } from '../../simulator/simulator.ts'
 import { createAuth } from '../../src/clouddc/auth.ts'
@@ -46,6 +46,13 @@ export async function openTestDatabase(): Promise<{ database: Database; close: (
       await created.drop()
     },
   }
+}
+
+/** The same, closed after the last test of the file. */
+export async function useTestDatabase(): Promise<Database> {
+  const { database, close } = await openTestDatabase()
+  afterAll(close)
+  return database
 }
 
 /** Empties the tables, so that each test has the database to itself. */
