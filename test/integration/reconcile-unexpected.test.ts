@@ -128,23 +128,35 @@ describe('the last look after a verdict', () => {
 })
 
 describe('instances found while looking for others', () => {
+  /** Creates one behind the service's back, and has another attempt of the project looked for. */
+  const expectAdded = async (world: ReconcileWorld, id: string) => {
+    const { attempt } = await world.request(id)
+    const late = await createBehind(world, attempt?.id ?? '')
+    await adopted(world)
+    await eventually(async () => {
+      const ids = (await world.request(id)).instances.map((instance) => instance.id)
+      expect(ids).toContain(late[0])
+    })
+  }
+
   test('of an attempt that was answered are added to its request', async () => {
     const world = await createReconcileWorld(database)
     const answered = await world.place({ min_count: 1, max_count: 5 })
     await world.dispatch()
-    const { attempt } = await world.request(answered.id)
-    // The answer had named only instances of others: without these, the sweep would end the request.
+    await expectAdded(world, answered.id)
+  })
+
+  test('are what a request waits for that had none, which the sweep would have ended', async () => {
+    const world = await createReconcileWorld(database)
+    const answered = await world.place({ min_count: 1, max_count: 5 })
+    await world.dispatch()
     await database.query(`DELETE FROM instance WHERE provision_request_id = $1::uuid`, answered.id)
     await database.query(
       `UPDATE provision_request SET created_count = 0, expires_at = now() WHERE id = $1::uuid`,
       answered.id,
     )
-    const late = await createBehind(world, attempt?.id ?? '')
-    await adopted(world)
-    await eventually(async () => {
-      const ids = (await world.request(answered.id)).instances.map((instance) => instance.id)
-      expect(ids).toContain(late[0])
-    })
+    await expectAdded(world, answered.id)
+    expect(await world.request(answered.id)).toMatchObject({ state: 'provisioning', expiresAt: null })
   })
 
   test('of a call that is still under way are nothing special', async () => {
