@@ -1,5 +1,5 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadConfig, ROLES } from '../../src/config.ts'
 import { EVENT_KINDS, eventDataSchemas } from '../../src/contracts/events.ts'
@@ -86,6 +86,19 @@ describe('the drawing of the states', () => {
     const drawn = [...drawing.matchAll(/^\s*(\w+) --> (\w+)/gm)].map(([, from, to]) => `${from} ${to}`)
     const legal = REQUEST_STATES.flatMap((from) => NEXT_STATES[from].map((to) => `${from} ${to}`))
     expect([...new Set(drawn)].toSorted()).toEqual(legal.toSorted())
+  })
+})
+
+describe('the index of decisions', () => {
+  test('has each with its title, date and status', () => {
+    const files = globSync('docs/decisions/0*.md').toSorted()
+    const decisions = files.map((path) => {
+      const [, title, status, date] = /^# (.+)\n\n(\w+), (\d{4}-\d{2}-\d{2})\./.exec(read(path)) ?? [path]
+      const file = basename(path)
+      return [file.slice(0, 4), `[${title}](${file})`, date, status?.toLowerCase()]
+    })
+    expect(decisions.length).toBeGreaterThan(0)
+    expect(tableUnder('Decisions', read('docs/decisions/README.md'))).toEqual(decisions)
   })
 })
 
