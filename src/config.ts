@@ -60,7 +60,7 @@ const SETTINGS = {
 
   /** batch-create calls in flight per replica. */
   DISPATCH_CONCURRENCY: integer(32, 1, 10_000),
-  /** The longest a batch-create call may take, headers and body. */
+  /** The longest a call to CloudDC may take, headers and body. */
   CALL_TIMEOUT_MS: duration(30_000),
   /** Attempts that may have reached CloudDC; throttling and unreachable upstreams cost none. */
   MAX_ATTEMPTS: integer(8, 1, 1000),

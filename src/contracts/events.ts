@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { newUuid } from '../runtime/uuid.ts'
 
-/** The events this service publishes: contracts.md section 3. CloudEvents 1.0 in structured mode. */
+/** The events this service publishes, as CloudEvents 1.0 in structured mode. The README lists them. */
 
 /** One outbox row: what the relay publishes, byte for byte. */
 export interface NewEvent {

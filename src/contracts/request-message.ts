@@ -74,7 +74,7 @@ export interface MessageRejection {
   requestId?: string
 }
 
-/** Reads a request message as contracts.md section 1 defines it. */
+/** Reads a request message; the README defines its members. */
 export function parseRequestMessage(
   input: MessageInput,
 ): { ok: true; command: ProvisionCommand } | MessageRejection {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { REQUEST_STATES } from '../domain/provision-request.ts'
 import { WAITING_REASONS } from '../domain/waiting.ts'
 
-/** The replies of the HTTP API; contracts.md section 4. Serialised, every date is RFC 3339 UTC with milliseconds. */
+/** The replies of the HTTP API. Serialised, every date is RFC 3339 UTC with milliseconds. */
 
 const time = z.date()
 

@@ -1,4 +1,4 @@
-/** The states of a provision request; contracts.md section 2, drawn in docs/state-machine.md. */
+/** The states of a provision request, drawn in docs/state-machine.md. */
 export const REQUEST_STATES = [
   'queued',
   'dispatching',

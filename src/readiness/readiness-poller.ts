@@ -11,7 +11,7 @@ import { effectOfFailure, effectOfNoCall } from './poll-effect.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { type ClaimedCall, createProjectPoll, type ProjectPollOptions } from './project-poll.ts'
 
-/** ListInstances takes at most 100 ids (clouddc-api.md 3.2). */
+/** ListInstances takes at most 100 ids, says its page in the API reference of CloudDC. */
 const IDS_PER_CALL = 100
 /** Most instances due that one claim looks at. */
 const CLAIM_LIMIT = 2000

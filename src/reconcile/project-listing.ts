@@ -9,7 +9,7 @@ import type { Database } from '../store/database.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import { takeListingToken } from '../store/sql/take-listing-token.ts'
 
-/** ListInstances takes at most 100 server ids (clouddc-api.md 3.2). */
+/** ListInstances takes at most 100 server ids, says its page in the API reference of CloudDC. */
 const SERVERS_PER_CALL = 100
 /** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
 const SPREAD_MS = 50
