@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { Pool } from 'undici'
 import { coerceError } from '../runtime/errors.ts'
+import { createSlots } from '../runtime/slots.ts'
 import { answerFacts, isSuccess, isUnauthorized } from './answer.ts'
 import type { Auth } from './auth.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
@@ -101,6 +102,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   }
   const creating = createCreateConnections({ origin, transport })
   const reading = new Pool(origin, { ...transport, connections })
+  const readingSlots = createSlots({ slots: connections, maxWaiting: Number.POSITIVE_INFINITY })
   let closing: Promise<void> | undefined
 
   const renewToken = () => {
@@ -152,6 +154,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   ): Promise<Value> => {
     const { result, credential } = await call(projectId, path, {
       dispatcher: reading,
+      slots: readingSlots,
       method: 'GET',
       headers: { Accept: 'application/json' },
       maxBodyBytes: LIST_ANSWER_BYTES,

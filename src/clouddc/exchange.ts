@@ -1,10 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { coerceError } from '../runtime/errors.ts'
+import type { Slots } from '../runtime/slots.ts'
 import { FAULT_CODES } from './evidence.ts'
 
 export interface ExchangeOptions {
   dispatcher: Dispatcher
+  /**
+   * Where calls wait for one of the dispatcher's connections, if those are limited; their time counts. A call whose time
+   * ends there never reaches the dispatcher, which would open a connection for it only to close it again.
+   */
+  slots?: Slots
   origin: string
   method: 'GET' | 'POST'
   path: string
@@ -40,7 +46,7 @@ type Fault = { code: string; message: string }
  * so that the proof stays true while undici still waits for a connection.
  */
 export function exchange(options: ExchangeOptions): Promise<Exchange> {
-  const { dispatcher, origin, method, path, authorize, timeoutMs, maxBodyBytes, beforeWrite } = options
+  const { dispatcher, slots, origin, method, path, authorize, timeoutMs, maxBodyBytes, beforeWrite } = options
   return new Promise((resolve) => {
     let controller: Dispatcher.DispatchController | undefined
     let settled = false
@@ -48,6 +54,7 @@ export function exchange(options: ExchangeOptions): Promise<Exchange> {
     let headers: IncomingHttpHeaders = {}
     const chunks: Buffer[] = []
     let size = 0
+    const released = Promise.withResolvers<void>()
 
     const settle = (result: Exchange) => {
       if (settled) return
@@ -102,8 +109,14 @@ export function exchange(options: ExchangeOptions): Promise<Exchange> {
         answered(false)
         response.abort(new Error('answer too large'))
       },
-      onResponseEnd: () => answered(true),
-      onResponseError: (_, error) => failed(faultOf(error)),
+      onResponseEnd: () => {
+        answered(true)
+        released.resolve()
+      },
+      onResponseError: (_, error) => {
+        failed(faultOf(error))
+        released.resolve()
+      },
     }
 
     const begin = async () => {
@@ -113,11 +126,21 @@ export function exchange(options: ExchangeOptions): Promise<Exchange> {
       } catch (error) {
         return failed({ code: FAULT_CODES.noCredential, message: coerceError(error).message })
       }
-      if (settled) return
-      dispatcher.dispatch(
-        { origin, method, path, headers: { ...options.headers, ...credential }, body: options.body ?? null },
-        handler,
-      )
+      const send = async () => {
+        if (settled) return
+        dispatcher.dispatch(
+          {
+            origin,
+            method,
+            path,
+            headers: { ...options.headers, ...credential },
+            body: options.body ?? null,
+          },
+          handler,
+        )
+        await released.promise
+      }
+      await (slots === undefined ? send() : slots.run(send))
     }
     begin().catch((error: unknown) => failed(faultOf(error)))
   })

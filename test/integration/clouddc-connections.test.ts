@@ -16,7 +16,6 @@ import {
 
 const CALL = { projectId: 'p1', body: '{"name":"web"}' }
 const CREATED = { instances: [{ id: 'a' }] }
-const PAGE = { instances: [], page_info: {}, count: 0 }
 
 const clients = createClients()
 let cloud: ScriptedCloudDc
@@ -121,16 +120,6 @@ it('calls that hang do not hold up others', async () => {
     expect(outcome).toMatchObject({ class: 'unknown', reason: 'timeout' })
   }
   expect(cloud.arrivals).toHaveLength(4)
-})
-
-it('reading calls share kept connections, and those that wait too long for one are never sent', async () => {
-  cloud.setScript(hang)
-  const client = clients.open(cloud.endpoint, { connections: 1, callTimeoutMs: 200 })
-  const results = await Promise.allSettled([1, 2, 3].map(() => client.listInstances({ projectId: 'p1' })))
-  expect(results.map((result) => result.status)).toEqual(['rejected', 'rejected', 'rejected'])
-  cloud.setScript(answer(200, PAGE))
-  await client.listInstances({ projectId: 'p1' })
-  expect(cloud.arrivals).toHaveLength(2)
 })
 
 it('a TLS connection offers HTTP/1.1 only', async () => {
