@@ -19,6 +19,7 @@ export interface Database extends Sql {
    * `work` must have no effect outside the transaction.
    */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
+  /** Ends every connection, once what is under way on it has ended. May be called more than once. */
   close(): Promise<void>
 }
 
@@ -40,7 +41,7 @@ export interface DatabaseOptions {
 export function createDatabase(options: DatabaseOptions): Database {
   const { url, poolSize, logger, onError = () => undefined, statementTimeoutMs = 10_000 } = options
   const pool = createPool({ url, size: poolSize, statementTimeoutMs, logger })
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: true }) })
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 
   // A named statement is parsed and planned once per connection. There are as many as files in store/sql.
   const names = new Map<string, string>()
@@ -89,6 +90,16 @@ export function createDatabase(options: DatabaseOptions): Database {
     }
   }
 
+  // Prisma lets go of what it has used, which may be nothing: the pool is closed here.
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    try {
+      await prisma.$disconnect()
+    } finally {
+      await pool.end()
+    }
+  }
+
   return {
     prisma,
     query: (text, ...values) => counted(() => run(pool, text, values)),
@@ -102,6 +113,9 @@ export function createDatabase(options: DatabaseOptions): Database {
         }
       }
     },
-    close: () => prisma.$disconnect(),
+    close: () => {
+      closing ??= close()
+      return closing
+    },
   }
 }
