@@ -1,6 +1,5 @@
 /** A look right at the end of the settling time could begin a moment before it, by the rounding of clocks. */
 const SLACK_MS = 20
-const MAX_GAP_MS = 60_000
 /** What only people can resolve is looked at this rarely. */
 const MAX_MANUAL_GAP_MS = 600_000
 
@@ -10,12 +9,14 @@ export function firstLookMs(settleMs: number): number {
 }
 
 /**
- * Milliseconds to the next look for an attempt that has been uncertain for `ageMs`: as long again as it has waited
- * already, within bounds; one look right after the settling time, and ever rarer ones beyond it.
+ * Milliseconds from a complete listing to the next look for an attempt that has been uncertain for `ageMs`: as long
+ * again as it has waited already, within bounds; one look right after the settling time. Beyond it, only a listing that
+ * agrees is lacking, and it comes soon, however long an outage has kept the first one away. Where a person must decide
+ * (`manual`) looks come ever more rarely.
  */
 export function nextLookMs(ageMs: number, settleMs: number, { manual = false } = {}): number {
   const first = firstLookMs(settleMs)
-  if (ageMs >= settleMs) return clamp(ageMs - settleMs, first, manual ? MAX_MANUAL_GAP_MS : MAX_GAP_MS)
+  if (ageMs >= settleMs) return manual ? clamp(ageMs - settleMs, first, MAX_MANUAL_GAP_MS) : first
   const gap = clamp(ageMs, first, Math.max(first, settleMs / 4))
   const toSettled = settleMs - ageMs + SLACK_MS
   return gap > toSettled - first ? toSettled : gap

@@ -144,6 +144,17 @@ describe('a call cut before creating', () => {
     expect(await world.metric('reconcile_resolved_total', { kind: 'void' })).toBe(1)
   })
 
+  test('is void by two listings soon after an outage that has kept listings away for long', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    loseCall(world)
+    await world.dispatch()
+    await database.query(`UPDATE attempt SET uncertain_at = now() - interval '1 hour'`)
+    await world.run(world.reconciler({ settleMs: 5000 }))
+    const queued = await becomes(world, id, 'queued')
+    expect(queued.attempt?.listingsWithout).toBe(2)
+  })
+
   test('ends the request when it was the last attempt', async () => {
     const world = await createReconcileWorld(database)
     const { id, requestId } = await world.place()

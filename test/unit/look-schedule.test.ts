@@ -29,6 +29,14 @@ test('there are always two looks before an absence can be believed, and one with
   )
 })
 
+test('the listing that is to agree with the first one after an outage comes soon after it', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 1, max: 600_000 }), (late, settleMs) => {
+      expect(nextLookMs(settleMs + late, settleMs)).toBe(firstLookMs(settleMs))
+    }),
+  )
+})
+
 test('the next look is always ahead, and never further than ten minutes', () => {
   fc.assert(
     fc.property(
