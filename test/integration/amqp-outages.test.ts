@@ -37,7 +37,7 @@ async function run<S extends Service>(service: S): Promise<S> {
   return service
 }
 
-const healthy = () => eventually(() => expect(broker.health()).toEqual({ ok: true }), { timeoutMs: 45_000 })
+const healthy = () => eventually(() => expect(broker.health()).toEqual({ ok: true }))
 
 async function setUp() {
   const { url } = await servers.createVhost()
@@ -131,21 +131,19 @@ describe('a broker that restarts', () => {
     const publishers = Array.from({ length: 50 }, publishOne)
     // RabbitMQ 3.10 forgets a quorum queue that is younger than two seconds when it is killed.
     await eventually(() => {
-      expect(confirmed.size).toBeGreaterThan(2000)
+      expect(confirmed.size).toBeGreaterThan(500)
       expect(performance.now() - declaredAt).toBeGreaterThan(5000)
     })
     await kill()
     await servers.restartRabbitmq()
     await healthy()
     const before = confirmed.size
-    await eventually(() => expect(confirmed.size).toBeGreaterThan(before + 500), { timeoutMs: 45_000 })
+    await eventually(() => expect(confirmed.size).toBeGreaterThan(before + 500))
     publishing = false
     await Promise.all(publishers)
 
     await consume(500)
-    await eventually(() => expect(new Set(received).isSupersetOf(confirmed)).toBe(true), {
-      timeoutMs: 45_000,
-    })
+    await eventually(() => expect(new Set(received).isSupersetOf(confirmed)).toBe(true))
     expect(attempted.isSupersetOf(new Set(received))).toBe(true)
   })
 })

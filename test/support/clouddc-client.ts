@@ -18,7 +18,7 @@ export function createClients() {
       const client = createCloudDcClient({
         endpoint,
         auth: createAuth({ token: TOKEN, logger: silentLogger }),
-        callTimeoutMs: 5000,
+        callTimeoutMs: 60_000,
         connections: 2,
         logger: silentLogger,
         ...options,

@@ -2,11 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /**
  * Runs an assertion again and again until it holds, and returns what it returns. After `timeoutMs` the last
- * failure is thrown. For states that something else brings about; never a measure of how fast it does.
+ * failure is thrown: a bound on hangs, shorter than a test may take. For states that something else brings about and
+ * that last; never a measure of how fast it does.
  */
 export async function eventually<Result>(
   assertion: () => Result | Promise<Result>,
-  { timeoutMs = 15_000, pollMs = 20 }: { timeoutMs?: number; pollMs?: number } = {},
+  { timeoutMs = 60_000, pollMs = 20 }: { timeoutMs?: number; pollMs?: number } = {},
 ): Promise<Result> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
