@@ -3,7 +3,7 @@ import type { ObservedEvent } from './evidence.ts'
 
 /** The events as the contract describes them to their consumers: the judge's own reading of it. */
 const subject = { project_id: z.string().min(1), request_id: z.string().min(1) }
-const time = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+const dateTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 const error = z.object({ code: z.string().min(1), message: z.string() })
 const count = z.int().min(0)
 
@@ -24,14 +24,14 @@ const data = {
     ...subject,
     state: z.enum(['running', 'partially_running', 'failed', 'expired', 'cancelled']),
     counts: z.strictObject({ min: count, max: count, created: count, running: count, failed: count }),
-    error: error.extend({ at: time }).nullable(),
+    error: error.extend({ at: dateTime }).nullable(),
   }),
   'instance.running': z.strictObject({
     ...subject,
     instance_id: z.string(),
     name: z.string().nullable(),
     server_id: z.string().nullable(),
-    running_at: time,
+    running_at: dateTime,
   }),
   'instance.failed': z.strictObject({ ...subject, instance_id: z.string(), error }),
 }
@@ -45,7 +45,7 @@ const envelope = z.strictObject({
   type: z.string(),
   source: z.string(),
   subject: z.string().optional(),
-  time,
+  time: dateTime,
   datacontenttype: z.literal('application/json'),
   traceparent: z.string().optional(),
   tracestate: z.string().optional(),
@@ -57,6 +57,7 @@ export type ReadEvent = {
   [Kind in EventKind]: {
     kind: Kind
     id: string
+    time: string
     data: EventData<Kind>
     traceparent: string | undefined
     correlationId: string | undefined
@@ -73,7 +74,7 @@ export function readEvent(observed: ObservedEvent): ReadEvent | { faults: string
   }
   const read = envelope.safeParse(body)
   if (!read.success) return { faults: describe(read.error) }
-  const { id, type, source, data: content, traceparent } = read.data
+  const { id, type, source, time, data: content, traceparent } = read.data
   const kind = type.replace(/^provisioner\./, '')
   if (!isKind(kind) || type !== `provisioner.${kind}`) return { faults: [`its type ${type} is unknown`] }
   const parsed = data[kind].safeParse(content)
@@ -94,7 +95,14 @@ export function readEvent(observed: ObservedEvent): ReadEvent | { faults: string
     .filter(([, found, wanted]) => found !== wanted)
     .map(([what, found, wanted]) => `its ${what} is ${String(found)}, not ${String(wanted)}`)
   if (faults.length > 0) return { faults }
-  return { kind, id, data: parsed.data, traceparent, correlationId: observed.correlationId } as ReadEvent
+  return {
+    kind,
+    id,
+    time,
+    data: parsed.data,
+    traceparent,
+    correlationId: observed.correlationId,
+  } as ReadEvent
 }
 
 function isKind(kind: string): kind is EventKind {

@@ -2,7 +2,8 @@ import { eventsOf, type FirstCopy } from './event-record.ts'
 
 /**
  * How the first copies of one request's events came out of order: accepted before all, dispatched before the events
- * of its instances, an unknown outcome before its adoption, attempts one after the other, completed after all.
+ * of its instances, an unknown outcome before its adoption, attempts one after the other, completed after all; and none
+ * with an earlier time than the one before it.
  */
 export function faultsOfOrder(events: readonly FirstCopy[]): string[] {
   const own = events.filter(({ kind }) => kind !== 'request.rejected')
@@ -10,6 +11,13 @@ export function faultsOfOrder(events: readonly FirstCopy[]): string[] {
   const demand = (earlier: FirstCopy | undefined, later: FirstCopy | undefined) => {
     if (earlier && later && earlier.position > later.position) {
       faults.push(`${later.kind} came before ${earlier.kind}`)
+    }
+  }
+
+  for (const [place, event] of own.entries()) {
+    const before = own[place - 1]
+    if (before !== undefined && event.time < before.time) {
+      faults.push(`${event.kind} is dated before the ${before.kind} that came before it`)
     }
   }
 

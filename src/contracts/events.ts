@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { newUuid } from '../runtime/uuid.ts'
 
@@ -12,7 +13,11 @@ export interface NewEvent {
   routingKey: string
   type: string
   correlationId: string | null
-  body: string
+  /**
+   * The message body, cut wherever the time of its transition stands. The statement that carries out the transition
+   * joins the pieces with that time: replicas' clocks differ, and it alone knows what is stored and shown.
+   */
+  body: readonly string[]
 }
 
 /** The request an event is about, and what its message brought along for tracing. */
@@ -88,13 +93,15 @@ export function eventSchema<Kind extends EventKind>(kind: Kind) {
   })
 }
 
+/** Stands for the time until a body is cut there. It never leaves the process, so that no text from outside holds it. */
+const TIME = randomUUID()
+
 type OwnData<Kind extends EventKind> = Omit<EventData<Kind>, 'project_id' | 'request_id'>
 
 function createEvent<Kind extends EventKind>(
   kind: Kind,
   subject: EventSubject,
   data: OwnData<Kind>,
-  at: Date,
   instanceId?: string,
 ): NewEvent {
   const { projectId, requestId, correlationId, traceparent, tracestate } = subject
@@ -106,7 +113,7 @@ function createEvent<Kind extends EventKind>(
     type,
     source: `/v1/${projectId}/provision-requests/${requestId}`,
     subject: instanceId,
-    time: at.toISOString(),
+    time: TIME,
     datacontenttype: 'application/json',
     traceparent: traceparent ?? undefined,
     tracestate: tracestate ?? undefined,
@@ -118,44 +125,37 @@ function createEvent<Kind extends EventKind>(
     routingKey: `${kind}.${projectId}`,
     type,
     correlationId,
-    body,
+    body: body.split(TIME),
   }
 }
 
-/** The request is persisted. `at`, here and below, is the time of the event. */
-export function requestAccepted(
-  subject: EventSubject,
-  { state }: { state: string },
-  at = new Date(),
-): NewEvent {
-  return createEvent('request.accepted', subject, { state }, at)
+/** The request is persisted. */
+export function requestAccepted(subject: EventSubject, { state }: { state: string }): NewEvent {
+  return createEvent('request.accepted', subject, { state })
 }
 
 /** The message was dead-lettered. */
 export function requestRejected(
   subject: EventSubject,
   { code, detail }: { code: string; detail: { path: string; message: string }[] },
-  at = new Date(),
 ): NewEvent {
-  return createEvent('request.rejected', subject, { code, detail }, at)
+  return createEvent('request.rejected', subject, { code, detail })
 }
 
 /** CloudDC took the order, or an attempt was adopted. */
 export function requestDispatched(
   subject: EventSubject,
   { instanceIds, attempt }: { instanceIds: string[]; attempt: number },
-  at = new Date(),
 ): NewEvent {
-  return createEvent('request.dispatched', subject, { instance_ids: instanceIds, attempt }, at)
+  return createEvent('request.dispatched', subject, { instance_ids: instanceIds, attempt })
 }
 
 /** An attempt's outcome is unknown. */
 export function requestUncertain(
   subject: EventSubject,
   { attempt, reason }: { attempt: number; reason: string },
-  at = new Date(),
 ): NewEvent {
-  return createEvent('request.uncertain', subject, { attempt, reason }, at)
+  return createEvent('request.uncertain', subject, { attempt, reason })
 }
 
 /** A terminal state is reached. */
@@ -164,9 +164,9 @@ export function requestCompleted(
   completion: {
     state: EventData<'request.completed'>['state']
     counts: EventData<'request.completed'>['counts']
-    error: { code: string; message: string; at: Date } | null
+    /** Its time is that of the completion. */
+    error: { code: string; message: string } | null
   },
-  at = new Date(),
 ): NewEvent {
   const { state, counts, error } = completion
   const data = {
@@ -178,28 +178,26 @@ export function requestCompleted(
       running: counts.running,
       failed: counts.failed,
     },
-    error: error && { code: error.code, message: error.message, at: error.at.toISOString() },
+    error: error && { code: error.code, message: error.message, at: TIME },
   }
-  return createEvent('request.completed', subject, data, at)
+  return createEvent('request.completed', subject, data)
 }
 
 /** One instance runs. */
 export function instanceRunning(
   subject: EventSubject,
   instance: { instanceId: string; name: string | null; serverId: string | null; runningAt: Date },
-  at = new Date(),
 ): NewEvent {
   const { instanceId, name, serverId, runningAt } = instance
   const data = { instance_id: instanceId, name, server_id: serverId, running_at: runningAt.toISOString() }
-  return createEvent('instance.running', subject, data, at, instanceId)
+  return createEvent('instance.running', subject, data, instanceId)
 }
 
 /** One instance ended otherwise than running. */
 export function instanceFailed(
   subject: EventSubject,
   { instanceId, error }: { instanceId: string; error: { code: string; message: string } },
-  at = new Date(),
 ): NewEvent {
   const data = { instance_id: instanceId, error: { code: error.code, message: error.message } }
-  return createEvent('instance.failed', subject, data, at, instanceId)
+  return createEvent('instance.failed', subject, data, instanceId)
 }

@@ -95,6 +95,6 @@ export function failedBeforeCreation(attempt: OpenAttempt, code: string, message
   return requestCompleted(attempt, {
     state: 'failed',
     counts: { min: attempt.minCount, max: attempt.maxCount, created: 0, running: 0, failed: 0 },
-    error: { code, message, at: new Date() },
+    error: { code, message },
   })
 }

@@ -104,6 +104,6 @@ export function endingOf(request: LockedRequest): MoveRow {
     failed: 0,
     errorCode: code,
     errorMessage: message,
-    events: [requestCompleted(request, { state, counts, error: { code, message, at: new Date() } })],
+    events: [requestCompleted(request, { state, counts, error: { code, message } })],
   }
 }

@@ -126,7 +126,7 @@ export function createIntake(options: IntakeOptions): Intake {
     const { command } = parsed
     const outcome = await write({
       command,
-      row: toNewRequest(command, delivery, { sealer, passwordDigester, now }),
+      row: toNewRequest(command, delivery, { sealer, passwordDigester }),
     })
     switch (outcome?.kind) {
       case 'stored':

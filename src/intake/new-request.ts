@@ -26,7 +26,7 @@ function traceHeader(value: unknown): string | null {
 export function toNewRequest(
   command: ProvisionCommand,
   delivery: Delivery,
-  { sealer, passwordDigester, now }: { sealer: Sealer; passwordDigester: PasswordDigester; now: () => Date },
+  { sealer, passwordDigester }: { sealer: Sealer; passwordDigester: PasswordDigester },
 ): NewRequest {
   const { projectId, requestId, spec, priority, minCount, maxCount, deadline } = command
   const tracing = tracingOf(delivery)
@@ -43,7 +43,7 @@ export function toNewRequest(
     maxCount,
     deadline,
     ...tracing,
-    acceptedEvent: requestAccepted({ projectId, requestId, ...tracing }, { state: 'queued' }, now()),
+    acceptedEvent: requestAccepted({ projectId, requestId, ...tracing }, { state: 'queued' }),
   }
 }
 

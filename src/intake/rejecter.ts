@@ -77,7 +77,7 @@ export function createRejecter(options: RejecterOptions): Rejecter {
     reject: async (delivery, { code, detail, projectId, requestId }) => {
       const at = now()
       if (projectId !== undefined && requestId !== undefined) {
-        const event = requestRejected({ projectId, requestId, ...tracingOf(delivery) }, { code, detail }, at)
+        const event = requestRejected({ projectId, requestId, ...tracingOf(delivery) }, { code, detail })
         if (!(await events.add(event))) return false
       }
       if (!(await publish(delivery, { code, detail, at }))) return false

@@ -63,13 +63,7 @@ export function moveOf(ended: readonly EndedInstance[]): MoveRow {
         }),
   )
   if (to !== null) {
-    events.push(
-      requestCompleted(request, {
-        state: to,
-        counts,
-        error: error === null ? null : { ...error, at: new Date() },
-      }),
-    )
+    events.push(requestCompleted(request, { state: to, counts, error }))
   }
   return {
     id: request.provisionRequestId,

@@ -4,7 +4,7 @@ import { requestDispatched, requestUncertain } from '../contracts/events.ts'
 import { attemptMarkers } from '../dispatch/create-body.ts'
 import type { Database, Sql } from '../store/database.ts'
 import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
-import { insertEvents } from '../store/sql/outbox-events.ts'
+import { moveRequests } from '../store/sql/move-requests.ts'
 import {
   addInstances,
   findUnexpected,
@@ -49,7 +49,20 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
       added.length > 0
         ? requestDispatched(request, { instanceIds: added, attempt: attempt.attemptNumber })
         : requestUncertain(request, { attempt: attempt.attemptNumber, reason: 'unexpected_instances' })
-    await insertEvents(sql, [event])
+    await moveRequests(sql, [
+      {
+        id: request.id,
+        from: request.state,
+        to: null,
+        cause: 'unexpected_instances',
+        evidence: null,
+        running: 0,
+        failed: 0,
+        errorCode: null,
+        errorMessage: null,
+        events: [event],
+      },
+    ])
     return {
       projectId: request.projectId,
       requestId: request.requestId,

@@ -41,7 +41,7 @@ const event = (key: string, name: string): NewEvent => ({
   routingKey: `request.accepted.${key}`,
   type: name,
   correlationId: null,
-  body: JSON.stringify({ name }),
+  body: [JSON.stringify({ name })],
 })
 
 const write = (...events: NewEvent[]) => insertEvents(database, events)

@@ -1,4 +1,10 @@
-import { EVENT_KINDS, type EventData, type EventKind, eventSchema } from '../../src/contracts/events.ts'
+import {
+  EVENT_KINDS,
+  type EventData,
+  type EventKind,
+  eventSchema,
+  type NewEvent,
+} from '../../src/contracts/events.ts'
 
 /** An event as its consumers read it, valid by the contract. */
 export type SeenEvent = {
@@ -12,4 +18,10 @@ export function readEvent(body: string): SeenEvent {
   const kind = EVENT_KINDS.find((known) => type === `provisioner.${known}`)
   if (kind === undefined) throw new Error(`unknown event ${type}`)
   return { ...eventSchema(kind).parse(value), kind } as SeenEvent
+}
+
+/** The body of an event as the database completes it, read. */
+export function bodyOf(event: NewEvent | undefined, at = new Date()) {
+  if (event === undefined) throw new Error('there is no event')
+  return JSON.parse(event.body.join(at.toISOString()))
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import * as events from '../../src/contracts/events.ts'
+import { bodyOf } from '../support/seen-event.ts'
 
 const subject = {
   projectId: 'project-1',
@@ -13,30 +14,26 @@ const counts = { min: 1, max: 3, created: 3, running: 2, failed: 1 }
 const error = { code: 'c', message: 'm' }
 
 const samples: Record<events.EventKind, events.NewEvent> = {
-  'request.accepted': events.requestAccepted(subject, { state: 'queued' }, at),
-  'request.rejected': events.requestRejected(
-    subject,
-    { code: 'invalid_json', detail: [{ path: '', message: 'm' }] },
-    at,
-  ),
-  'request.dispatched': events.requestDispatched(subject, { instanceIds: ['i-1'], attempt: 2 }, at),
-  'request.uncertain': events.requestUncertain(subject, { attempt: 2, reason: 'timeout' }, at),
-  'request.completed': events.requestCompleted(
-    subject,
-    { state: 'failed', counts, error: { ...error, at } },
-    at,
-  ),
-  'instance.running': events.instanceRunning(
-    subject,
-    { instanceId: 'i-1', name: 'web', serverId: null, runningAt: at },
-    at,
-  ),
-  'instance.failed': events.instanceFailed(subject, { instanceId: 'i-1', error }, at),
+  'request.accepted': events.requestAccepted(subject, { state: 'queued' }),
+  'request.rejected': events.requestRejected(subject, {
+    code: 'invalid_json',
+    detail: [{ path: '', message: 'm' }],
+  }),
+  'request.dispatched': events.requestDispatched(subject, { instanceIds: ['i-1'], attempt: 2 }),
+  'request.uncertain': events.requestUncertain(subject, { attempt: 2, reason: 'timeout' }),
+  'request.completed': events.requestCompleted(subject, { state: 'failed', counts, error }),
+  'instance.running': events.instanceRunning(subject, {
+    instanceId: 'i-1',
+    name: 'web',
+    serverId: null,
+    runningAt: at,
+  }),
+  'instance.failed': events.instanceFailed(subject, { instanceId: 'i-1', error }),
 }
 
 describe.each(events.EVENT_KINDS)('%s', (kind) => {
   const event = samples[kind]
-  const body = JSON.parse(event.body)
+  const body = bodyOf(event, at)
 
   test('has the form of its schema', () => {
     expect(events.eventSchema(kind).parse(body)).toEqual(body)
@@ -64,26 +61,31 @@ describe.each(events.EVENT_KINDS)('%s', (kind) => {
 
 test('what the request did not bring is absent, not null', () => {
   const bare = { ...subject, correlationId: null, traceparent: null, tracestate: null }
-  const { correlationId, body } = events.requestAccepted(bare, { state: 'queued' })
-  expect(correlationId).toBeNull()
-  expect(Object.keys(JSON.parse(body))).not.toEqual(expect.arrayContaining(['traceparent']))
-  expect(events.eventSchema('request.accepted').safeParse(JSON.parse(body)).success).toBe(true)
+  const event = events.requestAccepted(bare, { state: 'queued' })
+  expect(event.correlationId).toBeNull()
+  expect(Object.keys(bodyOf(event))).not.toEqual(expect.arrayContaining(['traceparent']))
+  expect(events.eventSchema('request.accepted').safeParse(bodyOf(event)).success).toBe(true)
 })
 
 test('a completion without an error, and a nameless instance', () => {
   const completed = events.requestCompleted(subject, { state: 'running', counts, error: null })
-  expect(events.eventSchema('request.completed').parse(JSON.parse(completed.body)).data.error).toBeNull()
+  expect(events.eventSchema('request.completed').parse(bodyOf(completed)).data.error).toBeNull()
   const running = events.instanceRunning(subject, {
     instanceId: 'i',
     name: null,
     serverId: 's',
     runningAt: at,
   })
-  expect(JSON.parse(running.body).data).toMatchObject({
+  expect(bodyOf(running).data).toMatchObject({
     name: null,
     server_id: 's',
     running_at: at.toISOString(),
   })
+})
+
+test('the time of a completion and of its error are one and the same', () => {
+  const body = bodyOf(samples['request.completed'], at)
+  expect([body.time, body.data.error.at]).toEqual([at.toISOString(), at.toISOString()])
 })
 
 test('ids are in the order of creation', () => {

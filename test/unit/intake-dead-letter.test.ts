@@ -3,6 +3,7 @@ import { PublishError } from '../../src/amqp/errors.ts'
 import { eventSchema } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
+import { bodyOf } from '../support/seen-event.ts'
 
 describe('a dead letter', () => {
   test('is the message as it came, with the reason; its event is stored before', async () => {
@@ -31,7 +32,7 @@ describe('a dead letter', () => {
         'x-rejected-at': at.toISOString(),
       },
     })
-    const body = JSON.parse(events[0]?.body ?? '')
+    const body = bodyOf(events[0])
     expect(eventSchema('request.rejected').parse(body)).toMatchObject({
       traceparent: 't',
       data: { project_id: 'p', request_id: 'r', code: 'invalid_request' },

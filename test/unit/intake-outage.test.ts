@@ -127,8 +127,11 @@ describe('stop', () => {
 
 test('a fault of the program itself gives the message back', async () => {
   const { intake, lines } = createIntakeHarness({
-    now: () => {
-      throw new Error('clock broken')
+    sealer: {
+      seal: () => {
+        throw new Error('sealer broken')
+      },
+      open: () => '',
     },
   })
   const verdict = intake.handle(order('r-1'))

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { eventSchema } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
+import { bodyOf } from '../support/seen-event.ts'
 
 const order = (id: string, changes: Parameters<typeof buildRequest>[0] = {}) =>
   buildDelivery(buildRequest({ request_id: id, ...changes }))
@@ -29,7 +30,7 @@ describe('a valid message', () => {
       tracestate: 'a=1',
       acceptedEvent: { routingKey: 'request.accepted.project-1', correlationId: 'c-1' },
     })
-    const body = JSON.parse(row?.acceptedEvent.body ?? '')
+    const body = bodyOf(row?.acceptedEvent)
     expect(eventSchema('request.accepted').parse(body)).toMatchObject({
       traceparent,
       data: { state: 'queued' },

@@ -3,6 +3,7 @@ import type { Outcome } from '../../src/dispatch/outcome.ts'
 import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
 import { endingOf } from '../../src/dispatch/sweeper.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
+import { bodyOf } from '../support/seen-event.ts'
 
 const FIRST_LOOK_MS = 1000
 
@@ -45,7 +46,7 @@ const unknown: Outcome = {
 
 const eventsOf = ({ events }: ReturnType<typeof settlementOf>) =>
   events.map((event) => {
-    const { type, data } = JSON.parse(event.body)
+    const { type, data } = bodyOf(event)
     return { type, data, correlationId: event.correlationId }
   })
 
@@ -164,7 +165,7 @@ test('the record of a deadline ends the request as expired', () => {
     failedCount: 0,
   })
   expect(row).toMatchObject({ from: 'queued', to: 'expired', errorCode: 'deadline_passed' })
-  expect(JSON.parse(row.events[0]?.body ?? '')).toMatchObject({
+  expect(bodyOf(row.events[0])).toMatchObject({
     type: 'provisioner.request.completed',
     data: { state: 'expired', error: { code: 'deadline_passed' } },
   })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { rescueOf } from '../../src/reconcile/rescuer.ts'
 import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
 import type { UncertainAttempt } from '../../src/store/sql/claim-uncertain.ts'
+import { bodyOf } from '../support/seen-event.ts'
 
 const RULES = { settleMs: 60_000, maxAttempts: 3 }
 
@@ -42,7 +43,7 @@ describe('an adoption', () => {
       ],
     })
     expect(row.events).toHaveLength(1)
-    expect(JSON.parse(row.events[0]?.body ?? '')).toMatchObject({
+    expect(bodyOf(row.events[0])).toMatchObject({
       type: 'provisioner.request.dispatched',
       data: { project_id: 'p', request_id: 'r', instance_ids: ['a', 'b'], attempt: 4 },
     })
@@ -72,7 +73,7 @@ describe('a void attempt', () => {
       errorCode: 'attempts_exhausted',
       retryInMs: null,
     })
-    expect(JSON.parse(row.events[0]?.body ?? '')).toMatchObject({
+    expect(bodyOf(row.events[0])).toMatchObject({
       type: 'provisioner.request.completed',
       data: { state: 'failed', error: { code: 'attempts_exhausted' }, counts: { created: 0 } },
     })
@@ -93,7 +94,7 @@ test.each([
     reconcileInMs: 1000,
     instances: [],
   })
-  expect(JSON.parse(row.events[0]?.body ?? '')).toMatchObject({
+  expect(bodyOf(row.events[0])).toMatchObject({
     type: 'provisioner.request.uncertain',
     data: { attempt: 4, reason: cause },
   })

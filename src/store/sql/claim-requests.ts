@@ -1,5 +1,6 @@
 import type { Sql } from '../database.ts'
 import { bucketLevel } from './bucket-level.ts'
+import { CHANGED_AT } from './event-list.ts'
 
 /**
  * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
@@ -93,7 +94,7 @@ claimed AS (
     expires_at = NULL,
     attempts = r.attempts + 1,
     attempt_number = r.attempt_number + 1,
-    updated_at = clock.ts
+    updated_at = ${CHANGED_AT}
   FROM picked p
   JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
   CROSS JOIN clock
@@ -107,8 +108,8 @@ attempted AS (
 ),
 recorded AS (
   INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id)
-  SELECT c.id, c.version, clock.ts, 'queued', 'dispatching', 'claimed', c.attempt_id
-  FROM claimed c, clock
+  SELECT c.id, c.version, c.updated_at, 'queued', 'dispatching', 'claimed', c.attempt_id
+  FROM claimed c
 ),
 spent AS MATERIALIZED (
   SELECT r.*, coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n

@@ -1,9 +1,13 @@
 import type { Sql } from '../database.ts'
+import { CHANGED_AT } from './event-list.ts'
 import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
 
 /** Requests whose retry time has come go back into the queue. $1 minutes per step of priority, $2 most rows. */
 const PROMOTE_RETRIES = `
-WITH due AS MATERIALIZED (
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+due AS MATERIALIZED (
   SELECT r.id
   FROM provision_request r
   WHERE r.retry_at <= clock_timestamp()
@@ -13,8 +17,12 @@ WITH due AS MATERIALIZED (
 ),
 promoted AS (
   UPDATE provision_request r
-  SET retry_at = NULL, queue_rank = r.created_at - make_interval(mins => r.priority * $1::int), updated_at = clock_timestamp()
+  SET
+    retry_at = NULL,
+    queue_rank = r.created_at - make_interval(mins => r.priority * $1::int),
+    updated_at = ${CHANGED_AT}
   FROM due
+  CROSS JOIN clock
   WHERE r.id = due.id
   RETURNING r.project_id
 )

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { bodyAt } from './event-list.ts'
 
 /**
  * Stores a batch of new requests with their first transition, their accepted event, and a bucket for each project that
@@ -20,7 +21,7 @@ WITH input AS MATERIALIZED (
     "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" jsonb,
     "sealedPassword" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
     "correlationId" text, "traceparent" text, "tracestate" text,
-    "eventId" uuid, "orderingKey" text, "routingKey" text, "eventType" text, "eventBody" text
+    "eventId" uuid, "orderingKey" text, "routingKey" text, "eventType" text, "eventBody" text[]
   )
 ),
 clock AS MATERIALIZED (
@@ -53,7 +54,7 @@ recorded AS (
 ),
 events AS (
   INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
-  SELECT i."eventId", i."orderingKey", i."routingKey", i."eventType", i."correlationId", i."eventBody"
+  SELECT i."eventId", i."orderingKey", i."routingKey", i."eventType", i."correlationId", ${bodyAt('i."eventBody"', 'inserted.created_at')}
   FROM inserted
   JOIN input i ON i."id" = inserted.id
 ),
@@ -105,7 +106,7 @@ export interface InsertRequestRow {
   orderingKey: string
   routingKey: string
   eventType: string
-  eventBody: string
+  eventBody: readonly string[]
 }
 
 export interface ProjectLimitRow {

@@ -1,10 +1,10 @@
 import type { RequestState } from '../../domain/provision-request.ts'
 import type { Sql } from '../database.ts'
-import { type EventRow, eventsOf } from './event-list.ts'
+import { appendEvents, CHANGED_AT, type EventRow, eventsOf } from './event-list.ts'
 
 /**
  * Changes requests that the transaction has locked: counts of ended instances, and where `to` is set the state, with
- * its transition. Appends the events in either case.
+ * its transition. Appends the events in either case, with the time of the change.
  *
  * For `few` see claim-requests.
  *
@@ -34,40 +34,31 @@ moved AS (
     sealed_password = CASE WHEN i."to" IS NULL THEN r.sealed_password END,
     error_code = coalesce(i."errorCode", r.error_code),
     error_message = coalesce(i."errorMessage", r.error_message),
-    error_at = CASE WHEN i."errorCode" IS NOT NULL THEN clock.ts ELSE r.error_at END,
-    completed_at = CASE WHEN i."to" IS NOT NULL THEN clock.ts END,
-    exception_state = CASE WHEN i."to" <> 'running' THEN i."to" END,
-    updated_at = clock.ts
+    error_at = CASE WHEN i."errorCode" IS NOT NULL THEN ${CHANGED_AT} ELSE r.error_at END,
+    completed_at = CASE WHEN i."to" IS NOT NULL THEN ${CHANGED_AT} ELSE r.completed_at END,
+    exception_state = CASE WHEN i."to" <> 'running' THEN i."to" ELSE r.exception_state END,
+    updated_at = ${CHANGED_AT}
   FROM input i
   JOIN LATERAL (SELECT i."id" OFFSET 0) few ON few."id" = i."id"
   CROSS JOIN clock
   WHERE r.id = i."id" AND r.state = i."from"
-  RETURNING r.id, r.version
+  RETURNING r.id, r.version, r.updated_at
 ),
 recorded AS (
   INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, evidence)
-  SELECT m.id, m.version, clock.ts, i."from", i."to", i."cause", i."evidence"
+  SELECT m.id, m.version, m.updated_at, i."from", i."to", i."cause", i."evidence"
   FROM moved m
   JOIN input i ON i."id" = m.id
-  CROSS JOIN clock
   WHERE i."to" IS NOT NULL
 ),
 events AS (
-  INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
-  SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
-  FROM ROWS FROM (
-    json_to_recordset($2::json) AS (
-      "of" uuid, "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
-    )
-  ) WITH ORDINALITY AS e("of", "id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
-  JOIN moved m ON m.id = e."of"
-  ORDER BY e."place"
+  ${appendEvents({ list: '$2', join: 'JOIN moved m ON m.id = e."of"', time: 'm.updated_at' })}
 )
 SELECT m.id::text AS "id"
 FROM moved m
 `
 
-/** A change that ends a request (`to` is a terminal state) or only counts instances (`to` null). */
+/** A change that ends a request (`to` is a terminal state), or only counts instances or tells of them (`to` null). */
 export interface MoveRow {
   id: string
   from: RequestState

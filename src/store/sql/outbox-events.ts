@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import type { EventRow } from './event-list.ts'
+import { bodyAt, type EventRow } from './event-list.ts'
 
 /**
  * The events after a position (outbox/read-cursor.ts) that the relay does not have in hand, in order.
@@ -84,16 +84,19 @@ WHERE id IN (
 RETURNING type
 `
 
-/** $1 rows as JSON. */
+/** Events that belong to no transition: they happen now. $1 rows as JSON. */
 const INSERT = `
 INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
-SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
+SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", ${bodyAt('e."body"', 'clock.ts')}
 FROM json_to_recordset($1::json) AS e(
-  "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
+  "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text[]
 )
+CROSS JOIN (SELECT clock_timestamp()::timestamptz(3) AS ts) clock
 `
 
-export interface OutboxEvent extends EventRow {
+export interface OutboxEvent extends Omit<EventRow, 'body'> {
+  /** The message body, byte for byte. */
+  body: string
   /** Exact as a number up to 2^53, more than all events there will ever be. */
   position: number
   /** Milliseconds since the event was written. */

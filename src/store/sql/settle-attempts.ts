@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import { type EventRow, eventsOf } from './event-list.ts'
+import { appendEvents, CHANGED_AT, type EventRow, eventsOf } from './event-list.ts'
 import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
 
 /**
@@ -93,11 +93,11 @@ moved AS (
     created_count = r.created_count + own.born,
     error_code = CASE WHEN i."failed" THEN i."errorCode" END,
     error_message = CASE WHEN i."failed" THEN i."errorMessage" END,
-    error_at = CASE WHEN i."failed" THEN clock.ts END,
-    dispatched_at = CASE WHEN i."requestState" = 'provisioning' THEN coalesce(r.dispatched_at, clock.ts) ELSE r.dispatched_at END,
-    completed_at = CASE WHEN i."failed" THEN clock.ts END,
+    error_at = CASE WHEN i."failed" THEN ${CHANGED_AT} END,
+    dispatched_at = CASE WHEN i."requestState" = 'provisioning' THEN coalesce(r.dispatched_at, ${CHANGED_AT}) ELSE r.dispatched_at END,
+    completed_at = CASE WHEN i."failed" THEN ${CHANGED_AT} END,
     exception_state = CASE WHEN i."failed" THEN i."requestState" END,
-    updated_at = clock.ts
+    updated_at = ${CHANGED_AT}
   FROM settled s
   JOIN input i ON i."attemptId" = s.id
   CROSS JOIN clock
@@ -109,26 +109,17 @@ moved AS (
     END AS born
   ) own
   WHERE r.id = s.provision_request_id
-  RETURNING r.id, r.project_id, r.version, r.state, s.id AS attempt_id
+  RETURNING r.id, r.project_id, r.version, r.state, r.updated_at, s.id AS attempt_id
 ),
 recorded AS (
   INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id, evidence)
-  SELECT m.id, m.version, clock.ts, CASE WHEN i."from" = 'in_flight' THEN 'dispatching' ELSE 'uncertain' END::request_state,
+  SELECT m.id, m.version, m.updated_at, CASE WHEN i."from" = 'in_flight' THEN 'dispatching' ELSE 'uncertain' END::request_state,
     m.state, i."cause", m.attempt_id, i."evidence"
   FROM moved m
   JOIN input i ON i."attemptId" = m.attempt_id
-  CROSS JOIN clock
 ),
 events AS (
-  INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
-  SELECT e."id", e."orderingKey", e."routingKey", e."type", e."correlationId", e."body"
-  FROM ROWS FROM (
-    json_to_recordset($5::json) AS (
-      "of" uuid, "id" uuid, "orderingKey" text, "routingKey" text, "type" text, "correlationId" text, "body" text
-    )
-  ) WITH ORDINALITY AS e("of", "id", "orderingKey", "routingKey", "type", "correlationId", "body", "place")
-  JOIN moved m ON m.attempt_id = e."of"
-  ORDER BY e."place"
+  ${appendEvents({ list: '$5', join: 'JOIN moved m ON m.attempt_id = e."of"', time: 'm.updated_at' })}
 )
 SELECT
   m.attempt_id::text AS "attemptId",

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { CHANGED_AT } from './event-list.ts'
 
 /** Which attempts own the given instances. $1 project, $2 instance ids. */
 const FIND_OWNERS = `
@@ -67,7 +68,7 @@ counted AS (
     created_count = r.created_count + (SELECT count(*) FROM born)::int,
     -- It has something to wait for now (settle-attempts).
     expires_at = NULL,
-    updated_at = clock.ts
+    updated_at = ${CHANGED_AT}
   FROM clock
   WHERE r.id = $1::uuid AND EXISTS (SELECT 1 FROM born)
 )

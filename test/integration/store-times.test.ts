@@ -1,0 +1,76 @@
+import { beforeEach, expect, test } from 'vitest'
+import { cancelRequest } from '../../src/dispatch/cancel.ts'
+import { settlementOf } from '../../src/dispatch/settlement.ts'
+import { promoteRetries } from '../../src/store/sql/due-sweeps.ts'
+import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
+import { claim, placeRequests, REPLICA, setBucket } from './store-world.ts'
+
+const database = await useTestDatabase()
+beforeEach(() => clearTables(database))
+
+/** When the request was last changed by a clock that was an hour ahead of the database's present one. */
+async function lastChangedAhead(): Promise<Date> {
+  const [row] = await database.query<{ at: Date }>(
+    `UPDATE provision_request SET updated_at = now() + interval '1 hour' RETURNING updated_at AS at`,
+  )
+  if (row === undefined) throw new Error('there is no request')
+  return row.at
+}
+
+/** The times of a request that has ended, of its history, and of its last event. */
+async function timesOf(id: string) {
+  const { updatedAt, completedAt, errorAt } = await database.prisma.provisionRequest.findUniqueOrThrow({
+    where: { id },
+  })
+  const transitions = await database.prisma.transition.findMany({ orderBy: { version: 'asc' } })
+  const event = await database.prisma.outboxEvent.findFirst({ orderBy: { position: 'desc' } })
+  const { time, data } = JSON.parse(event?.body ?? '')
+  return { updatedAt, completedAt, errorAt, history: transitions.slice(1).map(({ at }) => at), time, data }
+}
+
+test('what is claimed and refused has one time everywhere, and none before an earlier one', async () => {
+  const [id = ''] = await placeRequests(database)
+  const at = await lastChangedAhead()
+  await setBucket(database, 'p', { tokens: 'capacity', due_at: 'now()' })
+  const { requests } = await claim(database)
+  const rows = requests.map((request) =>
+    settlementOf(
+      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
+      {
+        class: 'not_created',
+        reason: 'refused',
+        code: 'iMetal.0001',
+        message: 'no',
+        httpStatus: 400,
+        retryAfterMs: null,
+      },
+      100,
+    ),
+  )
+  await settleAttempts(database, rows, 1000)
+  expect(await timesOf(id)).toMatchObject({
+    updatedAt: at,
+    completedAt: at,
+    errorAt: at,
+    history: [at, at],
+    time: at.toISOString(),
+    data: { error: { at: at.toISOString() } },
+  })
+})
+
+test('so has what is put back and withdrawn', async () => {
+  const [id = ''] = await placeRequests(database, { requestId: 'order-1' })
+  await database.query('UPDATE provision_request SET queue_rank = NULL, retry_at = now()')
+  const at = await lastChangedAhead()
+  await promoteRetries(database, 10)
+  await cancelRequest(database, { projectId: 'p', requestId: 'order-1' })
+  expect(await timesOf(id)).toMatchObject({
+    updatedAt: at,
+    completedAt: at,
+    errorAt: null,
+    history: [at],
+    time: at.toISOString(),
+    data: { error: null },
+  })
+})
