@@ -3,9 +3,12 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = new URL('../', import.meta.url)
 
-/** The arguments that `npm start` gives to `node`: its options, and the entry point as an absolute path. */
-export function startArguments(): string[] {
-  const { scripts } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as {
+/**
+ * The arguments that `npm start` gives to `node`: its options, and the entry point as an absolute path. `root` is the
+ * checkout's folder, with a slash at its end.
+ */
+export function startArguments(root: URL = ROOT): string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as {
     scripts: { start: string }
   }
   const [exec, node, ...rest] = scripts.start.split(' ')
@@ -13,5 +16,5 @@ export function startArguments(): string[] {
   if (exec !== 'exec' || node !== 'node' || entry === undefined) {
     throw new Error(`npm start is not as expected: ${scripts.start}`)
   }
-  return [...rest, fileURLToPath(new URL(entry, ROOT))]
+  return [...rest, fileURLToPath(new URL(entry, root))]
 }

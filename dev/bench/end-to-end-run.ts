@@ -2,6 +2,7 @@ import { monotonicMs } from './clock.ts'
 import { countEvents } from './event-counter.ts'
 import type { MeasuredProcess } from './measured-process.ts'
 import { orders, publishAll } from './messages.ts'
+import type { PipelineRun } from './pipeline-run.ts'
 import { startRaw } from './raw-process.ts'
 import { serverUsage } from './server-usage.ts'
 import { NO_LIMIT, type ServiceProcess, startService, sumOf } from './service.ts'
@@ -13,18 +14,15 @@ const RUNNING = 'provisioner.instance.running'
 /** Short, since the stub's instances run at once; the raw pipeline asks without any wait. */
 export const QUICK_POLLS = { POLL_MIN_MS: '100', POLL_MAX_MS: '1000' }
 
-export interface EndToEndRun {
-  /** From the first publish to the last `instance.running` event consumed. */
-  perSecond: number
-  cpuSecondsPer1000: number
-  postgresCpuSecondsPer1000: number
-  rabbitmqCpuSecondsPer1000: number
+export interface EndToEndRun extends PipelineRun {
   peakRssMb: number
+  /** Bytes of write-ahead log per request. */
+  walBytes: number
   /** Claims that were not sent in time, and given back. */
   notSent: number
 }
 
-/** `requests` orders through a fresh replica on a world. */
+/** `requests` orders through a fresh replica on a world, from the first publish to the last `instance.running`. */
 export async function runService(options: {
   bench: Bench
   world: World
@@ -32,25 +30,31 @@ export async function runService(options: {
   requests: number
   settings?: Readonly<Record<string, string>>
   firstNumber?: number
+  /** The checkout whose service runs; by default this one. */
+  root?: URL
 }): Promise<EndToEndRun> {
-  const { bench, world, upstream, requests, settings = {}, firstNumber = 1 } = options
+  const { bench, world, upstream, requests, settings = {}, firstNumber = 1, root } = options
   const service = await startService({
     bench,
     world,
     upstreamUrl: upstream.url,
     settings: { ...NO_LIMIT, ...QUICK_POLLS, ...settings },
+    ...(root === undefined ? {} : { root }),
   })
   return measure({ child: service, service, world, upstream, requests, firstNumber })
 }
 
+/** The same through the raw pipeline, which sends all four events of a request or only the last. */
 export async function runRaw(options: {
   bench: Bench
   world: World
   upstream: Upstream
   requests: number
+  events: 4 | 1
 }): Promise<EndToEndRun> {
-  const { bench, world, upstream, requests } = options
-  const raw = startRaw({ bench, world, pipeline: 'end_to_end', environment: { UPSTREAM_URL: upstream.url } })
+  const { bench, world, upstream, requests, events } = options
+  const environment = { UPSTREAM_URL: upstream.url, RAW_EVENTS_PER_REQUEST: String(events) }
+  const raw = startRaw({ bench, world, pipeline: 'end_to_end', environment })
   return measure({ child: raw, world, upstream, requests, firstNumber: 1 })
 }
 
@@ -67,30 +71,39 @@ async function measure(options: {
   const events = await countEvents(world)
   try {
     await child.ready()
-    const before = child.usage()
-    const serversBefore = serverUsage()
+    const before = { child: child.usage(), servers: serverUsage(), wal: await walBytes(world) }
     const startedAt = monotonicMs()
     const published = publishAll(world.broker, orders(firstNumber, requests))
     await events.until(() => events.count(RUNNING) >= requests, { check: child.checkAlive })
     await published
     const seconds = (events.lastAt(RUNNING) - startedAt) / 1000
-    const after = child.usage()
-    const serversAfter = serverUsage()
-    const per1000 = (then: number, now: number) => ((now - then) / requests) * 1000
+    const after = { child: child.usage(), servers: serverUsage(), wal: await walBytes(world) }
+    const msPerRequest = (from: number, to: number) => ((to - from) / requests) * 1000
     const { calls } = await upstream.counts()
     if (calls !== requests) throw new Error(`${calls} calls for ${requests} requests`)
     const notSent =
       service === undefined ? 0 : sumOf(await service.metrics(), 'dispatch_calls_total', 'reason="not_sent"')
     return {
       perSecond: requests / seconds,
-      cpuSecondsPer1000: per1000(before.cpuSeconds, after.cpuSeconds),
-      postgresCpuSecondsPer1000: per1000(serversBefore.postgres, serversAfter.postgres),
-      rabbitmqCpuSecondsPer1000: per1000(serversBefore.rabbitmq, serversAfter.rabbitmq),
-      peakRssMb: after.peakRssMb,
+      cpuMs: {
+        node: msPerRequest(before.child.cpuSeconds, after.child.cpuSeconds),
+        postgres: msPerRequest(before.servers.postgres, after.servers.postgres),
+        rabbitmq: msPerRequest(before.servers.rabbitmq, after.servers.rabbitmq),
+      },
+      peakRssMb: after.child.peakRssMb,
+      walBytes: (after.wal - before.wal) / requests,
       notSent,
     }
   } finally {
     await child.stop()
     await events.close()
   }
+}
+
+/** Bytes of write-ahead log that the server has written so far. */
+async function walBytes(world: World): Promise<number> {
+  const { rows } = await world.pool.query<{ bytes: number }>(
+    "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes",
+  )
+  return rows[0]?.bytes ?? Number.NaN
 }

@@ -9,6 +9,8 @@ export interface BenchOptions {
   write: string | null
   /** Folder for processor profiles of the service, or null. */
   profile: string | null
+  /** A commit whose service `end_to_end` measures too, or null. */
+  baseline: string | null
   /** Rounds of each scenario that compares with a raw pipeline; null: the scenario's own number. */
   rounds: number | null
 }
@@ -22,6 +24,7 @@ stripped. Starts its own servers and a stub of CloudDC; service and raw pipeline
                     ${SCENARIO_NAMES.slice(5).join(', ')}; may be repeated (all)
   --quick           small sizes: does it work, not how fast is it
   --rounds N        rounds of service and raw pipeline in turn
+  --baseline REF    end_to_end also measures the service of this commit, in turn: it is checked out and installed
   --json            one JSON object as the last line
   --write FILE      replaces the figures in FILE, as in docs/performance.md, by those of this run
   --profile FOLDER  writes processor profiles of the service into FOLDER; slows it down
@@ -46,6 +49,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     json: values.json,
     write: values.write ?? null,
     profile: values.profile ?? null,
+    baseline: values.baseline ?? null,
     rounds,
   }
 }
@@ -67,6 +71,7 @@ function parse(args: readonly string[]) {
         rounds: { type: 'string' },
         write: { type: 'string' },
         profile: { type: 'string' },
+        baseline: { type: 'string' },
         help: { type: 'boolean', default: false, short: 'h' },
       },
     })

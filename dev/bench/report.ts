@@ -45,14 +45,15 @@ type HistoryPoint = { finished: number; median: number }
 type Curve = readonly [share: number, ms: number][]
 
 function processorTable(name: string, details: Row): string {
-  const row = (pipeline: string, prefix: string): Row => ({
-    pipeline,
-    'its own process': details[`${prefix}cpu_seconds_per_1000`],
-    PostgreSQL: details[`${prefix}postgres_cpu_seconds_per_1000`],
-    RabbitMQ: details[`${prefix}rabbitmq_cpu_seconds_per_1000`],
-  })
-  const rows = [row('service', ''), row('raw', 'raw_')]
-  return `\`${name}\`, processor milliseconds per request:\n\n${recordsTable(rows)}`
+  const rows = Object.entries(details.cpu as Readonly<Record<string, Row>>).map(([pipeline, cpu]) => ({
+    pipeline: pipeline.replaceAll('_', ' '),
+    'requests/s': cpu.requests_per_second,
+    'its own process': cpu.node_ms,
+    PostgreSQL: cpu.postgres_ms,
+    RabbitMQ: Number.isNaN(cpu.rabbitmq_ms) ? '' : cpu.rabbitmq_ms,
+    counted: cpu.counted_ms,
+  }))
+  return `${sentence(`\`${name}\`:`, details)} Processor milliseconds per request:\n\n${recordsTable(rows)}`
 }
 
 function nested(value: unknown, prefix: string): Row {

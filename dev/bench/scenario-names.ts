@@ -9,6 +9,8 @@ export const SCENARIO_NAMES = [
   'polling',
   'outbox',
   'start',
+  'idle',
+  'status',
 ] as const
 
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

@@ -24,11 +24,13 @@ export interface ServiceOptions {
   upstreamUrl: string
   /** Settings beside the addresses. */
   settings?: Readonly<Record<string, string>>
+  /** The checkout whose service is started; by default this one. */
+  root?: URL
 }
 
 /** Starts a replica; `ready` tells when it answers. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const { bench, world, upstreamUrl, settings = {} } = options
+  const { bench, world, upstreamUrl, settings = {}, root } = options
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const profiling =
@@ -36,7 +38,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   const child = startMeasured({
     folder: bench.folder,
     name: 'service',
-    args: [...profiling, ...startArguments()],
+    args: [...profiling, ...startArguments(root)],
     environment: {
       DATABASE_URL: world.databaseUrl,
       AMQP_URL: world.amqpUrl,

@@ -14,7 +14,8 @@ export interface Bench {
   readonly servers: Servers
   /** Server versions, for the report. */
   readonly versions: Readonly<Record<string, string>>
-  createWorld(): Promise<World>
+  /** `template` is a database to copy; by default one that this checkout has migrated. */
+  createWorld(options?: { template?: string }): Promise<World>
   /** Counts every statement from now on; false where the server cannot be told to. Restarts PostgreSQL. */
   countStatements(): Promise<boolean>
   stop(): Promise<void>
@@ -54,7 +55,7 @@ export async function startBench(options: {
       profileFolder,
       servers,
       versions,
-      createWorld: () => createWorld(servers, template.name),
+      createWorld: (options) => createWorld(servers, options?.template ?? template.name),
       countStatements: async () => {
         counting ??= await preloadStatementStatistics(servers)
         return counting

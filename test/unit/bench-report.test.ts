@@ -42,6 +42,23 @@ test('figures hold the table, the plots and the statements of what was measured,
   expect(text).not.toContain('limiter')
 })
 
+test('processor time stands per pipeline, with what the ratio counts', () => {
+  const cpu = {
+    requests_per_second: 100,
+    node_ms: 0.1,
+    postgres_ms: 0.2,
+    rabbitmq_ms: Number.NaN,
+    counted_ms: 0.3,
+  }
+  const intake = {
+    ...{ value: 100, unit: 'messages/s', raw: 200, ratio: 0.5, target: 'ratio at least 0.4', met: true },
+    details: { messages: 3000, cpu: { service: cpu, raw_one_event: cpu }, ratio_by_rate: 0.5 },
+  }
+  const text = figures({ ...REPORT, scenarios: { intake } })
+  expect(text).toContain('`intake`: messages 3000, ratio by rate 0.5. Processor milliseconds per request:')
+  expect(text).toContain('| raw one event | 100 | 0.1 | 0.2 |  | 0.3 |')
+})
+
 test('figures replace those before them, and nothing else of the document', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bench-report-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))

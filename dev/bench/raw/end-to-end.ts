@@ -1,4 +1,4 @@
-import { connect } from 'amqplib'
+import { type ConfirmChannel, connect } from 'amqplib'
 import pg from 'pg'
 import { Pool } from 'undici'
 import { v7 as uuidv7 } from 'uuid'
@@ -20,7 +20,8 @@ type Created = RawRequest & { instanceId: string }
 
 /**
  * The whole way: consume and insert in batches, call over kept connections, store the instances in batches, list a
- * hundred at once, store in batches that they run, and publish one event each with confirms in flight.
+ * hundred at once, store in batches that they run. The service's four events of each request are published with
+ * confirms in flight, each after the write it tells of; with RAW_EVENTS_PER_REQUEST=1 only the last of them.
  */
 export async function runRawEndToEnd(environment: NodeJS.ProcessEnv): Promise<void> {
   const pool = new pg.Pool({ connectionString: environment.DATABASE_URL, max: 8 })
@@ -34,29 +35,24 @@ export async function runRawEndToEnd(environment: NodeJS.ProcessEnv): Promise<vo
   const http = new Pool(environment.UPSTREAM_URL ?? '', { connections: CALLS_AT_ONCE, pipelining: 1 })
   const calls = createCalls({ http, atOnce: CALLS_AT_ONCE })
 
+  const publish = eventPublisher(events, environment.RAW_EVENTS_PER_REQUEST !== '1')
+
   const running = createBatcher<Created, void>({
     maxSize: 500,
     concurrency: 2,
     flush: async (batch) => {
       await pool.query({ name: 'running', text: SET_RUNNING, values: [batch.map((one) => one.id)] })
-      for (const one of batch) publishRunning(one)
+      for (const one of batch) {
+        const at = new Date()
+        const { instanceId, spec } = one
+        const server = { name: spec.name, server_id: `server-${instanceId}`, running_at: at }
+        publish('instance.running', one, { instance_id: instanceId, ...server }, instanceId)
+        const counts = { min: 1, max: 1, created: 1, running: 1, failed: 0 }
+        publish('request.completed', one, { state: 'running', counts, error: null })
+      }
       return batch.map(() => undefined)
     },
   })
-  const publishRunning = ({ projectId, requestId, instanceId, spec }: Created) => {
-    const type = 'provisioner.instance.running'
-    const data = { project_id: projectId, request_id: requestId, instance_id: instanceId, name: spec.name }
-    const body = Buffer.from(
-      JSON.stringify({ specversion: '1.0', id: uuidv7(), type, subject: instanceId, data }),
-    )
-    events.publish(
-      'provision.events',
-      `instance.running.${projectId}`,
-      body,
-      { persistent: true, type },
-      () => undefined,
-    )
-  }
 
   const listers = new Map<string, Batcher<Created, void>>()
   const listerOf = (projectId: string) => {
@@ -84,7 +80,10 @@ export async function runRawEndToEnd(environment: NodeJS.ProcessEnv): Promise<vo
     flush: async (batch) => {
       const values = [batch.map((one) => one.id), batch.map((one) => one.instanceId)]
       await pool.query({ name: 'created', text: SET_INSTANCE, values })
-      for (const one of batch) void listerOf(one.projectId).add(one)
+      for (const one of batch) {
+        publish('request.dispatched', one, { instance_ids: [one.instanceId], attempt: 1 })
+        void listerOf(one.projectId).add(one)
+      }
       return batch.map(() => undefined)
     },
   })
@@ -105,8 +104,40 @@ export async function runRawEndToEnd(environment: NodeJS.ProcessEnv): Promise<vo
       })
       await insertRaw(pool, rows)
       for (const row of rows) {
+        publish('request.accepted', row, { state: 'queued' })
         void calls.create(row.projectId, row.spec).then((instanceId) => created.add({ ...row, instanceId }))
       }
     },
   })
+}
+
+type Publish = (kind: string, request: RawRequest, data: object, subject?: string) => void
+
+/** Publishes events of the service's shape; of all kinds, or only that an instance runs. */
+function eventPublisher(channel: ConfirmChannel, allKinds: boolean): Publish {
+  return (kind, { projectId, requestId }, data, subject) => {
+    if (!allKinds && kind !== 'instance.running') return
+    const id = uuidv7()
+    const type = `provisioner.${kind}`
+    const body = Buffer.from(
+      JSON.stringify({
+        specversion: '1.0',
+        id,
+        type,
+        source: `/v1/${projectId}/provision-requests/${requestId}`,
+        subject,
+        time: new Date(),
+        datacontenttype: 'application/json',
+        data: { project_id: projectId, request_id: requestId, ...data },
+      }),
+    )
+    const properties = {
+      persistent: true,
+      mandatory: true,
+      messageId: id,
+      type,
+      contentType: 'application/cloudevents+json',
+    }
+    channel.publish('provision.events', `${kind}.${projectId}`, body, properties, () => undefined)
+  }
 }

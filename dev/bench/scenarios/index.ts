@@ -4,12 +4,14 @@ import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { history } from './history.ts'
+import { idle } from './idle.ts'
 import { intake } from './intake.ts'
 import { latency } from './latency.ts'
 import { limiter } from './limiter.ts'
 import { outbox } from './outbox.ts'
 import { polling } from './polling.ts'
 import { start } from './start.ts'
+import { status } from './status.ts'
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   intake,
@@ -22,4 +24,6 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   polling,
   outbox,
   start,
+  idle,
+  status,
 }

@@ -2,25 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from '../clock.ts'
 import type { MeasuredProcess } from '../measured-process.ts'
 import { orders, publishAll } from '../messages.ts'
+import { compareCpu, cpuDetails, describeRun, nodeAndPostgres, type PipelineRun } from '../pipeline-run.ts'
 import { RAW_TABLE } from '../raw/requests.ts'
 import { startRaw } from '../raw-process.ts'
-import { compare, comparedResult } from '../rounds.ts'
+import { comparedResult, inTurn, ratiosOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { serverUsage } from '../server-usage.ts'
 import { startService } from '../service.ts'
-import { figuresOf, round } from '../statistics.ts'
+import { round } from '../statistics.ts'
 import type { World } from '../world.ts'
 
 /** A backlog in the request queue until all of it is stored and acknowledged, from the first stored row on. */
 export const intake: Scenario = async (context) => {
   const { bench, options } = context
   const messages = options.quick ? 3000 : 50_000
-  const cpuSeconds: number[] = []
-  const rawCpuSeconds: number[] = []
-  const postgresCpuSeconds: number[] = []
-  const rawPostgresCpuSeconds: number[] = []
-
-  const measure = async (table: string, start: (world: World) => Promise<MeasuredProcess>) => {
+  const measure = async (
+    table: string,
+    start: (world: World) => Promise<MeasuredProcess>,
+  ): Promise<PipelineRun> => {
     const world = await bench.createWorld()
     await world.pool.query(RAW_TABLE)
     await publishAll(world.broker, orders(1, messages))
@@ -31,43 +30,47 @@ export const intake: Scenario = async (context) => {
       const endedAt = await allStored(world, table, messages, child)
       const own = child.usage().cpuSeconds - before.own
       const postgres = serverUsage().postgres - before.postgres
-      const isService = table === 'provision_request'
-      ;(isService ? cpuSeconds : rawCpuSeconds).push(own)
-      ;(isService ? postgresCpuSeconds : rawPostgresCpuSeconds).push(postgres)
       await child.stop()
       await expectEmptyQueue(world)
-      return (messages / (endedAt - startedAt)) * 1000
+      const msPerMessage = (seconds: number) => (seconds / messages) * 1000
+      return {
+        perSecond: (messages / (endedAt - startedAt)) * 1000,
+        cpuMs: { node: msPerMessage(own), postgres: msPerMessage(postgres), rabbitmq: Number.NaN },
+      }
     } finally {
       await child.stop()
       await world.close()
     }
   }
 
-  const compared = await compare({
+  const runs = await inTurn({
     context,
     rounds: 5,
-    unit: 'messages/s',
-    service: () =>
-      measure('provision_request', (world) =>
-        startService({
-          bench,
-          world,
-          upstreamUrl: 'http://127.0.0.1:9',
-          settings: { ROLES: 'intake,api' },
-        }),
-      ),
-    raw: () => measure('raw_request', async (world) => startRaw({ bench, world, pipeline: 'intake' })),
+    contenders: {
+      service: () =>
+        measure('provision_request', (world) =>
+          startService({
+            bench,
+            world,
+            upstreamUrl: 'http://127.0.0.1:9',
+            settings: { ROLES: 'intake,api' },
+          }),
+        ),
+      raw: () => measure('raw_request', async (world) => startRaw({ bench, world, pipeline: 'intake' })),
+    },
+    describe: describeRun(nodeAndPostgres),
   })
-  const per1000 = (seconds: readonly number[]) => round((figuresOf(seconds).median / messages) * 1000)
-  return comparedResult(compared, {
-    unit: 'messages/s',
-    least: 0.6,
+  const rates = (of: readonly PipelineRun[]) => of.map((run) => run.perSecond)
+  return comparedResult(compareCpu(runs.service, runs.raw, nodeAndPostgres), {
+    unit: 'messages/s; the ratio is raw by service in processor time',
+    least: 0.4,
     details: {
       messages,
-      cpu_seconds_per_1000: per1000(cpuSeconds),
-      postgres_cpu_seconds_per_1000: per1000(postgresCpuSeconds),
-      raw_cpu_seconds_per_1000: per1000(rawCpuSeconds),
-      raw_postgres_cpu_seconds_per_1000: per1000(rawPostgresCpuSeconds),
+      cpu: {
+        service: cpuDetails(runs.service, nodeAndPostgres),
+        raw: cpuDetails(runs.raw, nodeAndPostgres),
+      },
+      ratio_by_rate: round(ratiosOf(rates(runs.service), rates(runs.raw)).median),
     },
   })
 }

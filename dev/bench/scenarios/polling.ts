@@ -3,6 +3,7 @@ import { monotonicMs } from '../clock.ts'
 import { countEvents } from '../event-counter.ts'
 import { orderMessage, publishAll } from '../messages.ts'
 import type { Scenario } from '../scenario.ts'
+import { serverUsage } from '../server-usage.ts'
 import { NO_LIMIT, startService } from '../service.ts'
 import { latencyFigures, round } from '../statistics.ts'
 import { startUpstream } from '../upstream.ts'
@@ -42,9 +43,12 @@ export const polling: Scenario = async ({ bench, options, log }) => {
     })
     await sleep(2 * INTERVAL_MS)
     await upstream.reset()
+    const before = serverUsage()
     await sleep(ROUNDS * INTERVAL_MS)
+    const after = serverUsage()
     const { lists } = await upstream.record()
     const polls = lists.ids.reduce((sum, ids) => sum + ids, 0)
+    const postgresUs = ((after.postgres - before.postgres) / polls) * 1e6
 
     const releasedAt = monotonicMs()
     await upstream.set({ held: false })
@@ -68,6 +72,7 @@ export const polling: Scenario = async ({ bench, options, log }) => {
         interval_ms: INTERVAL_MS,
         calls_per_round: round(callsPerRound),
         ids_per_call: round(idsPerCall),
+        postgres_us_per_poll_without_news: round(postgresUs),
         polls_per_instance_and_round: round(polls / instances / ROUNDS),
         detection: delays,
       },
