@@ -5,6 +5,9 @@ import type { RunFolder, ServerProcess } from './servers/run-folder.ts'
 import { waitUntil } from './servers/wait-until.ts'
 import { startArguments } from './start-command.ts'
 
+/** Does nothing unless CHAOS_FAULT_PLAN is set. */
+const FAULT_PRELOAD = new URL('./chaos/fault-preload.ts', import.meta.url).href
+
 export interface ReplicasOptions {
   /** Holds their logs; its watchdog ends them when this process dies. */
   folder: RunFolder
@@ -81,7 +84,7 @@ function createReplicaProcess({
       child = folder.start({
         name,
         command: process.execPath,
-        args: startArguments(),
+        args: ['--import', FAULT_PRELOAD, ...startArguments()],
         env: { PATH: process.env.PATH, ...environment, ...extra, HOST: '127.0.0.1', PORT: String(port) },
         endSignal: 'KILL',
       })

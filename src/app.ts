@@ -25,7 +25,6 @@ import { firstLookMs as firstLook } from './reconcile/look-schedule.ts'
 import { createReconciler } from './reconcile/reconciler.ts'
 import { createRescuer } from './reconcile/rescuer.ts'
 import { createReplica } from './replica/replica.ts'
-import { createFaultPoint } from './runtime/fault-point.ts'
 import { type Service, startAll, stopAll } from './runtime/service.ts'
 import { createDatabase } from './store/database.ts'
 import { createReads } from './store/reads.ts'
@@ -52,7 +51,6 @@ export interface App {
  */
 export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
   const metrics = createMetrics()
-  const faultPoint = createFaultPoint(config.chaosFaultPoint)
   const readinessShare = config.readinessSharePercent / 100
   const firstLookMs = firstLook(config.reconcileSettleMs)
   const limits = createCallLimits(
@@ -112,7 +110,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     window: config.outboxWindow,
     metrics,
     logger,
-    faultPoint,
   })
   const parking = createParking({
     database,
@@ -140,7 +137,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     metrics,
     logger,
     onEvents,
-    faultPoint,
   })
 
   const recording = new AbortController()
@@ -167,7 +163,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     firstLookMs,
     metrics,
     logger,
-    faultPoint,
   })
   const wakeQueue = () => {
     dispatcher.wake()
@@ -197,7 +192,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     logger,
     onSettled,
     onEvents,
-    faultPoint,
   })
 
   const retention = createRetention({
@@ -223,7 +217,6 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     onEvents: relay.wake,
     pauseConsuming: () => consumer.pause(),
     resumeConsuming: () => consumer.resume(),
-    faultPoint,
   })
   const consumer = createConsumer({
     broker,

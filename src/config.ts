@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { type FaultPlan, parseFaultPlan } from './runtime/fault-point.ts'
 import {
   baseUrl,
   days,
@@ -106,20 +105,6 @@ const SETTINGS = {
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** How long a graceful stop may take after SIGTERM or SIGINT. */
   SHUTDOWN_GRACE_MS: duration(20_000),
-
-  /** For the chaos run only: `point:pass:kill|stop`, where the process ends or pauses itself. */
-  CHAOS_FAULT_POINT: z
-    .string()
-    .transform((text, context): FaultPlan | null => {
-      try {
-        return parseFaultPlan(text)
-      } catch (error) {
-        context.addIssue(error instanceof Error ? error.message : 'cannot be read')
-        return z.NEVER
-      }
-    })
-    .nullable()
-    .default(null),
 }
 
 const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'CLOUDDC_AUTH_TOKEN', 'SECRET_KEYS'] as const

@@ -1,28 +1,28 @@
-import { FAULT_POINTS } from '../../src/runtime/fault-point.ts'
+import { STEPS } from '../../src/runtime/steps.ts'
 import type { ReplicaProcess, Replicas } from '../replicas.ts'
 import { createSeededRandom } from '../seeded-random.ts'
 
-/** Keeps replicas running whatever ends them, and lets them come back with a fault point now and then. */
+/** Keeps replicas running whatever ends them, and lets them come back with a fault plan now and then. */
 export interface Crew {
-  /** Resolves once all are ready; no fault points in this first start, or nobody would declare the queues. */
+  /** Resolves once all are ready; no fault plans in this first start, or nobody would declare the queues. */
   start(): Promise<void>
   /** SIGKILL; it comes back after `downMs`. */
   kill(replica: number, downMs: number): Promise<void>
   pause(replica: number, forMs: number): void
-  /** Ends every fault of its own: all run, none paused, none with a fault point. */
+  /** Ends every fault of its own: all run, none paused, none with a fault plan. */
   calm(): Promise<void>
-  /** Processes that ended or stopped at a fault point, by the point. */
+  /** Processes that ended or stopped by a fault plan, by the plan. */
   pointsHit(): Record<string, number>
   stop(): void
 }
 
 interface Member {
   replica: ReplicaProcess
-  /** The fault point it was started with. */
+  /** The fault plan it was started with. */
   point: string | null
   startAt: number
   resumeAt: number
-  /** Killed from here, so its end is nobody's fault point. */
+  /** Killed from here, so its end is no fault plan's doing. */
   expected: boolean
 }
 
@@ -40,7 +40,7 @@ export function createCrew({
   replicas: Replicas
   seed: number
   leaseMs: number
-  /** Whether replicas may be started with a fault point. */
+  /** Whether replicas may be started with a fault plan. */
   withPoints: boolean
   now?: () => number
 }): Crew {
@@ -62,14 +62,14 @@ export function createCrew({
   const choosePoint = (): string | null => {
     if (!points || !random.chance(ARMED_SHARE)) return null
     const pass = Math.max(1, Math.round(10 ** (random.next() * 2)))
-    return `${random.pick(FAULT_POINTS)}:${pass}:${random.chance(STOP_SHARE) ? 'stop' : 'kill'}`
+    return `${random.pick(STEPS)}:${pass}:${random.chance(STOP_SHARE) ? 'stop' : 'kill'}`
   }
   const launch = (member: Member, point = choosePoint()) => {
     member.point = point
     member.expected = false
     // One that stops itself does not tell: it is woken after a while in any case.
     member.resumeAt = member.point?.endsWith(':stop') ? now() + leaseMs * 3 : Number.POSITIVE_INFINITY
-    member.replica.start(member.point === null ? {} : { CHAOS_FAULT_POINT: member.point })
+    member.replica.start(member.point === null ? {} : { CHAOS_FAULT_PLAN: member.point })
   }
   const tick = () => {
     for (const member of members) {

@@ -22,7 +22,7 @@ doubled, forgotten, overspent or leaked. A seed repeats the plan of the faults, 
 
   --requests N    valid requests; duplicates, conflicts and invalid ones come on top (1000)
   --replicas K    processes of the service (3)
-  --kills N       processes killed with SIGKILL at planned moments; fault points kill more (12)
+  --kills N       processes killed with SIGKILL at planned moments; fault plans kill more (12)
   --seed S        what requests and faults are drawn from (random, printed)
   --minutes M     how long faults go on (as long as kills and requests need)
   --faults LIST   any of ${FAULT_KINDS.join(', ')}; or all (all)

@@ -3,7 +3,7 @@ import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
 /**
  * - `kill`: SIGKILL of a replica, which comes back a moment later
  * - `pause`: SIGSTOP of a replica for less or more than its lease, then SIGCONT
- * - `points`: replicas that come back may carry a fault point, at which they kill or stop themselves
+ * - `points`: replicas that come back may carry a fault plan, by which they kill or stop themselves
  * - `postgres`: killed and restarted; all its connections ended
  * - `rabbitmq`: killed or stopped and restarted; its memory alarm
  * - `network`: cuts, refusals, silence and delay between the service and each of its servers

@@ -4,9 +4,9 @@ import type { Sealer } from '../intake/seal.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import { coerceError } from '../runtime/errors.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { createSlots } from '../runtime/slots.ts'
+import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
@@ -51,7 +51,6 @@ export interface DispatcherOptions {
   firstLookMs: number
   metrics: Metrics
   logger: Logger
-  faultPoint?: FaultPoint
 }
 
 interface Claim {
@@ -67,7 +66,6 @@ interface Claim {
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, client, sealer, replica, recorder, concurrency, metrics, logger } = options
-  const faultPoint = options.faultPoint ?? noFaultPoint
   const inHand = new Set<Promise<void>>()
   const slots = createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY })
   const room = createClaimRoom({ concurrency })
@@ -109,7 +107,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       projectId: request.projectId,
       body,
       beforeWrite: () => {
-        faultPoint('dispatch.sending')
+        reached('dispatch.sending')
         refuseToSend(claim)
       },
     })
@@ -129,12 +127,12 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   }
 
   const carryOut = async (claim: Claim): Promise<void> => {
-    faultPoint('dispatch.claimed')
+    reached('dispatch.claimed')
     const outcome = await slots.run(() => call(claim))
     unanswered -= 1
     metrics.dispatch.inFlight.set(unanswered)
     if (starved && freeRoom() >= worthClaiming) loop.wake()
-    faultPoint('dispatch.answered')
+    reached('dispatch.answered')
     await recorder.record({
       projectId: claim.request.projectId,
       row: settlementOf(openAttempt(claim), outcome, options.firstLookMs),
@@ -144,7 +142,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         refund: refundOf(claim),
       }),
     })
-    faultPoint('dispatch.recorded')
+    reached('dispatch.recorded')
   }
 
   const refundOf = ({ request, age }: Claim): number => {

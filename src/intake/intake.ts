@@ -5,7 +5,7 @@ import type { Verdict } from '../amqp/acknowledger.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { type MessageRejection, parseRequestMessage, rejectMessage } from '../contracts/request-message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
+import { reached } from '../runtime/steps.ts'
 import { sqlState } from '../store/errors.ts'
 import type { RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -43,7 +43,6 @@ export interface IntakeOptions {
   pauseConsuming?: () => Promise<void> | void
   /** It is back. */
   resumeConsuming?: () => void
-  faultPoint?: FaultPoint
 }
 
 export interface Intake {
@@ -67,7 +66,7 @@ export interface Intake {
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { store, publisher, sealer, passwordDigester, logger, metrics, now = () => new Date() } = options
-  const { batchSize = 200, deliveryLimit = 20, faultPoint = noFaultPoint } = options
+  const { batchSize = 200, deliveryLimit = 20 } = options
   const { onStored = () => undefined, onEvents = () => undefined } = options
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
@@ -96,7 +95,7 @@ export function createIntake(options: IntakeOptions): Intake {
     signal: stopping.signal,
     onEvents,
   })
-  const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored, faultPoint })
+  const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
   const batcher = createBatcher<Entry, EntryOutcome>({
     maxSize: batchSize,
     concurrency: INSERTS_IN_FLIGHT,
@@ -106,7 +105,7 @@ export function createIntake(options: IntakeOptions): Intake {
 
   const acknowledge = (result: string): Verdict => {
     metrics.messages.inc({ result })
-    faultPoint('intake.acknowledging')
+    reached('intake.acknowledging')
     return 'ack'
   }
   const requeue = (): Verdict => {
@@ -146,7 +145,7 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   const decide = (delivery: Delivery): Promise<Verdict> => {
-    faultPoint('intake.received')
+    reached('intake.received')
     if (delivery.deliveryCount >= deliveryLimit) {
       const message = `delivered ${delivery.deliveryCount} times before, without success`
       return reject(delivery, rejectMessage(delivery, 'delivery_limit', [{ path: '', message }]))

@@ -1,5 +1,5 @@
 import type { ProvisionCommand } from '../contracts/request-message.ts'
-import type { FaultPoint } from '../runtime/fault-point.ts'
+import { reached } from '../runtime/steps.ts'
 import type { InsertOutcome, NewRequest, RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { PasswordDigester } from './digest.ts'
@@ -29,12 +29,11 @@ export interface RequestWriterOptions {
   metrics: Metrics['intake']
   /** Called after rows were stored. */
   onStored: (rows: number) => void
-  faultPoint: FaultPoint
 }
 
 /** Writes a batch of entries, whatever their keys, and says what became of each; never rejects for a reason of theirs. */
 export function createRequestWriter(options: RequestWriterOptions) {
-  const { store, retry, passwordDigester, metrics, onStored, faultPoint } = options
+  const { store, retry, passwordDigester, metrics, onStored } = options
 
   /** A batch that the database refuses is halved until the rows at fault stand alone. */
   const insert = async (rows: readonly NewRequest[]): Promise<RowOutcome[]> => {
@@ -67,7 +66,7 @@ export function createRequestWriter(options: RequestWriterOptions) {
     const outcomes = await insert(rows)
     metrics.insertSeconds.observe((performance.now() - startedAt) / 1000)
     metrics.batchSize.observe(rows.length)
-    faultPoint('intake.inserted')
+    reached('intake.inserted')
     const stored = outcomes.filter(({ kind }) => kind === 'inserted').length
     if (stored > 0) onStored(stored)
 

@@ -5,8 +5,8 @@ import type { OutgoingMessage } from '../amqp/message.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import { EVENT_EXCHANGE } from '../amqp/topology.ts'
 import type { Replica } from '../replica/replica.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { reached } from '../runtime/steps.ts'
 import type { Database } from '../store/database.ts'
 import { type OutboxEvent, parkEvents, readEvents, removeEvents } from '../store/sql/outbox-events.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -36,7 +36,6 @@ export interface RelayOptions {
   window: number
   metrics: Metrics
   logger: Logger
-  faultPoint?: FaultPoint
 }
 
 /**
@@ -48,7 +47,6 @@ export interface RelayOptions {
  */
 export function createRelay(options: RelayOptions): Loop {
   const { database, publisher, brokerReady, replica, window, metrics, logger } = options
-  const faultPoint = options.faultPoint ?? noFaultPoint
   const cursor = createReadCursor()
   const inHand = createInHand()
   /** Times that events were given back to be read again. */
@@ -76,7 +74,7 @@ export function createRelay(options: RelayOptions): Loop {
     }
     return publisher.publish(message).then(
       () => {
-        faultPoint('outbox.confirmed')
+        reached('outbox.confirmed')
         metrics.outbox.published.inc()
         const confirmMs = performance.now() - startedAt
         metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
@@ -129,7 +127,7 @@ export function createRelay(options: RelayOptions): Loop {
       try {
         if (done.length > 0) await removeEvents(database, done)
         if (parked.length > 0) await parkEvents(database, parked, FIRST_RETURN_RETRY_MS)
-        faultPoint('outbox.removed')
+        reached('outbox.removed')
         for (const position of [...done, ...parked]) inHand.delete(position)
       } catch (error) {
         logger.debug({ err: error }, 'published events not removed yet')
@@ -167,14 +165,14 @@ export function createRelay(options: RelayOptions): Loop {
       if (limit <= 0) return { again: false, waitMs: IDLE_MS }
       const dropsBefore = drops
       const events = await readEvents(database, { after: cursor.start(), inHand: inHand.ranges(), limit })
-      faultPoint('outbox.read')
+      reached('outbox.read')
       // What was in hand when this read began, and is not any more, belongs before what it has found.
       if (drops !== dropsBefore) return { again: true }
       for (const event of events) {
         inHand.add(event.position)
         lanes.add(event)
       }
-      if (events.length > 0) faultPoint('outbox.published')
+      if (events.length > 0) reached('outbox.published')
       const cutShort = events.length === limit
       cursor.readTo(events.at(-1), cutShort)
       return cutShort ? { again: true } : { again: false, waitMs: IDLE_MS }

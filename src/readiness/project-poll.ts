@@ -2,8 +2,8 @@ import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createStaleGuard } from '../runtime/stale-guard.ts'
+import { reached } from '../runtime/steps.ts'
 import type { Database } from '../store/database.ts'
 import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
 import type { ObservationRow } from '../store/sql/record-observations.ts'
@@ -29,7 +29,6 @@ export interface ProjectPollOptions {
   metrics: Metrics
   /** Called after each commit that wrote events. */
   onEvents: (requestKeys: readonly string[]) => void
-  faultPoint?: FaultPoint
 }
 
 /** Instances of one project that a claim has paid a call for. */
@@ -50,7 +49,6 @@ export type ProjectPoll = (call: ClaimedCall, signal: AbortSignal) => Promise<vo
 
 export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
   const { database, client, limits, readinessShare, metrics, onEvents } = options
-  const faultPoint = options.faultPoint ?? noFaultPoint
   const stale = createStaleGuard()
 
   const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
@@ -73,7 +71,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     gatherMs: GATHER_MS,
     flush: async (polls) => {
       const { ended, changed } = await recordReadiness(database, polls.flat())
-      faultPoint('readiness.recorded')
+      reached('readiness.recorded')
       for (const { state, ageMs } of ended) {
         metrics.readiness.instances.inc({ result: state })
         metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
@@ -128,7 +126,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     const instanceIds = instances.map(({ id }) => id)
     const beforeWrite = () => stale.check(age)
     const page = await measured('list', () => client.listInstances({ projectId, instanceIds, beforeWrite }))
-    faultPoint('readiness.observed')
+    reached('readiness.observed')
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
     await recordSightings(instances, sightings)
     if (instances.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
-import { noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { reached } from '../runtime/steps.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import { effectOfFailure, effectOfNoCall } from './poll-effect.ts'
@@ -28,7 +28,6 @@ export interface ReadinessPollerOptions extends ProjectPollOptions {
 /** Claims instances whose poll is due, asks CloudDC for up to 100 of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const { database, limits, readinessShare, metrics, logger } = options
-  const faultPoint = options.faultPoint ?? noFaultPoint
   const intervalsMs = pollIntervals({ minMs: options.pollMinMs, maxMs: options.pollMaxMs })
   const putOffMs = Math.min(1000, options.pollMinMs)
   const idleMs = Math.min(500, options.pollMinMs)
@@ -109,7 +108,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
         callsPerProject: POLLS_PER_PROJECT,
         calls: POLLS_AT_ONCE - underWay,
       })
-      faultPoint('readiness.claimed')
+      reached('readiness.claimed')
       metrics.readiness.polls.inc(instances.length)
       const projects = Map.groupBy(instances, (instance) => instance.projectId)
       for (const [projectId, claimed] of projects) {

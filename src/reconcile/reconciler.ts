@@ -5,10 +5,10 @@ import { createArrivalGuard } from '../dispatch/arrival-guard.ts'
 import { THROTTLED, UNAUTHORIZED } from '../dispatch/retry-policy.ts'
 import type { Replica } from '../replica/replica.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
-import { type FaultPoint, noFaultPoint } from '../runtime/fault-point.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { createStaleGuard } from '../runtime/stale-guard.ts'
+import { reached } from '../runtime/steps.ts'
 import type { Database } from '../store/database.ts'
 import {
   claimAudits,
@@ -57,7 +57,6 @@ export interface ReconcilerOptions {
   onSettled: (rows: readonly SettleRow[]) => void
   /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
   onEvents?: (keys: readonly string[]) => void
-  faultPoint?: FaultPoint
 }
 
 /** Uncertain attempts and audits of one project that one listing serves. */
@@ -76,7 +75,6 @@ interface ProjectClaim {
  */
 export function createReconciler(options: ReconcilerOptions): Loop {
   const { database, client, replica, settleMs, metrics, logger, onEvents } = options
-  const faultPoint = options.faultPoint ?? noFaultPoint
   const moveOnMs = options.intervalMs ?? 5000
   const outage = createOutageLog({ logger, subject: 'reconciling' })
   const storeUnexpected = createUnexpectedInstances(options)
@@ -113,7 +111,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     })
     metrics.reconcile.listings.inc({ result: 'ok' })
     rest(projectId, listing)
-    faultPoint('reconcile.listed')
+    reached('reconcile.listed')
 
     const relevant = relevantInstances([...sought.values()], listing.instances)
     const known = await findOwners(
@@ -128,7 +126,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       known,
       elapsedMs: listing.beganAt - claim.claimedAt,
     })
-    faultPoint('reconcile.recorded')
+    reached('reconcile.recorded')
 
     const keys = await storeUnexpected(projectId, relevant)
     if (keys.length > 0) onEvents?.(keys)

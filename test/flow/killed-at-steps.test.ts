@@ -12,24 +12,24 @@ import type { ReplicaProcess } from '../../dev/replicas.ts'
 import { createSeededRandom } from '../../dev/seeded-random.ts'
 import { createRunFolder } from '../../dev/servers/run-folder.ts'
 import type { SimulatorProcess } from '../../dev/simulator-process.ts'
-import { FAULT_POINTS, type FaultPointName } from '../../src/runtime/fault-point.ts'
+import { STEPS, type Step } from '../../src/runtime/steps.ts'
 import { createTestBroker } from '../support/broker.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 
-/** Messages per point: some requests of each kind. */
+/** Messages per step: some requests of each kind. */
 const SHARE = 8
 const PACE = { rate: 50, burst: 20 }
 const TIMEOUT_MS = 60_000
 
 const batch = draftMessages({
-  count: FAULT_POINTS.length * SHARE,
+  count: STEPS.length * SHARE,
   projectIds: ['project-1', 'project-2'],
   random: createSeededRandom(1),
   secretPrefix: `Cn9-${randomBytes(3).toString('hex')}-`,
   now: new Date(),
 })
-const perPoint = Math.ceil(batch.messages.length / FAULT_POINTS.length)
+const perStep = Math.ceil(batch.messages.length / STEPS.length)
 
 const releasers = createReleasers()
 let urls: { databaseUrl: string; amqpUrl: string }
@@ -70,20 +70,20 @@ beforeAll(async () => {
 })
 afterAll(() => releasers.run())
 
-/** Every kind of work for the replica that is up, so that it comes by every point; one answer gets lost. */
-async function publishShareOf(point: FaultPointName): Promise<void> {
-  const from = FAULT_POINTS.indexOf(point) * perPoint
+/** Every kind of work for the replica that is up, so that it comes by every step; one answer gets lost. */
+async function publishShareOf(step: Step): Promise<void> {
+  const from = STEPS.indexOf(step) * perStep
   await simulator.admin('POST', 'faults', { kind: 'cut_after', operation: 'RunInstances' })
-  await Promise.all(batch.messages.slice(from, from + perPoint).map(publisher.publish))
+  await Promise.all(batch.messages.slice(from, from + perStep).map(publisher.publish))
 }
 
 describe('a replica that is killed', () => {
-  it.each(FAULT_POINTS)(
+  it.each(STEPS)(
     'at %s comes back and goes on',
-    async (point) => {
+    async (step) => {
       await replica.kill()
-      replica.start({ CHAOS_FAULT_POINT: `${point}:1:kill` })
-      await publishShareOf(point)
+      replica.start({ CHAOS_FAULT_PLAN: `${step}:1:kill` })
+      await publishShareOf(step)
       await eventually(() => expect(replica.isRunning()).toBe(false), { timeoutMs: TIMEOUT_MS })
       expect(replica.log()).not.toContain('"level":60')
     },
@@ -91,13 +91,13 @@ describe('a replica that is killed', () => {
   )
 
   it(
-    'at every point has lost, doubled, forgotten and leaked nothing in the end',
+    'at every step has lost, doubled, forgotten and leaked nothing in the end',
     async () => {
       replica.start()
       await replica.ready(TIMEOUT_MS)
       const settled = await settle({
         urls,
-        requests: FAULT_POINTS.length * SHARE,
+        requests: STEPS.length * SHARE,
         deadLetters: batch.invalid + batch.conflicts,
         events: () => observer.events.length,
         stallMs: 40_000,
