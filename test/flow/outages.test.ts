@@ -43,7 +43,7 @@ const place = (project_id: string, count: number) =>
 /** Every request has run, by one creation each, and has told all of it in order. */
 async function expectAllDone(keys: readonly RequestKey[]): Promise<void> {
   for (const key of keys) {
-    expect((await world.ended(key, 40_000)).state).toBe('running')
+    expect((await world.ended(key)).state).toBe('running')
     const kinds = (await world.allEventsOf(key)).map((event) => event.kind)
     expect(kinds.filter((kind) => kind !== 'request.uncertain')).toEqual([
       'request.accepted',

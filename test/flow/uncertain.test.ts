@@ -31,7 +31,6 @@ describe.concurrent('an answer that is lost after the servers were created', () 
     ['a connection cut before the answer', { kind: 'cut_after' }, 'connection_lost'],
     ['a reset before the answer', { kind: 'cut_after', reset: true }, 'connection_lost'],
     ['half an answer', { kind: 'cut_half' }, 'unreadable_answer'],
-    ['silence', { kind: 'hold', phase: 'after' }, 'timeout'],
   ])('to %s is found again, and nothing is ordered twice', async (_, fault, reason) => {
     const project_id = world.newProject()
     world.simulator.faults.add({ ...fault, operation: 'RunInstances', project: project_id })
@@ -60,17 +59,25 @@ describe.concurrent('an answer that is lost after the servers were created', () 
 })
 
 describe.concurrent('an attempt that created nothing', () => {
-  test.each<[string, Fault]>([
-    ['a 500', { kind: 'error_before', status: 500 }],
-    ['a connection cut', { kind: 'cut_before' }],
-  ])('behind %s is sent again only after it was looked for', async (_, fault) => {
+  test.each<[string, Fault, string]>([
+    ['a 500', { kind: 'error_before', status: 500 }, 'server_error'],
+    ['a connection cut', { kind: 'cut_before' }, 'connection_lost'],
+  ])('behind %s is sent again only after it was looked for', async (_, fault, reason) => {
     const project_id = world.newProject()
     world.simulator.faults.add({ ...fault, operation: 'RunInstances', project: project_id })
-    const key = await world.order({ project_id })
-    await world.statusWhen(key, ({ state, waiting }) => {
-      expect(state).toBe('uncertain')
-      expect(waiting?.reason).toBe('reconciling')
+    const look = world.simulator.faults.add({
+      kind: 'hold',
+      operation: 'ListInstances',
+      project: project_id,
+      phase: 'before',
     })
+    const key = await world.order({ project_id })
+    await world.simulator.faults.struck(look.id)
+    expect(await world.statusOf(key)).toMatchObject({
+      state: 'uncertain',
+      waiting: { reason: 'reconciling' },
+    })
+    world.simulator.faults.remove(look.id)
     expect(await world.ended(key)).toMatchObject({ state: 'running', attempts: 2 })
     expect(world.creations(project_id)).toHaveLength(1)
     const [lost, sent] = world.calls(project_id)
@@ -78,8 +85,10 @@ describe.concurrent('an attempt that created nothing', () => {
       .calls({ operation: 'ListInstances', project: project_id })
       .filter((call) => call.n > (lost?.n ?? 0) && call.n < (sent?.n ?? 0))
     expect(looks.length).toBeGreaterThanOrEqual(2)
-    expect((sent?.at_ms ?? 0) - (lost?.at_ms ?? 0)).toBeGreaterThanOrEqual(800)
-    expect(await causesOf(key)).toContain('void')
+    const history = await world.historyOf(key)
+    const timeOf = (cause: string) =>
+      Date.parse(history.find((entry) => entry.kind === 'transition' && entry.cause === cause)?.time ?? '')
+    expect(timeOf('void') - timeOf(reason)).toBeGreaterThanOrEqual(800)
   })
 
   test('too often ends the request', async () => {
@@ -105,6 +114,19 @@ describe.concurrent('an attempt that created nothing', () => {
       await own.close()
     }
   })
+})
+
+test('silence is an answer that is lost, too', async () => {
+  await using own = await createAppWorld({ settings: { CALL_TIMEOUT_MS: '2000' } })
+  await own.startApp()
+  own.simulator.faults.add({ kind: 'hold', operation: 'RunInstances', phase: 'after' })
+  const key = await own.order({ project_id: 'p' })
+  expect((await own.allEventsOf(key)).slice(0, 3)).toMatchObject([
+    { kind: 'request.accepted' },
+    { kind: 'request.uncertain', data: { attempt: 1, reason: 'timeout' } },
+    { kind: 'request.dispatched', data: { attempt: 1 } },
+  ])
+  expect(own.creations('p')).toHaveLength(1)
 })
 
 test('the history of a request holds every step with its evidence', async () => {

@@ -46,16 +46,17 @@ export interface AppWorldOptions {
   consumers?: boolean
 }
 
-/** Times short enough for tests, limits high enough not to matter where a test is not about them. */
+/**
+ * Limits high enough not to matter where a test is not about them, and pauses short enough for tests. What a machine that
+ * stalls could run into (leases, the time of a call) stays as long as it is in production.
+ */
 const SETTINGS = {
   RATE_LIMIT_PER_SECOND: '500',
   RATE_LIMIT_BURST: '500',
-  CALL_TIMEOUT_MS: '3000',
   RECONCILE_SETTLE_MS: '800',
   RECONCILE_INTERVAL_MS: '300',
   POLL_MIN_MS: '100',
   POLL_MAX_MS: '300',
-  LEASE_MS: '10000',
   HOST: '127.0.0.1',
   PORT: '0',
 }
@@ -68,7 +69,7 @@ export type AppWorld = Awaited<ReturnType<typeof createAppWorld>>
 /**
  * All that surrounds the service: a database, a virtual host, CloudDC's simulator, a producer of messages, and
  * consumers of events and dead letters. Tests of one file share it, each with projects of its own. Call it in
- * beforeAll, `close` in afterAll.
+ * beforeAll, `close` in afterAll; or `await using` within one test.
  */
 export async function createAppWorld({
   settings = {},
@@ -160,15 +161,12 @@ export async function createAppWorld({
   }
 
   /** The status once the assertion holds of it. */
-  const statusWhen = (key: RequestKey, assertion: (status: StatusReply) => void, timeoutMs = 20_000) =>
-    eventually(
-      async () => {
-        const status = await statusOf(key)
-        assertion(status)
-        return status
-      },
-      { timeoutMs },
-    )
+  const statusWhen = (key: RequestKey, assertion: (status: StatusReply) => void) =>
+    eventually(async () => {
+      const status = await statusOf(key)
+      assertion(status)
+      return status
+    })
 
   /** The events of a request that have arrived, without repeated copies, in order. */
   const eventsOf = ({ projectId, requestId }: RequestKey): SeenEvent[] => {
@@ -220,12 +218,8 @@ export async function createAppWorld({
       return `project-${projects}`
     },
     /** The status once the request has ended. */
-    ended: (key: RequestKey, timeoutMs?: number) =>
-      statusWhen(
-        key,
-        (status) => expect(isTerminal(status.state), JSON.stringify(status)).toBe(true),
-        timeoutMs,
-      ),
+    ended: (key: RequestKey) =>
+      statusWhen(key, (status) => expect(isTerminal(status.state), JSON.stringify(status)).toBe(true)),
     historyOf: async (key: RequestKey) => (await get<HistoryReply>(`${pathOf(key)}/history`)).body.history,
     /** The dead letter of this message id, once it is there. */
     deadLetterOf: (messageId: string): Promise<DeadLetterRecord> =>
@@ -247,5 +241,6 @@ export async function createAppWorld({
       return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
     },
     close: () => stack.disposeAsync(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
