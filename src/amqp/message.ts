@@ -18,6 +18,8 @@ export interface MessageProperties {
   type?: string | undefined
   userId?: string | undefined
   appId?: string | undefined
+  /** Of messages that came in; it is never sent. */
+  clusterId?: string | undefined
 }
 
 /** A message in the hands of a consumer. */
@@ -28,6 +30,8 @@ export interface Delivery {
   correlationId: string | undefined
   headers: Readonly<Record<string, unknown>>
   properties: MessageProperties
+  /** Properties and headers that could not be read as they were sent, by name: `message_id`, `headers.foo`. */
+  unreadable: readonly string[]
   exchange: string
   routingKey: string
   /** How often the broker gave this message out before, as far as it counts; 0 on the first delivery. */
@@ -40,14 +44,14 @@ export interface OutgoingMessage {
   exchange: string
   routingKey: string
   body: Buffer | string
-  /** Persistent unless `deliveryMode` says otherwise. A `userId` is not sent: the broker refuses any but our own. */
+  /** Persistent unless `deliveryMode` says otherwise. A `userId` is not sent: the broker refuses any but our own; nor is a `clusterId`. */
   properties: MessageProperties
   /** Fail with `returned` when no queue takes the message. Default false. */
   mandatory?: boolean
 }
 
 export function toDelivery({ content, fields, properties: wire }: ConsumeMessage): Delivery {
-  const { clusterId: _, ...properties } = wire as MessageProperties & { clusterId?: string }
+  const { unreadable = [], ...properties } = wire as MessageProperties & { unreadable?: string[] }
   const headers = properties.headers ?? {}
   const count = headers['x-delivery-count']
   return {
@@ -57,25 +61,10 @@ export function toDelivery({ content, fields, properties: wire }: ConsumeMessage
     correlationId: properties.correlationId,
     headers,
     properties,
+    unreadable,
     exchange: fields.exchange,
     routingKey: fields.routingKey,
     deliveryCount: fields.redelivered && typeof count === 'number' ? count : 0,
     redelivered: fields.redelivered,
   }
-}
-
-/** Headers that the queue adds to a delivery; they are not the producer's. */
-const QUEUE_HEADERS = ['x-delivery-count', 'x-acquired-count']
-
-/**
- * The properties with which a received message may be published again, e.g. as a dead letter: all but those that
- * would harm it: `expiration`, after which the broker would delete the copy, `userId`, which it refuses from anybody
- * but that user, and the headers of the queue it was taken from.
- */
-export function republishedProperties(
-  { expiration: _ttl, userId: _user, headers, ...kept }: MessageProperties,
-  addedHeaders: Readonly<Record<string, unknown>> = {},
-): MessageProperties {
-  const producerHeaders = Object.entries(headers ?? {}).filter(([name]) => !QUEUE_HEADERS.includes(name))
-  return { ...kept, headers: { ...Object.fromEntries(producerHeaders), ...addedHeaders } }
 }

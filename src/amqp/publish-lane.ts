@@ -1,5 +1,6 @@
 import { type ConfirmChannel, IllegalOperationError, type Message, type Options } from 'amqplib'
 import { coerceError } from '../runtime/errors.ts'
+import { contentHeaderBytes } from './encoded-size.ts'
 import { DeadlineError, PublishError, type PublishFailure } from './errors.ts'
 import { createFifo } from './fifo.ts'
 import type { OutgoingMessage } from './message.ts'
@@ -8,6 +9,8 @@ export interface LaneLimits {
   maxInFlight: number
   maxInFlightBytes: number
   confirmTimeoutMs: number
+  /** The largest frame the broker takes, in bytes. */
+  frameMax: number
 }
 
 /** What is published on one confirm channel, from its opening to its end. */
@@ -35,7 +38,7 @@ interface Entry {
 
 export function createPublishLane({
   channel,
-  limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs },
+  limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs, frameMax },
   onConfirm,
   onSilence,
 }: {
@@ -63,6 +66,10 @@ export function createPublishLane({
 
   const send = (entry: Entry) => {
     const { message, body } = entry
+    if (contentHeaderBytes(message.properties) > frameMax) {
+      entry.reject(failure('unencodable', 'its properties do not fit into one frame'))
+      return
+    }
     try {
       channel.publish(message.exchange, message.routingKey, body, wireOptions(message), (error) =>
         confirm(entry, error),
@@ -187,7 +194,7 @@ export function createPublishLane({
 }
 
 function wireOptions({ properties, mandatory }: OutgoingMessage): Options.Publish {
-  const { userId: _, ...sent } = properties
+  const { userId: _user, clusterId: _cluster, ...sent } = properties
   // amqplib's types know no undefined properties; at run time it skips them.
   return { ...sent, deliveryMode: sent.deliveryMode ?? 2, mandatory: mandatory === true } as Options.Publish
 }

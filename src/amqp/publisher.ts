@@ -48,7 +48,6 @@ export function createPublisher({
   maxInFlightBytes = 16 * 1024 * 1024,
   confirmTimeoutMs = 30_000,
 }: PublisherOptions): Publisher {
-  const limits = { maxInFlight, maxInFlightBytes, confirmTimeoutMs }
   const logLoss = createSparseLog({
     logger,
     message: `${name}: the broker closed the channel, opening another`,
@@ -68,7 +67,7 @@ export function createPublisher({
     })
     const opened = createPublishLane({
       channel,
-      limits,
+      limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs, frameMax: session.frameMax },
       onConfirm: () => {
         lossesInARow = 0
       },

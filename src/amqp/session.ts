@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib'
 import type { BrokerAddress } from './broker-address.ts'
+import { readOwnHeaders } from './content-header.ts'
 import { withDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
 import type { DeclareOn } from './topology.ts'
@@ -17,6 +18,8 @@ export interface Session {
   readonly consuming: ChannelModel
   readonly publishing: ChannelModel
   readonly signal: AbortSignal
+  /** The largest frame the broker takes, in bytes. */
+  readonly frameMax: number
   /** Why the broker has stopped reading what is published, or null. */
   blockedReason(): string | null
   /** Ends the session. Only the first call counts. */
@@ -90,6 +93,7 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
   try {
     signal.throwIfAborted()
     const [consuming, publishing] = await Promise.all([open('consume'), open('publish')])
+    readOwnHeaders(consuming)
     publishing.on('blocked', (reason: string) => {
       blocked = reason
     })
@@ -121,6 +125,7 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
       consuming,
       publishing,
       signal,
+      frameMax: (publishing.connection as unknown as { frameMax: number }).frameMax,
       blockedReason: () => blocked,
       fail,
       within,

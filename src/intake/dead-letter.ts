@@ -1,5 +1,7 @@
-import type { Delivery } from '../amqp/message.ts'
-import { type OutgoingMessage, republishedProperties } from '../amqp/message.ts'
+import { wireNameOf } from '../amqp/content-header.ts'
+import { tableBytes } from '../amqp/encoded-size.ts'
+import type { Delivery, MessageProperties, OutgoingMessage } from '../amqp/message.ts'
+import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
 import type { RejectionCode } from '../contracts/request-message.ts'
@@ -10,25 +12,58 @@ export interface Reason {
   at: Date
 }
 
-/** The message as it goes to the dead-letter queue: body and properties as they came, and the reason as headers. */
+/** All headers of a letter together: amqplib encodes at most 64 KiB. */
+const HEADER_BYTES = 60_000
+/** Of these, for the names of what was left out. */
+const NAMES_BYTES = 4_000
+/** For the detail of a bare letter, which fits into the smallest frame that AMQP allows, 4 KiB. */
+const BARE_DETAIL_BYTES = 3_000
+
+const REASON_HEADERS = new Set([
+  'x-rejection-code',
+  'x-rejection-detail',
+  'x-rejected-at',
+  'x-rejection-altered',
+])
+
+/**
+ * The message as it goes to the dead-letter queue: the body as it came, and the reason as headers. Of the sender's
+ * properties, what AMQP or the broker would not carry again is left out and named in `x-rejection-altered`.
+ */
 export function toDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+  const added = reasonHeaders(reason)
+  const { properties, leftOut } = copyProperties(delivery, {
+    headerBytes: HEADER_BYTES - NAMES_BYTES - tableBytes(added),
+    replaced: REASON_HEADERS,
+  })
+  return letterOf(delivery, {
+    ...properties,
+    headers: { ...properties.headers, ...added, ...alteredHeader(leftOut) },
+  })
+}
+
+/** The body and a reason of bounded length, for a message that did not go in any other form. */
+export function toBareDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+  const detail = [...reason.detail]
+  while (Buffer.byteLength(JSON.stringify(detail)) > BARE_DETAIL_BYTES) detail.pop()
+  const names = Object.entries(delivery.properties).flatMap(([name, value]) =>
+    value === undefined ? [] : [wireNameOf(name)],
+  )
+  const unread = delivery.unreadable.filter((name) => !name.startsWith('headers.'))
+  const leftOut = [...new Set([...names, ...unread])]
+  return letterOf(delivery, {
+    headers: { ...reasonHeaders({ ...reason, detail }), ...alteredHeader(leftOut) },
+  })
+}
+
+function letterOf({ body }: Delivery, properties: MessageProperties): OutgoingMessage {
   return {
     exchange: DEAD_LETTER_EXCHANGE,
     routingKey: DEAD_LETTER_QUEUE,
-    body: delivery.body,
-    properties: republishedProperties(delivery.properties, reasonHeaders(reason)),
+    body,
+    properties,
     mandatory: true,
   }
-}
-
-/** The same without the sender's headers: for a message whose headers leave no room for the reason beside them. */
-export function toBareDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
-  const detail = [
-    ...reason.detail,
-    { path: '', message: 'the headers of the message were too large to be kept' },
-  ]
-  const bare = { ...delivery, properties: { ...delivery.properties, headers: {} } }
-  return toDeadLetter(bare, { ...reason, detail })
 }
 
 function reasonHeaders({ code, detail, at }: Reason) {
@@ -37,4 +72,13 @@ function reasonHeaders({ code, detail, at }: Reason) {
     'x-rejection-detail': JSON.stringify(detail),
     'x-rejected-at': at.toISOString(),
   }
+}
+
+/** The names as a JSON array; where they are too many, `headers` stands for the names of all headers. */
+function alteredHeader(leftOut: readonly string[]) {
+  if (leftOut.length === 0) return {}
+  const names = JSON.stringify(leftOut)
+  if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { 'x-rejection-altered': names }
+  const short = leftOut.map((name) => (name.startsWith('headers.') ? 'headers' : name))
+  return { 'x-rejection-altered': JSON.stringify([...new Set(short)]) }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { PublishError } from '../amqp/errors.ts'
+import { isObjection, PublishError } from '../amqp/errors.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { type NewEvent, requestRejected } from '../contracts/events.ts'
 import type { MessageRejection } from '../contracts/request-message.ts'
@@ -14,6 +14,9 @@ import { tracingOf } from './new-request.ts'
 import type { WriteRetry } from './write-retry.ts'
 
 const EVENTS_PER_INSERT = 200
+
+/** The broker may have meant a letter beside this one; after so many objections this one goes bare. */
+const OBJECTIONS_BORNE = 3
 
 export interface RejecterOptions {
   store: RequestStore
@@ -56,6 +59,7 @@ export function createRejecter(options: RejecterOptions): Rejecter {
 
   const publish = async (delivery: Delivery, reason: Reason): Promise<boolean> => {
     let letter = toDeadLetter(delivery, reason)
+    let objections = 0
     for (let failures = 1; ; failures += 1) {
       try {
         await publisher.publish(letter)
@@ -63,8 +67,11 @@ export function createRejecter(options: RejecterOptions): Rejecter {
         return true
       } catch (error) {
         outage.failed(error)
-        if (error instanceof PublishError && error.kind === 'unencodable')
-          letter = toBareDeadLetter(delivery, reason)
+        if (error instanceof PublishError) {
+          if (isObjection(error)) objections += 1
+          if (error.kind === 'unencodable' || objections >= OBJECTIONS_BORNE)
+            letter = toBareDeadLetter(delivery, reason)
+        }
       }
       if (signal.aborted) return false
       await sleep(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }), undefined, { signal }).catch(

@@ -26,6 +26,7 @@ export function buildDelivery(
     correlationId: properties.correlationId,
     headers: properties.headers ?? {},
     properties,
+    unreadable: [],
     exchange: '',
     routingKey: 'provision.requests',
     deliveryCount,

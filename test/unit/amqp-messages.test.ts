@@ -1,6 +1,7 @@
 import type { ConsumeMessage } from 'amqplib'
 import { describe, expect, it } from 'vitest'
-import { republishedProperties, toDelivery } from '../../src/amqp/message.ts'
+import { toDelivery } from '../../src/amqp/message.ts'
+import { copyProperties } from '../../src/amqp/republish.ts'
 
 function wireMessage(headers: Record<string, unknown> | undefined, redelivered: boolean): ConsumeMessage {
   return {
@@ -42,13 +43,15 @@ describe('a delivery', () => {
   })
 })
 
-describe('the properties of a republished message', () => {
-  const { properties } = toDelivery(wireMessage({ 'x-delivery-count': 1, traceparent: '00-1-2-01' }, true))
+describe('the properties of a copy', () => {
+  const headers = { 'x-delivery-count': 1, CC: ['elsewhere'], old: 1, traceparent: '00-1-2-01' }
+  const delivery = toDelivery(wireMessage(headers, true))
+  const copy = copyProperties(delivery, { headerBytes: 1000, replaced: new Set(['old']) })
 
-  it('are those of the original with the added headers', () => {
-    expect(republishedProperties(properties, { 'x-rejection-code': 'invalid_json' })).toEqual({
+  it('are those of the original', () => {
+    expect(copy.properties).toEqual({
       contentType: 'application/json',
-      headers: { traceparent: '00-1-2-01', 'x-rejection-code': 'invalid_json' },
+      headers: { traceparent: '00-1-2-01' },
       deliveryMode: 2,
       correlationId: 'order-1',
       messageId: 'm-1',
@@ -57,10 +60,20 @@ describe('the properties of a republished message', () => {
     })
   })
 
-  it('have no time to live, no foreign user and no header of the queue', () => {
-    const republished = republishedProperties(properties)
-    expect(republished).not.toHaveProperty('expiration')
-    expect(republished).not.toHaveProperty('userId')
-    expect(republished.headers).not.toHaveProperty('x-delivery-count')
+  it('but for time to live, user and further receivers, which are named', () => {
+    expect(copy.leftOut).toEqual(['expiration', 'user_id', 'headers.CC'])
+  })
+
+  it('and for what could not be read, and large headers where there is no room', () => {
+    const { properties, leftOut } = copyProperties(
+      {
+        ...delivery,
+        unreadable: ['message_id', 'headers.raw'],
+        properties: { messageId: '\ufffd', headers: { a: 'x'.repeat(99), b: 'y' } },
+      },
+      { headerBytes: 50, replaced: new Set() },
+    )
+    expect(properties).toEqual({ headers: { b: 'y' } })
+    expect(leftOut).toEqual(['message_id', 'headers.raw', 'headers.a'])
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
+import type { OutgoingMessage } from '../../src/amqp/message.ts'
 import { eventSchema } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
@@ -68,17 +69,26 @@ describe('a dead letter', () => {
     expect(deadLetters.map(reasonOf)).toEqual([{ code: 'invalid_request', paths: ['correlation_id'] }])
   })
 
-  test('whose headers leave no room goes without them', async () => {
+  const onlyBare = (error: PublishError) => async (letter: OutgoingMessage) => {
+    if (letter.properties.messageId !== undefined) throw error
+  }
+  const objection = Object.assign(new Error('PRECONDITION_FAILED'), { code: 406 })
+
+  test.each([
+    ['AMQP cannot carry', new PublishError('unencodable', 'headers too large')],
+    ['the broker closes the channel over', new PublishError('unknown', 'channel closed', objection)],
+  ])('whose properties %s goes without them', async (_, error) => {
     const { intake, hooks, deadLetters } = createIntakeHarness()
-    hooks.publish = async ({ properties }) => {
-      if (JSON.stringify(properties).length > 1000) throw new PublishError('unencodable', 'headers too large')
-    }
-    const properties = { headers: { large: 'x'.repeat(2000) }, messageId: 'm' }
+    hooks.publish = onlyBare(error)
+    const properties = { messageId: 'm', headers: { own: 'x' } }
     expect(await intake.handle(buildDelivery('text', { properties }))).toBe('ack')
-    expect(deadLetters[0]?.properties).toMatchObject({
-      messageId: 'm',
-      headers: { 'x-rejection-code': 'invalid_request' },
+    expect(deadLetters[0]?.properties).toEqual({
+      headers: {
+        'x-rejection-code': 'invalid_request',
+        'x-rejection-detail': expect.any(String),
+        'x-rejected-at': expect.any(String),
+        'x-rejection-altered': '["message_id","headers"]',
+      },
     })
-    expect(deadLetters[0]?.properties.headers).not.toHaveProperty('large')
   })
 })
