@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { misnamings } from './misnaming.ts'
 import { ms, type Settings, throttleForms } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { creates, lists, type Operation, operations } from './routes.ts'
@@ -16,7 +17,8 @@ import { creates, lists, type Operation, operations } from './routes.ts'
  * - `truncate`: a listing's page has only `keep` records (below 1: that share of the limit); with `end` it also
  *   claims to be the last page. `hide`: a listing leaves out instances younger than `newer_than_ms`.
  * - `late`: the instances of a create are listed only after `visible_after_ms`. `boot`: they boot in `boot_ms`, and
- *   the first `boot_failures` of them end in error, the others do not.
+ *   the first `boot_failures` of them end in error, the others do not. `misname`: a batch-create does its work, and
+ *   its 202 lies about it, as `names` says.
  */
 export const faultKinds = [
   'latency',
@@ -32,6 +34,7 @@ export const faultKinds = [
   'hide',
   'late',
   'boot',
+  'misname',
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
@@ -61,6 +64,7 @@ const script = z.strictObject({
   visible_after_ms: z.number().min(0).default(5_000),
   boot_ms: z.number().min(0).optional(),
   boot_failures: z.int().min(0).optional(),
+  names: z.enum(misnamings).default('fewer'),
 })
 
 export type FaultScript = z.input<typeof script>
@@ -189,6 +193,7 @@ function matches(
 function canStrike(kind: FaultKind, operation: Operation): boolean {
   if (kind === 'truncate') return lists(operation)
   if (kind === 'hide') return operation === 'ListInstances'
+  if (kind === 'misname') return operation === 'RunInstances'
   return (kind !== 'late' && kind !== 'boot') || creates(operation)
 }
 
@@ -206,6 +211,7 @@ function chance(
     ['cut_after', everyCall ? settings.faultCutAfter : 0],
     ['cut_half', everyCall ? settings.faultCutHalf : 0],
     ['truncate', lists(operation) ? settings.faultTruncate : 0],
+    ['misname', operation === 'RunInstances' ? settings.faultMisname : 0],
   ]
   let left = random.draw(streams.fault, n)
   for (const [kind, odd] of odds) {
@@ -213,9 +219,10 @@ function chance(
       left -= odd
       continue
     }
-    const { faultStatuses } = settings
-    const status = faultStatuses[Math.floor(random.draw(streams.faultStatus, n) * faultStatuses.length)]
-    return { plan: script.parse({ kind, ...(status === undefined ? {} : { status }) }), fault: null }
+    const oneOf = <One>(all: readonly One[]) =>
+      all[Math.floor(random.draw(streams.faultStatus, n) * all.length)]
+    const plan = { kind, status: oneOf(settings.faultStatuses), names: oneOf(misnamings) }
+    return { plan: script.parse(plan), fault: null }
   }
   return null
 }

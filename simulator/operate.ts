@@ -6,6 +6,7 @@ import { createToken } from './iam.ts'
 import type { Call } from './ledger.ts'
 import { type Instance, stateOf, statusOf } from './lifecycle.ts'
 import { type Bend, forgotten, listInstances } from './list-instances.ts'
+import { misname } from './misnaming.ts'
 import type { Settings } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { gatewayRefusal, instancesNotFound, invalid, noContent, type Reply, reply } from './reply.ts'
@@ -74,7 +75,9 @@ export function createOperate(deps: {
     switch (operation) {
       case 'RunInstances': {
         const made = create(world, checkBatchCreate(parsed.value), { call, plan, now })
-        return made.ok ? reply(202, { instances: made.ids.map((made) => ({ id: made })) }) : made.reply
+        if (!made.ok) return made.reply
+        const named = plan?.kind === 'misname' ? misname(made.ids, plan.names) : made.ids
+        return reply(202, { instances: named.map((id) => ({ id })) })
       }
       case 'CreateInstance': {
         const made = create(world, checkCreate(parsed.value), { call, plan, now })

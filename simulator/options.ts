@@ -77,6 +77,8 @@ const shape = {
   faultCutHalf: probability.default(0),
   /** Listings only, whatever `faultScope` says: a page shorter than asked for. */
   faultTruncate: probability.default(0),
+  /** Batch-creates only: a 202 that lies about what was made. */
+  faultMisname: probability.default(0),
   /** The statuses that `faultErrorBefore` and `faultErrorAfter` choose from. */
   faultStatuses: z.array(z.int().min(500).max(599)).min(1).default([500]),
 }

@@ -215,6 +215,26 @@ describe('scripted faults', () => {
     expect(states).toEqual(['error', 'running', 'running'])
   })
 
+  it.each([
+    ['fewer', ['a']],
+    ['none', []],
+    ['twice', ['a', 'b', 'a']],
+    ['more', ['a', 'b', 'c', 'stranger']],
+    ['unusable', ['a', 'b', '']],
+  ] as const)('answers with a 202 that names %s of what it made', async (names, expected) => {
+    const { simulator, create } = await startCaller()
+    simulator.faults.add({ kind: 'misname', names })
+    const answer = await create({ min_count: 3, max_count: 3 })
+    const [call] = simulator.ledger.calls()
+    expect(call).toMatchObject({ status: 202, fault: 'misname' })
+    const letters = new Map(call?.instance_ids.map((id, place) => [id, 'abc'[place]]))
+    const named = answer.json.instances.map(({ id }: { id: string }) =>
+      id === '' ? '' : (letters.get(id) ?? 'stranger'),
+    )
+    expect(named).toEqual(expected)
+    expect(simulator.ledger.instances()).toHaveLength(3)
+  })
+
   it('are refused when they make no sense', async () => {
     const { simulator } = await startCaller()
     expect(() => simulator.faults.add({ kind: 'explode' } as unknown as FaultScript)).toThrow('kind')
