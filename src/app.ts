@@ -161,6 +161,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     adaptive: config.rateAdaptive,
     readinessShare,
     firstLookMs,
+    settleMs: config.reconcileSettleMs,
     metrics,
     logger,
   })

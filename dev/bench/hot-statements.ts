@@ -77,7 +77,7 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     settlementOf(
       openAttempt(request, replicaId),
       { class: 'created', httpStatus: 202, instanceIds: [uuidv7()] },
-      1000,
+      { firstLookMs: 1000, settleMs: 60_000 },
     ),
   )
   await settleAttempts(as('settle-attempts'), settlements, 1)

@@ -14,6 +14,7 @@ import { readingError } from './reading-error.ts'
 import {
   type InstancePage,
   type InstanceStatus,
+  type NamedInstances,
   parseCreated,
   parsePage,
   parseStatus,
@@ -137,13 +138,18 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       beforeWrite,
     })
     connection.end(endOf(result))
-    const instanceIds = createdIds(result)
+    const named = namedInstances(result)
     // Only an answer without ids has words that could quote a secret.
-    const secrets = instanceIds === null ? secretsOf(body, credential) : []
+    const secrets = named === null ? secretsOf(body, credential) : []
     if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets) }
     const facts = answerFacts(result, secrets)
     if (isUnauthorized(facts)) renewToken()
-    return { kind: 'response', ...facts, instanceIds }
+    return {
+      kind: 'response',
+      ...facts,
+      instanceIds: named?.ids ?? null,
+      unusableIds: named?.unusable ?? 0,
+    }
   }
 
   const get = async <Value>(
@@ -217,7 +223,7 @@ function endOf(result: Exchange): CallEnd {
   return result.requestStarted ? 'lost' : 'not_sent'
 }
 
-function createdIds(result: Exchange): string[] | null {
+function namedInstances(result: Exchange): NamedInstances | null {
   if (result.kind !== 'response' || !isSuccess(result.status) || !result.complete) return null
   return parseCreated(result.body.toString('utf8'))
 }

@@ -9,8 +9,10 @@ export type CallEvidence =
       /** From Retry-After; null when absent or unreadable. */
       retryAfterMs: number | null
       upstreamRequestId: string | null
-      /** The ids in a 2xx answer that arrived whole and could be read; null otherwise. */
+      /** The usable ids in a 2xx answer that arrived whole and could be read, as they stand there; null otherwise. */
       instanceIds: string[] | null
+      /** What stood among them and is no id. */
+      unusableIds: number
       /** CloudDC's error code, such as `iMetal.0101` or `APIGW.0308`. */
       code: string | null
       message: string

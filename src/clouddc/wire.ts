@@ -77,15 +77,22 @@ const pageSchema = z.object({
 
 const errorSchema = z.object({ error_code: textSchema, error_msg: textSchema, error_type: textSchema })
 
-/** The readable ids of a 2xx answer to batch-create; null when there is none. */
-export function parseCreated(text: string): string[] | null {
+/** What a 2xx answer to batch-create names: usable ids, and how many entries are none. */
+export interface NamedInstances {
+  ids: string[]
+  unusable: number
+}
+
+/** The instances that a 2xx answer to batch-create names; null when it has no list of them. */
+export function parseCreated(text: string): NamedInstances | null {
   const parsed = createdSchema.safeParse(parseJson(text))
   if (!parsed.success) return null
-  const ids = parsed.data.instances.flatMap((item) => {
+  const { instances } = parsed.data
+  const ids = instances.flatMap((item) => {
     const instance = createdItemSchema.safeParse(item)
     return instance.success ? [instance.data.id] : []
   })
-  return ids.length > 0 ? ids : null
+  return { ids, unusable: instances.length - ids.length }
 }
 
 /** A page of ListInstances; null when it cannot be read, which one instance without an id is enough for. */

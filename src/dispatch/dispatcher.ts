@@ -18,7 +18,7 @@ import { buildBatchCreateBody, markerPlace } from './create-body.ts'
 import { classifyOutcome, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
 import { bucketEffect, NOT_SENDABLE } from './retry-policy.ts'
-import { type OpenAttempt, settlementOf } from './settlement.ts'
+import { type LookTimes, type OpenAttempt, settlementOf } from './settlement.ts'
 import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
 import { createUnansweredClaims } from './unanswered-claims.ts'
 
@@ -32,7 +32,7 @@ const IDLE_MS = 250
 const PATIENCE_STEP_MS = 10
 const MAX_PATIENCE_MS = 150
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends LookTimes {
   database: Database
   client: CloudDcClient
   sealer: Sealer
@@ -47,8 +47,6 @@ export interface DispatcherOptions {
   adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
-  /** From an unknown outcome to the reconciler's first look. */
-  firstLookMs: number
   metrics: Metrics
   logger: Logger
 }
@@ -111,7 +109,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         refuseToSend(claim)
       },
     })
-    return classifyOutcome(evidence)
+    return classifyOutcome(evidence, request)
   }
 
   const call = async (claim: Claim): Promise<Outcome> => {
@@ -135,7 +133,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     reached('dispatch.answered')
     await recorder.record({
       projectId: claim.request.projectId,
-      row: settlementOf(openAttempt(claim), outcome, options.firstLookMs),
+      row: settlementOf(openAttempt(claim), outcome, options),
       bucket: bucketEffect(outcome, {
         ...claim.request,
         adaptive: options.adaptive ?? false,

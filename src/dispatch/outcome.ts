@@ -11,7 +11,15 @@ export type Outcome =
       httpStatus: number | null
       retryAfterMs: number | null
     }
-  | { class: 'unknown'; reason: UnknownReason; code: string; message: string; httpStatus: number | null }
+  | {
+      class: 'unknown'
+      reason: UnknownReason
+      code: string
+      message: string
+      httpStatus: number | null
+      /** The instances that an answer named which cannot be relied on. */
+      named?: readonly string[]
+    }
 
 export type NotCreatedReason = 'refused' | 'throttled' | 'unauthorized' | 'unreachable' | 'not_sent'
 
@@ -20,7 +28,17 @@ export type UnknownReason =
   | 'connection_lost'
   | 'server_error'
   | 'unreadable_answer'
+  | 'broken_promise'
   | 'unexpected_status'
+
+/** What a 202 promises to name: at least and at most so many instances; for selected servers one for each. */
+export interface Promised {
+  minCount: number
+  maxCount: number
+}
+
+/** Named instances that are kept as evidence: more than any answer may name. */
+const NAMED_KEPT = 200
 
 type Answer = Extract<CallEvidence, { kind: 'response' }>
 type Silence = Extract<CallEvidence, { kind: 'no_response' }>
@@ -62,17 +80,22 @@ const UNREADABLE_CODES: readonly string[] = [
 ]
 
 /** The one decision that keeps a server from being ordered twice. When in doubt: unknown. */
-export function classifyOutcome(evidence: CallEvidence): Outcome {
-  return evidence.kind === 'response' ? ofAnswer(evidence) : ofSilence(evidence)
+export function classifyOutcome(evidence: CallEvidence, promised: Promised): Outcome {
+  return evidence.kind === 'response' ? ofAnswer(evidence, promised) : ofSilence(evidence)
 }
 
-function ofAnswer(answer: Answer): Outcome {
+function ofAnswer(answer: Answer, promised: Promised): Outcome {
   const { status, message } = answer
   const code = answer.code ?? `http_${status}`
   if (isIn(status, 200)) {
-    const instanceIds = [...new Set(answer.instanceIds)]
-    if (instanceIds.length > 0) return { class: 'created', instanceIds, httpStatus: status }
-    return { class: 'unknown', reason: 'unreadable_answer', code, message, httpStatus: status }
+    const { instanceIds } = answer
+    if (instanceIds === null)
+      return { class: 'unknown', reason: 'unreadable_answer', code, message, httpStatus: status }
+    const breach = breachOf(answer, instanceIds, promised)
+    if (breach === null) return { class: 'created', instanceIds, httpStatus: status }
+    const named = [...new Set(instanceIds)].slice(0, NAMED_KEPT)
+    const reason = 'broken_promise'
+    return { class: 'unknown', reason, code: reason, message: breach, httpStatus: status, named }
   }
   const reason = refusalOf(answer)
   if (reason !== undefined) {
@@ -86,6 +109,19 @@ function ofAnswer(answer: Answer): Outcome {
     }
   }
   return { class: 'unknown', reason: doubtOf(status), code, message, httpStatus: status }
+}
+
+/** How an answer breaks the promise to name every instance, each once; null when it keeps it. */
+function breachOf(
+  { unusableIds }: Answer,
+  ids: readonly string[],
+  { minCount, maxCount }: Promised,
+): string | null {
+  const promised = minCount === maxCount ? `${minCount}` : `${minCount} to ${maxCount}`
+  const distinct = new Set(ids).size
+  if (distinct < minCount || distinct > maxCount) return `instances named: ${distinct}, promised: ${promised}`
+  if (distinct < ids.length) return 'an instance is named more than once'
+  return unusableIds > 0 ? 'something is named that is no id' : null
 }
 
 function refusalOf({ status, code }: Answer): NotCreatedReason | undefined {

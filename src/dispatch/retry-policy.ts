@@ -45,7 +45,8 @@ export function bucketEffect(
     blockMs,
     reason: blockMs === null ? null : reason,
   })
-  if (outcome.class === 'unknown') {
+  // What names instances, if the wrong ones, is there.
+  if (outcome.class === 'unknown' && outcome.reason !== 'broken_promise') {
     const beyond = count - UNKNOWN_BEFORE_BREAK + 1
     if (beyond <= 0 && !probing) return trouble(null, null)
     return trouble('upstream_unavailable', jitteredBackoff(Math.max(1, beyond), UNAVAILABLE, random))

@@ -19,12 +19,24 @@ export interface OpenAttempt extends EventSubject {
   instanceName: string | null
 }
 
+/** From an outcome to the reconciler's looks, in milliseconds. */
+export interface LookTimes {
+  /** The first look for what a call of unknown outcome has made. */
+  firstLookMs: number
+  /** The audit of an answer that may have left instances out: CloudDC shows by then what it has made. */
+  settleMs: number
+}
+
 /**
- * The record of an outcome: pure. Created: the instances' ids, in the transaction that handles the answer. Refused:
- * the end of the request. Nothing reached CloudDC: back into the queue, at no cost. Unknown: uncertain, and never
- * sent again before it is reconciled; `firstLookMs` is when the reconciler looks first.
+ * The record of an outcome: pure. Created: the instances' ids, in the transaction that handles the answer, and an audit
+ * where it named fewer than it could. Refused: the end of the request. Nothing reached CloudDC: back into the queue, at
+ * no cost. Unknown: uncertain, and never sent again before it is reconciled.
  */
-export function settlementOf(attempt: OpenAttempt, outcome: Outcome, firstLookMs: number): SettleRow {
+export function settlementOf(
+  attempt: OpenAttempt,
+  outcome: Outcome,
+  { firstLookMs, settleMs }: LookTimes,
+): SettleRow {
   const base = {
     attemptId: attempt.attemptId,
     replicaId: attempt.replicaId,
@@ -46,6 +58,7 @@ export function settlementOf(attempt: OpenAttempt, outcome: Outcome, firstLookMs
       errorCode: null,
       errorMessage: null,
       evidence: { http_status: outcome.httpStatus, instances: outcome.instanceIds.length },
+      auditInMs: outcome.instanceIds.length < attempt.maxCount ? settleMs : null,
       requestState: 'provisioning',
       cause: 'created',
       instances: instancesOf(attempt, outcome.instanceIds),
@@ -61,6 +74,7 @@ export function settlementOf(attempt: OpenAttempt, outcome: Outcome, firstLookMs
     return {
       ...base,
       ...facts,
+      evidence: outcome.named === undefined ? facts.evidence : { ...facts.evidence, named: outcome.named },
       to: 'uncertain',
       reconcileInMs: firstLookMs,
       requestState: 'uncertain',

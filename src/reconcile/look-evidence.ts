@@ -37,6 +37,14 @@ export function readEvidence(evidence: unknown): Omit<LookMemory, 'listingsWitho
   return { found, agreed, alarmed }
 }
 
+const namedSchema = z.object({ named: z.array(z.string()) })
+
+/** The instances that the answer named although it could not be relied on (attempt.evidence). */
+export function readNamed(evidence: unknown): readonly string[] {
+  const parsed = namedSchema.safeParse(evidence)
+  return parsed.success ? parsed.data.named : []
+}
+
 /** The evidence with one more look. The reason why the outcome was unknown stays in it. */
 export function addLook(
   evidence: unknown,

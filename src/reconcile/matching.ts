@@ -1,6 +1,7 @@
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ProvisionSpec } from '../contracts/spec.ts'
 import { attemptMarkers, type MarkerPlace, markerPlace, type StoredSpec } from '../dispatch/create-body.ts'
+import { readNamed } from './look-evidence.ts'
 
 /** How far CloudDC's clock may be behind ours, at the most, when it says that an instance is older than an attempt. */
 const CLOCK_SKEW_MS = 10 * 60_000
@@ -10,8 +11,11 @@ export interface Sought {
   attemptId: string
   /** Where the call wrote the attempt's id. */
   place: MarkerPlace
-  /** Instances that the 202 would have named, at the most. */
+  /** Instances that a call creates at the least, if any, and at the most: what its 202 promises to name. */
+  least: number
   expected: number
+  /** What a 202 has named that broke this promise. */
+  named: readonly string[]
   /** The servers that were selected; empty when CloudDC was to choose. */
   servers: readonly string[]
   spec: StoredSpec
@@ -24,16 +28,20 @@ export type KnownInstances = ReadonlyMap<string, string>
 export function soughtOf(attempt: {
   attemptId: string
   spec: StoredSpec
+  minCount: number
   maxCount: number
+  evidence: unknown
   startedAt: Date
 }): Sought {
-  const { attemptId, spec, maxCount, startedAt } = attempt
+  const { attemptId, spec, minCount, maxCount, evidence, startedAt } = attempt
   const { placement } = spec as ProvisionSpec
   const servers = [...new Set(placement?.server_id_set ?? [])]
   return {
     attemptId,
     place: markerPlace(spec),
+    least: placement === undefined ? minCount : servers.length,
     expected: placement === undefined ? maxCount : servers.length,
+    named: readNamed(evidence),
     servers,
     spec,
     startedAt,
@@ -47,12 +55,30 @@ export function findOwn(
   known: KnownInstances,
 ): UpstreamInstance[] {
   if (place === 'none') return []
-  return instances.filter((instance) => {
-    const markers = attemptMarkers(instance)
-    // Where there are two, metadata comes first; one of them is then the sender's own text.
-    const marker = markers.length < 2 || place === 'metadata' ? markers[0] : markers[1]
-    return marker === attemptId && (known.get(instance.id) ?? attemptId) === attemptId
+  return instances.filter(
+    (instance) =>
+      markerOf(instance, place) === attemptId && (known.get(instance.id) ?? attemptId) === attemptId,
+  )
+}
+
+/** Of the instances that the answer named, those that are not another attempt's, by its row or by its id in them. */
+export function findNamed(
+  { attemptId, place, named }: Sought,
+  instances: readonly UpstreamInstance[],
+  known: KnownInstances,
+): string[] {
+  const listed = new Map(instances.map((instance) => [instance.id, instance]))
+  return named.filter((id) => {
+    const instance = listed.get(id)
+    const marker = instance === undefined || place === 'none' ? undefined : markerOf(instance, place)
+    return (marker ?? attemptId) === attemptId && (known.get(id) ?? attemptId) === attemptId
   })
+}
+
+function markerOf(instance: UpstreamInstance, place: MarkerPlace): string | undefined {
+  const markers = attemptMarkers(instance)
+  // Where there are two, metadata comes first; one of them is then the sender's own text.
+  return markers.length < 2 || place === 'metadata' ? markers[0] : markers[1]
 }
 
 /**
@@ -78,16 +104,18 @@ export function findLookalikes(
 }
 
 /**
- * The instances of a listing whose rows matter for the sought attempts: those with the id of any attempt in them, and,
- * where an attempt has no marker, all that share its name.
+ * The instances of a listing whose rows matter for the sought attempts: those with the id of any attempt in them, those
+ * that an answer named, and, where an attempt has no marker, all that share its name.
  */
 export function relevantInstances(
   sought: readonly Sought[],
   instances: readonly UpstreamInstance[],
 ): UpstreamInstance[] {
   const names = new Set(sought.filter(({ place }) => place === 'none').map(({ spec }) => spec.name))
+  const named = new Set(sought.flatMap((attempt) => attempt.named))
   return instances.filter(
     (instance) =>
+      named.has(instance.id) ||
       attemptMarkers(instance).length > 0 ||
       (names.size > 0 && (instance.name === null || names.has(instance.name))),
   )

@@ -114,11 +114,9 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     reached('reconcile.listed')
 
     const relevant = relevantInstances([...sought.values()], listing.instances)
-    const known = await findOwners(
-      database,
-      projectId,
-      relevant.map((instance) => instance.id),
-    )
+    const ids = new Set(relevant.map((instance) => instance.id))
+    for (const { named } of sought.values()) for (const id of named) ids.add(id)
+    const known = await findOwners(database, projectId, [...ids])
     await recordVerdicts({
       sought,
       instances: relevant,

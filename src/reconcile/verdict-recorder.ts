@@ -7,7 +7,7 @@ import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addLook, readEvidence } from './look-evidence.ts'
 import { nextLookMs } from './look-schedule.ts'
-import { findLookalikes, findOwn, type KnownInstances, type Sought } from './matching.ts'
+import { findLookalikes, findNamed, findOwn, type KnownInstances, type Sought } from './matching.ts'
 import { judge, type LookMemory, type Verdict } from './verdict.ts'
 import { adoptionOf, type SettlementRules, voidOf } from './verdict-settlement.ts'
 
@@ -98,13 +98,9 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
           'adopted more instances than the call could have created',
         )
       }
-      if (
-        verdict.kind === 'adopt' &&
-        sought.servers.length === 0 &&
-        verdict.instanceIds.length < attempt.minCount
-      ) {
+      if (verdict.kind === 'adopt' && verdict.instanceIds.length < sought.least) {
         logger.error(
-          { ...facts, instances: verdict.instanceIds.length, minimum: attempt.minCount },
+          { ...facts, instances: verdict.instanceIds.length, minimum: sought.least },
           'adopted fewer instances than CloudDC promises',
         )
       }
@@ -135,8 +131,8 @@ function judgeOne(
   const { alarmed, ...earlier } = readEvidence(attempt.evidence)
   const { verdict, memory } = judge(
     { ...earlier, listingsWithout: attempt.listingsWithout },
-    { beganMs, own, lookalikes },
-    { place: sought.place, expected: sought.expected, settleMs },
+    { beganMs, own, lookalikes, named: findNamed(sought, instances, known) },
+    { ...sought, settleMs },
   )
   const alarm = verdict.kind === 'manual' && !alarmed
   const evidence = addLook(

@@ -14,7 +14,8 @@ import {
 } from '../support/scripted-clouddc.ts'
 
 const BODY = JSON.stringify({ name: 'web', password: 'Canary=1<pass>', min_count: 1, max_count: 2 })
-const CREATED = { instances: [{ id: 'b' }, { id: 'a' }, { id: 'b' }] }
+const CREATED = { instances: [{ id: 'b' }, { id: 'a' }] }
+const PROMISED = { minCount: 1, maxCount: 2 }
 const CREATED_TEXT = JSON.stringify(CREATED)
 const FAULT = { error_code: 'iMetal.0101', error_msg: 'not ready: [x]' }
 
@@ -36,14 +37,29 @@ const unknown = (reason: string, more: object = {}) => ({ class: 'unknown', reas
 
 const cases: [name: string, script: Script, outcome: object][] = [
   ['202 with ids', answer(202, CREATED), created('b', 'a')],
-  ['202 with one readable id', answer(202, { instances: [{}, { id: 'a' }] }), created('a')],
+  ['202 that names fewer than it could', answer(202, { instances: [{ id: 'a' }] }), created('a')],
+  [
+    '202 with an entry that is no instance',
+    answer(202, { instances: [{}, { id: 'a' }] }),
+    unknown('broken_promise', { named: ['a'] }),
+  ],
+  [
+    '202 that names one twice',
+    answer(202, { instances: [{ id: 'a' }, { id: 'a' }] }),
+    unknown('broken_promise', { named: ['a'] }),
+  ],
+  [
+    '202 that names more than it could',
+    answer(202, { instances: [...CREATED.instances, { id: 'c' }] }),
+    unknown('broken_promise', { named: ['b', 'a', 'c'] }),
+  ],
   ['202 after 103', raw(`HTTP/1.1 103 Hint\r\n\r\n${head(202)}${CREATED_TEXT}`), created('b', 'a')],
   [
     '202 that ends with its connection',
     rawAndHangUp(`HTTP/1.1 202 A\r\n\r\n${CREATED_TEXT}`),
     created('b', 'a'),
   ],
-  ['202 without ids', answer(202, { instances: [] }), unknown('unreadable_answer')],
+  ['202 without ids', answer(202, { instances: [] }), unknown('broken_promise', { named: [] })],
   ['202 without a body', answer(202), unknown('unreadable_answer')],
   ['202 that is no JSON', answer(202, '<html>'), unknown('unreadable_answer')],
   [
@@ -114,21 +130,21 @@ it.each(cases)('an answer decides the outcome: %s', async (_, script, expected) 
   cloud.setScript(script)
   const evidence = await clients.open(cloud.endpoint).batchCreate({ projectId: 'p1', body: BODY })
   expect(evidence.kind).toBe('response')
-  expect(classifyOutcome(evidence)).toMatchObject(expected)
+  expect(classifyOutcome(evidence, PROMISED)).toMatchObject(expected)
   expect(cloud.arrivals).toHaveLength(1)
 })
 
 it.each([405, 409, 413, 414, 415, 422, 494])('%i refuses', async (status) => {
   cloud.setScript(answer(status, FAULT))
   const evidence = await clients.open(cloud.endpoint).batchCreate({ projectId: 'p1', body: BODY })
-  expect(classifyOutcome(evidence)).toMatchObject(notCreated('refused', { httpStatus: status }))
+  expect(classifyOutcome(evidence, PROMISED)).toMatchObject(notCreated('refused', { httpStatus: status }))
 })
 
 it('the request is what CloudDC documents', async () => {
   cloud.setScript(answer(202, CREATED, { 'X-Request-Id': 'req-1' }))
   const client = clients.open(`${cloud.endpoint}/base/`)
   const evidence = await client.batchCreate({ projectId: 'p 1', body: BODY })
-  expect(evidence).toMatchObject({ upstreamRequestId: 'req-1', instanceIds: ['b', 'a', 'b'], status: 202 })
+  expect(evidence).toMatchObject({ upstreamRequestId: 'req-1', instanceIds: ['b', 'a'], status: 202 })
   expect(cloud.arrivals[0]).toMatchObject({
     method: 'POST',
     path: '/base/v1/p%201/instances/batch-create',

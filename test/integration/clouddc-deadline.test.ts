@@ -14,6 +14,7 @@ import {
   startScriptedCloudDc,
 } from '../support/scripted-clouddc.ts'
 
+const ONE = { minCount: 1, maxCount: 1 }
 const CALL = { projectId: 'p1', body: '{"name":"web"}' }
 const CREATED = { instances: [{ id: 'a' }] }
 const FAULT = { error_code: 'iMetal.0101', error_msg: 'not ready' }
@@ -63,7 +64,7 @@ describe('a call whose deadline passes', () => {
     passDeadline()
     const evidence = await call
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: true, code: 'CALL_TIMEOUT' })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'unknown', reason: 'timeout' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'unknown', reason: 'timeout' })
     expect(cloud.arrivals).toHaveLength(1)
   })
 
@@ -81,7 +82,7 @@ describe('a call whose deadline passes', () => {
     passDeadline()
     const evidence = await call
     expect(evidence.kind).toBe('response')
-    expect(classifyOutcome(evidence)).toMatchObject(outcome)
+    expect(classifyOutcome(evidence, ONE)).toMatchObject(outcome)
   })
 
   it('fails when it was for reading', async () => {
@@ -102,7 +103,7 @@ describe('a call whose deadline passes', () => {
       realTimeout(passDeadline, 1)
       for (const until = performance.now() + 20; performance.now() < until; );
     })
-    expect(classifyOutcome(await openClient().batchCreate(CALL))).toMatchObject({ class: 'created' })
+    expect(classifyOutcome(await openClient().batchCreate(CALL), ONE)).toMatchObject({ class: 'created' })
   })
 
   it('holds up no other, and is waited for by close, which may be called twice', async () => {
@@ -110,7 +111,7 @@ describe('a call whose deadline passes', () => {
     const hanging = [client.batchCreate(CALL), client.batchCreate(CALL), client.batchCreate(CALL)]
     await cloud.arrived(3)
     cloud.setScript(answer(202, CREATED))
-    expect(classifyOutcome(await client.batchCreate(CALL)).class).toBe('created')
+    expect(classifyOutcome(await client.batchCreate(CALL), ONE).class).toBe('created')
     expect(cloud.arrivals).toHaveLength(4)
 
     let ended = 0
@@ -120,7 +121,7 @@ describe('a call whose deadline passes', () => {
     await closed
     expect(ended).toBe(3)
     for (const evidence of await Promise.all(hanging)) {
-      expect(classifyOutcome(evidence)).toMatchObject({ class: 'unknown', reason: 'timeout' })
+      expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'unknown', reason: 'timeout' })
     }
   })
 })

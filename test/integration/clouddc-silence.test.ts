@@ -14,6 +14,7 @@ import {
   startScriptedCloudDc,
 } from '../support/scripted-clouddc.ts'
 
+const ONE = { minCount: 1, maxCount: 1 }
 const CALL = { projectId: 'p1', body: JSON.stringify({ name: 'web', password: 'Canary=1<pass>' }) }
 const CREATED = { instances: [{ id: 'a' }] }
 
@@ -48,7 +49,7 @@ describe('without an answer, once the request was started, the outcome is unknow
     cloud.setScript(script)
     const evidence = await clients.open(cloud.endpoint).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: true })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'unknown', ...expected })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'unknown', ...expected })
     expect(cloud.arrivals).toHaveLength(1)
   })
 
@@ -62,7 +63,7 @@ describe('without an answer, once the request was started, the outcome is unknow
     const body = JSON.stringify({ description: 'x'.repeat(8_000_000) })
     const evidence = await clients.open(server.endpoint).batchCreate({ projectId: 'p1', body })
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: true })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'unknown', reason: 'connection_lost' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'unknown', reason: 'connection_lost' })
     await server.close()
   })
 })
@@ -71,13 +72,13 @@ describe('before the request was started, nothing was created', () => {
   it('the connection is refused', async () => {
     const evidence = await clients.open(`http://127.0.0.1:${await closedPort()}`).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'ECONNREFUSED' })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
   })
 
   it('the name is unknown', async () => {
     const evidence = await clients.open('http://clouddc.invalid').batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
   })
 
   it('the server does not speak TLS', async () => {
@@ -89,7 +90,7 @@ describe('before the request was started, nothing was created', () => {
     })
     const evidence = await clients.open(`https://127.0.0.1:${server.port}`).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
     await server.close()
   })
 
@@ -98,7 +99,7 @@ describe('before the request was started, nothing was created', () => {
     const client = clients.open(`https://127.0.0.1:${server.port}`, { callTimeoutMs: 400 })
     const evidence = await client.batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'CALL_TIMEOUT' })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unreachable' })
     await server.close()
   })
 
@@ -117,8 +118,8 @@ describe('before the request was started, nothing was created', () => {
       code: 'NOT_SENT',
       message: 'the lease is lost',
     })
-    expect(classifyOutcome(refused)).toMatchObject({ class: 'not_created', reason: 'not_sent' })
-    expect(classifyOutcome(await client.batchCreate(CALL))).toMatchObject({ class: 'created' })
+    expect(classifyOutcome(refused, ONE)).toMatchObject({ class: 'not_created', reason: 'not_sent' })
+    expect(classifyOutcome(await client.batchCreate(CALL), ONE)).toMatchObject({ class: 'created' })
     expect(cloud.arrivals.map((arrival) => arrival.connection)).toEqual([2])
   })
 
@@ -126,7 +127,7 @@ describe('before the request was started, nothing was created', () => {
     const auth = createAuth({ tokenFile: '/nonexistent/token', logger: silentLogger })
     const evidence = await clients.open(cloud.endpoint, { auth }).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'NO_CREDENTIAL' })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'unauthorized' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unauthorized' })
     expect(cloud.connections()).toBe(0)
   })
 
@@ -147,7 +148,7 @@ describe('before the request was started, nothing was created', () => {
     await client.close()
     const evidence = await client.batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'NOT_SENT' })
-    expect(classifyOutcome(evidence)).toMatchObject({ class: 'not_created', reason: 'not_sent' })
+    expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'not_sent' })
   })
 })
 
@@ -156,7 +157,7 @@ it('a connection that is reset when accepted leaves evidence that agrees with wh
   const evidence = await clients.open(server.endpoint).batchCreate(CALL)
   if (evidence.kind !== 'no_response') throw new Error('answered')
   // The reset may come before undici starts the request, or after.
-  expect(classifyOutcome(evidence).class).toBe(evidence.requestStarted ? 'unknown' : 'not_created')
+  expect(classifyOutcome(evidence, ONE).class).toBe(evidence.requestStarted ? 'unknown' : 'not_created')
   expect(server.arrivals).toHaveLength(0)
   await server.close()
 })

@@ -57,6 +57,7 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
       callTimeoutMs: 5000,
       readinessShare: 0.02,
       firstLookMs: settleMs / 4,
+      settleMs,
       metrics,
       logger,
     }),

@@ -16,6 +16,7 @@ const FIRST_POLL_MS = 1000
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
+const TIMES = { firstLookMs: 100, settleMs: 60_000 }
 const CREATED: Outcome = { class: 'created', instanceIds: ['i-1', 'i-2'], httpStatus: 202 }
 const UNKNOWN: Outcome = {
   class: 'unknown',
@@ -63,7 +64,7 @@ const everything = async () => ({
 describe('an outcome', () => {
   test('of creation stores the instances, due for their poll, with history and event', async () => {
     const request = await claimOne()
-    expect(await settle(settlementOf(attemptOf(request), CREATED, 100))).toMatchObject([
+    expect(await settle(settlementOf(attemptOf(request), CREATED, TIMES))).toMatchObject([
       { attemptId: request.attemptId, provisionRequestId: request.id },
     ])
     const { requests, attempts, instances, transitions, events } = await everything()
@@ -94,7 +95,7 @@ describe('an outcome', () => {
 
   test('of a refusal ends the request and lets go of its password', async () => {
     const request = await claimOne()
-    await settle(settlementOf(attemptOf(request), notCreated('refused'), 100))
+    await settle(settlementOf(attemptOf(request), notCreated('refused'), TIMES))
     const { requests } = await everything()
     expect(requests).toMatchObject([
       { state: 'failed', sealedPassword: null, errorCode: 'iMetal.0001', attempts: 1 },
@@ -109,7 +110,7 @@ describe('an outcome', () => {
     await setBucket(database, 'p', { tokens: 'capacity' })
     const [request] = (await claim(database)).requests
     if (request === undefined) throw new Error('nothing was claimed')
-    await settle(settlementOf(attemptOf(request), notCreated('throttled'), 100))
+    await settle(settlementOf(attemptOf(request), notCreated('throttled'), TIMES))
     const { requests, attempts } = await everything()
     expect(requests).toMatchObject([
       {
@@ -128,7 +129,7 @@ describe('an outcome', () => {
 
   test('that is unknown keeps the request from the queue and the password for a later attempt', async () => {
     const request = await claimOne()
-    await settle(settlementOf(attemptOf(request), UNKNOWN, 5000))
+    await settle(settlementOf(attemptOf(request), UNKNOWN, { ...TIMES, firstLookMs: 5000 }))
     const { requests, attempts } = await everything()
     expect(requests).toMatchObject([{ state: 'uncertain', queueRank: null, retryAt: null }])
     expect(requests[0]?.sealedPassword).not.toBeNull()
@@ -139,7 +140,7 @@ describe('an outcome', () => {
 
   test('with a delay waits for it outside the queue, and comes back to its old place', async () => {
     const request = await claimOne({ priority: 2 })
-    const row = settlementOf(attemptOf(request), notCreated('throttled'), 100)
+    const row = settlementOf(attemptOf(request), notCreated('throttled'), TIMES)
     await settle({ ...row, retryInMs: 3_600_000 })
     const [waiting] = (await everything()).requests
     expect(waiting).toMatchObject({ state: 'queued', queueRank: null })
@@ -161,16 +162,16 @@ describe('the fence', () => {
   ])('keeps out an outcome that %s brings', async (_, changes) => {
     const request = await claimOne()
     const before = await everything()
-    expect(await settle(settlementOf(attemptOf(request, changes), CREATED, 100))).toEqual([])
+    expect(await settle(settlementOf(attemptOf(request, changes), CREATED, TIMES))).toEqual([])
     expect(await everything()).toEqual(before)
   })
 
   test('keeps out a second outcome of the same attempt', async () => {
     const request = await claimOne()
-    await settle(settlementOf(attemptOf(request), UNKNOWN, 100))
+    await settle(settlementOf(attemptOf(request), UNKNOWN, TIMES))
     const before = await everything()
-    expect(await settle(settlementOf(attemptOf(request), CREATED, 100))).toEqual([])
-    expect(await settle(settlementOf(attemptOf(request), notCreated('refused'), 100))).toEqual([])
+    expect(await settle(settlementOf(attemptOf(request), CREATED, TIMES))).toEqual([])
+    expect(await settle(settlementOf(attemptOf(request), notCreated('refused'), TIMES))).toEqual([])
     expect(await everything()).toEqual(before)
   })
 
@@ -178,7 +179,7 @@ describe('the fence', () => {
     const request = await claimOne()
     const outcomes = [CREATED, UNKNOWN, notCreated('refused'), notCreated('throttled')]
     const settled = await Promise.all(
-      [...outcomes, ...outcomes].map((outcome) => settle(settlementOf(attemptOf(request), outcome, 100))),
+      [...outcomes, ...outcomes].map((outcome) => settle(settlementOf(attemptOf(request), outcome, TIMES))),
     )
     expect(settled.flat()).toHaveLength(1)
     expect((await everything()).transitions).toHaveLength(3)
@@ -186,12 +187,12 @@ describe('the fence', () => {
 
   test('keeps out an old attempt when the request has a new one', async () => {
     const request = await claimOne()
-    await settle(settlementOf(attemptOf(request), notCreated('throttled'), 100))
+    await settle(settlementOf(attemptOf(request), notCreated('throttled'), TIMES))
     await setBucket(database, 'p', { tokens: 'capacity', due_at: 'now()' })
     const [again] = (await claim(database)).requests
     expect(again).toMatchObject({ id: request.id, attemptNumber: 2, attempts: 1 })
     const before = await everything()
-    expect(await settle(settlementOf(attemptOf(request), CREATED, 100))).toEqual([])
+    expect(await settle(settlementOf(attemptOf(request), CREATED, TIMES))).toEqual([])
     expect(await everything()).toEqual(before)
   })
 
@@ -199,8 +200,8 @@ describe('the fence', () => {
     const first = await claimOne()
     const second = await claimOne()
     const settled = await settle(
-      settlementOf(attemptOf(first, { replicaId: OTHER_REPLICA }), CREATED, 100),
-      settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-9'] }, 100),
+      settlementOf(attemptOf(first, { replicaId: OTHER_REPLICA }), CREATED, TIMES),
+      settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-9'] }, TIMES),
     )
     expect(settled.map((row) => row.attemptId)).toEqual([second.attemptId])
     expect((await everything()).instances.map((row) => row.id)).toEqual(['i-9'])
@@ -210,8 +211,8 @@ describe('the fence', () => {
 test('an instance belongs to the request that was the first to name it', async () => {
   const first = await claimOne()
   const second = await claimOne()
-  await settle(settlementOf(attemptOf(first), CREATED, 100))
-  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2', 'i-3'] }, 100))
+  await settle(settlementOf(attemptOf(first), CREATED, TIMES))
+  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2', 'i-3'] }, TIMES))
   expect((await everything()).requests).toMatchObject([{ createdCount: 2 }, { createdCount: 1 }])
   const owners = (await everything()).instances.map((row) => [row.id, row.provisionRequestId])
   expect(owners).toEqual([
@@ -224,8 +225,8 @@ test('an instance belongs to the request that was the first to name it', async (
 test('a request whose answer named only instances of others is ended by the sweep', async () => {
   const first = await claimOne()
   const second = await claimOne()
-  await settle(settlementOf(attemptOf(first), CREATED, 100))
-  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2'] }, 100))
+  await settle(settlementOf(attemptOf(first), CREATED, TIMES))
+  await settle(settlementOf(attemptOf(second), { ...CREATED, instanceIds: ['i-2'] }, TIMES))
   const sweeper = createSweeper({
     database,
     replica: tirelessReplica(REPLICA),

@@ -45,7 +45,7 @@ test('what is claimed and refused has one time everywhere, and none before an ea
         httpStatus: 400,
         retryAfterMs: null,
       },
-      100,
+      { firstLookMs: 100, settleMs: 60_000 },
     ),
   )
   await settleAttempts(database, rows, 1000)

@@ -66,6 +66,7 @@ async function dispatchOn(world: ReconcileWorld, lossy: Database, limit = LIMIT)
     limitOf: () => limit,
     readinessShare: 0.02,
     firstLookMs: 100,
+    settleMs: 60_000,
     metrics: world.metrics,
     logger: world.logger,
   })

@@ -86,7 +86,7 @@ export async function placePending(
     settlementOf(
       { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
       { class: 'created', instanceIds: [...instanceIds], httpStatus: 202 },
-      100,
+      { firstLookMs: 100, settleMs: 60_000 },
     ),
   )
   await settleAttempts(database, rows, 1000)

@@ -25,6 +25,7 @@ export const PROJECT = 'p'
 export const PASSWORD = 'Passw0rd!'
 export const LIMIT = { perSecond: 1000, burst: 500 }
 const LEASE_MS = 60_000
+const SETTLE_MS = 400
 
 export const SPEC = {
   name: 'web',
@@ -150,7 +151,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const call = async (request: ClaimedRequest): Promise<Outcome> => {
     const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
     const body = buildBatchCreateBody(request.spec, PASSWORD, marker)
-    return classifyOutcome(await client.batchCreate({ projectId: request.projectId, body }))
+    return classifyOutcome(await client.batchCreate({ projectId: request.projectId, body }), request)
   }
 
   const open = (request: ClaimedRequest, by: string | null = replicaId): OpenAttempt => ({
@@ -166,7 +167,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
     outcome: Outcome,
     by: string = replicaId,
   ): Promise<boolean> => {
-    const row = settlementOf(open(request, by), outcome, 20)
+    const row = settlementOf(open(request, by), outcome, { firstLookMs: 20, settleMs: SETTLE_MS })
     return (await settleAttempts(database, [row], 1000)).length > 0
   }
 
@@ -188,7 +189,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
       database,
       client,
       replica: tirelessReplica(replicaId),
-      settleMs: 400,
+      settleMs: SETTLE_MS,
       maxAttempts: 3,
       firstPollMs: 1000,
       intervalMs: 300,

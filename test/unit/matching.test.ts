@@ -2,7 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { UpstreamInstance } from '../../src/clouddc/wire.ts'
 import { buildBatchCreateBody, MARKER_KEY, markerPlace } from '../../src/dispatch/create-body.ts'
-import { findLookalikes, findOwn, relevantInstances, soughtOf } from '../../src/reconcile/matching.ts'
+import {
+  findLookalikes,
+  findNamed,
+  findOwn,
+  relevantInstances,
+  soughtOf,
+} from '../../src/reconcile/matching.ts'
 
 const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 const OTHER = '0198170e-4ca7-7ee4-89a7-fa6318439999'
@@ -20,8 +26,8 @@ const SPEC = {
 const tenPairs = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`key-${n}`, `${n}`]))
 const UNMARKED = { ...SPEC, metadata: tenPairs, description: 'x'.repeat(255) }
 
-function seek(spec: Record<string, unknown>, attemptId = ATTEMPT) {
-  return soughtOf({ attemptId, spec, maxCount: 3, startedAt: STARTED })
+function seek(spec: Record<string, unknown>, { attemptId = ATTEMPT, evidence = null as unknown } = {}) {
+  return soughtOf({ attemptId, spec, minCount: 1, maxCount: 3, evidence, startedAt: STARTED })
 }
 
 function instance(changes: Partial<UpstreamInstance> = {}): UpstreamInstance {
@@ -75,7 +81,7 @@ describe('what was created by an attempt', () => {
     const forged = { ...SPEC, metadata: { [MARKER_KEY]: ATTEMPT } }
     const theirs = createdBy(forged, OTHER)
     expect(findOwn(seek(SPEC), [theirs], NOTHING_KNOWN)).toEqual([theirs])
-    expect(findOwn(seek(forged, OTHER), [theirs], NOTHING_KNOWN)).toEqual([theirs])
+    expect(findOwn(seek(forged, { attemptId: OTHER }), [theirs], NOTHING_KNOWN)).toEqual([theirs])
     const alsoForged = createdBy({ ...SPEC, description: `${MARKER_KEY}:${ATTEMPT}` }, OTHER)
     expect(findOwn(seek(SPEC), [alsoForged], NOTHING_KNOWN)).toEqual([])
   })
@@ -148,4 +154,25 @@ test('narrowing a listing loses nothing that is found in the whole', () => {
       }
     }),
   )
+})
+
+describe('an instance that an answer named', () => {
+  const evidence = { http_status: 202, named: ['i-1'] }
+  const sought = seek(SPEC, { evidence })
+
+  test('counts when it is not listed, carries no id, or carries its own', () => {
+    for (const listed of [[], [instance()], [createdBy(SPEC)]]) {
+      expect(findNamed(sought, listed, NOTHING_KNOWN)).toEqual(['i-1'])
+      expect(findNamed(sought, listed, new Map([['i-1', ATTEMPT]]))).toEqual(['i-1'])
+    }
+  })
+
+  test('does not count when it is known to be, or says to be, of another attempt', () => {
+    expect(findNamed(sought, [], new Map([['i-1', OTHER]]))).toEqual([])
+    expect(findNamed(sought, [createdBy(SPEC, OTHER)], NOTHING_KNOWN)).toEqual([])
+  })
+
+  test('matters in a listing, whatever it looks like', () => {
+    expect(relevantInstances([sought], [instance(), instance({ id: 'i-2' })])).toEqual([instance()])
+  })
 })

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallEvidence } from '../../src/clouddc/evidence.ts'
-import { classifyOutcome } from '../../src/dispatch/outcome.ts'
+import { classifyOutcome as classify, type Outcome, type Promised } from '../../src/dispatch/outcome.ts'
+
+/** What the call was promised where a test does not care. */
+const ONE_TO_FOUR: Promised = { minCount: 1, maxCount: 4 }
+
+const classifyOutcome = (evidence: CallEvidence, promised = ONE_TO_FOUR): Outcome =>
+  classify(evidence, promised)
 
 const code = fc.oneof(
   fc.constantFrom(
@@ -21,9 +27,16 @@ const answers: fc.Arbitrary<Extract<CallEvidence, { kind: 'response' }>> = fc.re
   retryAfterMs: fc.option(fc.nat()),
   upstreamRequestId: fc.option(fc.string()),
   instanceIds: fc.option(fc.array(fc.constantFrom('a', 'b', 'c', 'd'))),
+  unusableIds: fc.nat({ max: 2 }),
   code: fc.option(code),
   message: fc.string(),
 })
+const successes = fc
+  .tuple(answers, fc.integer({ min: 200, max: 299 }))
+  .map(([answer, status]) => ({ ...answer, status }))
+const promises = fc
+  .tuple(fc.integer({ min: 1, max: 4 }), fc.nat({ max: 3 }))
+  .map(([minCount, more]): Promised => ({ minCount, maxCount: minCount + more }))
 const silences: fc.Arbitrary<Extract<CallEvidence, { kind: 'no_response' }>> = fc.record({
   kind: fc.constant('no_response' as const),
   requestStarted: fc.boolean(),
@@ -34,16 +47,54 @@ const silences: fc.Arbitrary<Extract<CallEvidence, { kind: 'no_response' }>> = f
 const NOT_CREATED = [400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 494]
 
 describe('any answer', () => {
-  it('means a creation exactly when it is a 2xx with ids, which stay in order, each once', () => {
+  it('means a creation exactly when it is a 2xx that keeps its promise, and names what it named', () => {
+    fc.assert(
+      fc.property(successes, promises, (answer, promised) => {
+        const outcome = classifyOutcome(answer, promised)
+        const { instanceIds: ids } = answer
+        const kept =
+          ids !== null &&
+          answer.unusableIds === 0 &&
+          ids.every((id, index) => ids.indexOf(id) === index) &&
+          ids.length >= promised.minCount &&
+          ids.length <= promised.maxCount
+        expect(outcome.class).toBe(kept ? 'created' : 'unknown')
+        if (outcome.class === 'created') expect(outcome.instanceIds).toEqual(ids)
+      }),
+    )
+  })
+
+  it('that breaks its promise keeps what it named, each once', () => {
+    fc.assert(
+      fc.property(successes, promises, (answer, promised) => {
+        const outcome = classifyOutcome(answer, promised)
+        if (outcome.class !== 'unknown') return
+        if (answer.instanceIds === null) expect(outcome).toMatchObject({ reason: 'unreadable_answer' })
+        else {
+          const named = [...new Set(answer.instanceIds)]
+          expect(outcome).toMatchObject({ reason: 'broken_promise', code: 'broken_promise', named })
+        }
+      }),
+    )
+  })
+
+  it.each<[string, string[], number, number, number]>([
+    ['instances named: 1, promised: 2', ['a'], 0, 2, 2],
+    ['instances named: 4, promised: 1 to 3', ['a', 'b', 'c', 'd'], 0, 1, 3],
+    ['instances named: 0, promised: 1', [], 0, 1, 1],
+    ['instances named: 1, promised: 2', ['a', 'a'], 0, 2, 2],
+    ['an instance is named more than once', ['a', 'b', 'a'], 0, 2, 3],
+    ['something is named that is no id', ['a', 'b'], 1, 2, 3],
+  ])('says how it breaks its promise: %s', (message, instanceIds, unusableIds, minCount, maxCount) => {
+    const evidence = response({ instanceIds, unusableIds })
+    expect(classifyOutcome(evidence, { minCount, maxCount })).toMatchObject({ class: 'unknown', message })
+  })
+
+  it('means a creation only when it is a 2xx', () => {
     fc.assert(
       fc.property(answers, (answer) => {
-        const outcome = classifyOutcome(answer)
-        const ids = answer.instanceIds ?? []
-        const succeeded = answer.status >= 200 && answer.status < 300 && ids.length > 0
-        expect(outcome.class === 'created').toBe(succeeded)
-        if (outcome.class === 'created') {
-          expect(outcome.instanceIds).toEqual(ids.filter((id, index) => ids.indexOf(id) === index))
-        }
+        if (classifyOutcome(answer).class !== 'created') return
+        expect(Math.trunc(answer.status / 100)).toBe(2)
       }),
     )
   })
@@ -136,6 +187,7 @@ function response(facts: Partial<Extract<CallEvidence, { kind: 'response' }>>): 
     retryAfterMs: null,
     upstreamRequestId: null,
     instanceIds: null,
+    unusableIds: 0,
     code: null,
     message: '',
     ...facts,

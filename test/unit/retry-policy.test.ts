@@ -15,13 +15,17 @@ const notCreated = (reason: NotCreatedReason, retryAfterMs: number | null = null
 })
 const created: Outcome = { class: 'created', instanceIds: ['i'], httpStatus: 202 }
 const unknown: Outcome = { class: 'unknown', reason: 'timeout', code: 'c', message: 'm', httpStatus: null }
+const broken: Outcome = { ...unknown, reason: 'broken_promise', httpStatus: 202, named: ['i'] }
 
 describe('the effect of an outcome on its project', () => {
-  test.each([created, notCreated('refused')])('that CloudDC decided on is none in calm times', (outcome) => {
-    expect(bucketEffect(outcome, CALM)).toBeNull()
-  })
+  test.each([created, broken, notCreated('refused')])(
+    'that CloudDC has given is none in calm times',
+    (outcome) => {
+      expect(bucketEffect(outcome, CALM)).toBeNull()
+    },
+  )
 
-  test.each([created, notCreated('refused')])('that CloudDC decided on ends trouble', (outcome) => {
+  test.each([created, broken, notCreated('refused')])('that CloudDC has given ends trouble', (outcome) => {
     for (const after of [{ troubles: 3 }, { probing: true }]) {
       expect(bucketEffect(outcome, { ...CALM, ...after })).toMatchObject({ effect: 'clear' })
     }

@@ -5,7 +5,7 @@ import { endingOf } from '../../src/dispatch/sweeper.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
 import { bodyOf } from '../support/seen-event.ts'
 
-const FIRST_LOOK_MS = 1000
+const TIMES = { firstLookMs: 1000, settleMs: 60_000 }
 
 const attempt: OpenAttempt = {
   attemptId: '0198170e-4ca7-7ee4-89a7-fa631843920b',
@@ -53,7 +53,7 @@ const eventsOf = ({ events }: ReturnType<typeof settlementOf>) =>
 describe('the record of an outcome', () => {
   test('keeps the fence of the attempt', () => {
     for (const outcome of [created, unknown, notCreated('refused'), notCreated('throttled')]) {
-      expect(settlementOf(attempt, outcome, FIRST_LOOK_MS)).toMatchObject({
+      expect(settlementOf(attempt, outcome, TIMES)).toMatchObject({
         attemptId: attempt.attemptId,
         replicaId: attempt.replicaId,
         from: 'in_flight',
@@ -62,7 +62,7 @@ describe('the record of an outcome', () => {
   })
 
   test('of creation names the instances, and the number of the attempt', () => {
-    const row = settlementOf(attempt, created, FIRST_LOOK_MS)
+    const row = settlementOf(attempt, created, TIMES)
     expect(row).toMatchObject({
       to: 'created',
       requestState: 'provisioning',
@@ -87,7 +87,7 @@ describe('the record of an outcome', () => {
   })
 
   test('of a refusal ends the request in the words of CloudDC', () => {
-    const row = settlementOf(attempt, notCreated('refused', 409), FIRST_LOOK_MS)
+    const row = settlementOf(attempt, notCreated('refused', 409), TIMES)
     expect(row).toMatchObject({
       to: 'not_created',
       requestState: 'failed',
@@ -113,7 +113,7 @@ describe('the record of an outcome', () => {
   test.each(['throttled', 'unauthorized', 'unreachable', 'not_sent'] as const)(
     'of an attempt that was %s puts the request back at no cost, without an event',
     (reason) => {
-      expect(settlementOf(attempt, notCreated(reason, null), FIRST_LOOK_MS)).toMatchObject({
+      expect(settlementOf(attempt, notCreated(reason, null), TIMES)).toMatchObject({
         to: 'not_created',
         requestState: 'queued',
         cause: reason,
@@ -126,12 +126,13 @@ describe('the record of an outcome', () => {
   )
 
   test('that is unknown sets the first look, and neither queues nor ends the request', () => {
-    const row = settlementOf(attempt, unknown, FIRST_LOOK_MS)
+    const row = settlementOf(attempt, unknown, TIMES)
     expect(row).toMatchObject({
       to: 'uncertain',
       requestState: 'uncertain',
       cause: 'server_error',
-      reconcileInMs: FIRST_LOOK_MS,
+      reconcileInMs: TIMES.firstLookMs,
+      auditInMs: null,
       failed: false,
       refund: 0,
       instances: [],
@@ -139,6 +140,20 @@ describe('the record of an outcome', () => {
     expect(eventsOf(row)).toMatchObject([
       { type: 'provisioner.request.uncertain', data: { attempt: 2, reason: 'server_error' } },
     ])
+  })
+
+  test('that is unknown although instances were named keeps their ids as evidence', () => {
+    const outcome: Outcome = { ...unknown, reason: 'broken_promise', named: ['i-1'] }
+    expect(settlementOf(attempt, outcome, TIMES)).toMatchObject({
+      to: 'uncertain',
+      evidence: { http_status: 502, named: ['i-1'] },
+      instances: [],
+    })
+  })
+
+  test('of creation is audited after the settling time exactly when more could have been created', () => {
+    expect(settlementOf(attempt, created, TIMES).auditInMs).toBe(60_000)
+    expect(settlementOf({ ...attempt, maxCount: 2 }, created, TIMES).auditInMs).toBeNull()
   })
 })
 

@@ -12,6 +12,7 @@ const SETTLE_MS = 60_000
 const BLANK: LookMemory = { listingsWithout: 0, found: [], agreed: 0 }
 const rules = (changes: Partial<VerdictRules> = {}): VerdictRules => ({
   place: 'metadata',
+  least: 1,
   expected: 3,
   settleMs: SETTLE_MS,
   ...changes,
@@ -23,7 +24,7 @@ function judgeAll(looks: readonly Partial<Look>[], given: VerdictRules): { verdi
   let verdict: Verdict = { kind: 'look_again' }
   let count = 0
   for (const look of looks) {
-    const judged = judge(memory, { beganMs: 0, own: [], lookalikes: [], ...look }, given)
+    const judged = judge(memory, { beganMs: 0, own: [], lookalikes: [], named: [], ...look }, given)
     memory = judged.memory
     verdict = judged.verdict
     count += 1
@@ -121,18 +122,125 @@ describe('an attempt without a marker', () => {
   })
 })
 
+describe('an attempt whose answer named instances, and broke its promise', () => {
+  const NAMED = { named: ['a'] }
+  const adopts = (looks: readonly Partial<Look>[], given: VerdictRules) => {
+    const { verdict } = judgeAll(looks, given)
+    return verdict.kind === 'adopt' ? verdict.instanceIds : verdict.kind
+  }
+
+  test.each<[string, Partial<Look>[], readonly string[] | string]>([
+    ['is adopted at once when all are found', [{ own: ['a', 'b', 'c'], ...NAMED }], ['a', 'b', 'c']],
+    [
+      'waits for the settling time when some are found',
+      [
+        { own: ['a', 'b'], ...NAMED },
+        { own: ['a', 'b'], beganMs: BEFORE, ...NAMED },
+      ],
+      'look_again',
+    ],
+    [
+      'is adopted then as far as it was found',
+      [
+        { own: ['a', 'b'], ...NAMED },
+        { own: ['a', 'b'], beganMs: AFTER, ...NAMED },
+      ],
+      ['a', 'b'],
+    ],
+    [
+      'is adopted with what was named and is not listed',
+      [
+        { own: ['b'], ...NAMED },
+        { own: ['b'], beganMs: AFTER, ...NAMED },
+      ],
+      ['b', 'a'],
+    ],
+    ['is adopted, and not void, when nothing is listed', [NAMED, { beganMs: AFTER, ...NAMED }], ['a']],
+    [
+      'is not adopted with more than was promised',
+      [{ own: ['a', 'b', 'c'], named: ['a', 'b', 'c', 'd'] }],
+      ['a', 'b', 'c'],
+    ],
+    [
+      'is adopted with as many of those named as were promised',
+      [{ named: ['a', 'b', 'c', 'd'] }, { beganMs: AFTER, named: ['a', 'b', 'c', 'd'] }],
+      ['a', 'b', 'c'],
+    ],
+  ])('%s', (_, looks, expected) => {
+    expect(adopts(looks, rules())).toEqual(expected)
+  })
+
+  const twice = (look: Partial<Look>) => [
+    { ...look, beganMs: AFTER },
+    { ...look, beganMs: AFTER + 1 },
+  ]
+
+  test.each<[string, Partial<Look>, readonly string[] | string]>([
+    ['what it named, when nothing else is alike', { named: ['a'], lookalikes: ['a'] }, ['a']],
+    ['what it named, although that is not listed', { named: ['a'] }, ['a']],
+    [
+      'all that is alike, when it must have made as many',
+      { named: ['a'], lookalikes: ['a', 'b'] },
+      ['a', 'b'],
+    ],
+    ['nothing, when more are alike', { named: ['a'], lookalikes: ['a', 'b', 'c'] }, 'manual'],
+    ['nothing, when it named nothing', { lookalikes: ['a', 'b'] }, 'manual'],
+  ])('adopts without a marker %s', (_, look, expected) => {
+    const unmarked = rules({ place: 'none', least: 2 })
+    expect(adopts(twice(look), unmarked)).toEqual(expected)
+    expect(judgeAll([{ ...look, beganMs: BEFORE }], unmarked).verdict.kind).toBe('look_again')
+    if (typeof expected !== 'string') {
+      expect(judgeAll([{ ...look, beganMs: AFTER }], unmarked).verdict.kind).toBe('look_again')
+    }
+  })
+
+  test('without a marker needs two listings in a row that leave the same in question', () => {
+    const unmarked = rules({ place: 'none', least: 3 })
+    const looks = [
+      { beganMs: AFTER, named: ['a'], lookalikes: ['a', 'b'] },
+      { beganMs: AFTER, named: ['a'], lookalikes: ['a', 'b', 'c'] },
+    ]
+    expect(adopts(looks, unmarked)).toBe('look_again')
+    expect(adopts([...looks, ...looks.slice(1)], unmarked)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('is never void, and adopts all that was found', () => {
+    const ids = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 5 })
+    const looks = fc.array(fc.record({ beganMs: fc.nat({ max: 2 * SETTLE_MS }), own: ids }), { minLength: 1 })
+    fc.assert(
+      fc.property(looks, ids, fc.integer({ min: 1, max: 4 }), (all, named, expected) => {
+        fc.pre(named.length > 0)
+        const { verdict, looks: count } = judgeAll(
+          all.map((look) => ({ ...look, named })),
+          rules({ expected }),
+        )
+        expect(verdict.kind).not.toBe('void')
+        if (verdict.kind !== 'adopt') return
+        const found = new Set(all.slice(0, count).flatMap((one) => one.own))
+        const adopted = new Set(verdict.instanceIds)
+        expect(found.isSubsetOf(adopted)).toBe(true)
+        expect(adopted.isSubsetOf(found.union(new Set(named)))).toBe(true)
+        expect(adopted.size).toBeLessThanOrEqual(Math.max(found.size, expected))
+        expect(adopted.size).toBeGreaterThanOrEqual(Math.min(named.length, expected))
+      }),
+    )
+  })
+})
+
 describe('whatever the listings show', () => {
   const ids = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 5 })
   const look = fc.record({
     beganMs: fc.integer({ min: 0, max: 2 * SETTLE_MS }),
     own: fc.oneof(fc.constant([]), ids),
     lookalikes: fc.oneof(fc.constant([]), ids),
+    named: fc.constant([] as string[]),
   })
   const looks = fc
     .array(look, { minLength: 1, maxLength: 8 })
     .map((all) => all.toSorted((a, b) => a.beganMs - b.beganMs))
   const anyRules = fc.record({
     place: fc.constantFrom('metadata' as const, 'description' as const, 'none' as const),
+    least: fc.constant(1),
     expected: fc.integer({ min: 1, max: 4 }),
     settleMs: fc.constant(SETTLE_MS),
   })
