@@ -82,7 +82,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     logger,
   })
 
-  const reads = createReads({ prisma: database.prisma })
+  const reads = createReads({ database })
   const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
   addDatabaseFigures({ metrics, sql: database, logger })
   const api = createApiServer({

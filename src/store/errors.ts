@@ -31,7 +31,7 @@ const REJECTED_CLASSES = new Set([
 const PASSING = new Set(['25006', '3D000', '3F000', '42P01', '42703', '42501', '25P02', '25P03', '26000'])
 
 /**
- * Classifies by SQLSTATE. Prisma 7 reports one and the same failure in several shapes (pitfall 55): the original
+ * Classifies by SQLSTATE. Prisma 7 reports one and the same failure in several shapes: the original
  * code is looked for in each; an error without any is a lost connection or a client-side deadline, so unavailable.
  */
 export function classifyDatabaseError(error: unknown): DatabaseErrorClass {

@@ -1,14 +1,10 @@
 import type { HistoryEntry, RequestStatus } from '../contracts/status.ts'
-import type { Attempt, Instance, Prisma, ProvisionRequest } from './generated/client.ts'
+import { waitingFor } from '../domain/waiting.ts'
+import type { Attempt, Prisma } from './generated/client.ts'
+import type { InstanceRow, RequestRow } from './sql/read-requests.ts'
 
-/** A request as it is read for the API: neither the password nor its digest is among the columns. */
-export type RequestRow = Omit<
-  ProvisionRequest,
-  'spec' | 'sealedPassword' | 'contentDigest' | 'passwordDigest'
-> & { instances: Instance[] }
-
-/** A request as the API shows it, but for what it waits for. */
-export function requestStatus(row: RequestRow): Omit<RequestStatus, 'waiting'> {
+/** A request as the API shows it. */
+export function requestStatus(row: RequestRow): RequestStatus {
   return {
     project_id: row.projectId,
     request_id: row.requestId,
@@ -22,6 +18,7 @@ export function requestStatus(row: RequestRow): Omit<RequestStatus, 'waiting'> {
     },
     instances: row.instances.map(instanceStatus),
     attempts: row.attempts,
+    waiting: waitingFor({ ...row, bucket: row }),
     error:
       row.errorCode === null || row.errorAt === null
         ? null
@@ -33,7 +30,7 @@ export function requestStatus(row: RequestRow): Omit<RequestStatus, 'waiting'> {
   }
 }
 
-export function instanceStatus(row: Instance): RequestStatus['instances'][number] {
+export function instanceStatus(row: InstanceRow): RequestStatus['instances'][number] {
   return {
     id: row.id,
     state: row.state,

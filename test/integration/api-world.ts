@@ -24,7 +24,7 @@ export function useApi(): ApiWorld {
     const { database } = opened
     const logger = pino({ level: 'silent' })
     const metrics = createMetrics()
-    const reads = createReads({ prisma: database.prisma })
+    const reads = createReads({ database })
     const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
     addDatabaseFigures({ metrics, sql: database, logger })
     const checks = {

@@ -83,7 +83,7 @@ describe('POST /cancel', () => {
     app.setValidatorCompiler(validatorCompiler)
     app.setSerializerCompiler(serializerCompiler)
     registerErrorReplies(app)
-    const reads = createReads({ prisma: database.prisma })
+    const reads = createReads({ database })
     registerCancelRoute(app, { reads, cancel: (key) => cancelRequest(database, key) })
     const url = `/v1/${PROJECT}/provision-requests/${requestId}/cancel`
     const reply = await app.inject({ method: 'POST', url })
