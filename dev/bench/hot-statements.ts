@@ -16,6 +16,7 @@ import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
 import { lockExpired, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
 import { moveRequests } from '../../src/store/sql/move-requests.ts'
 import { readEvents, removeEvents } from '../../src/store/sql/outbox-events.ts'
+import { readPage, readRequest } from '../../src/store/sql/read-requests.ts'
 import { recordObservations } from '../../src/store/sql/record-observations.ts'
 import { findStranded } from '../../src/store/sql/rescue-attempts.ts'
 import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
@@ -69,6 +70,14 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     probeMs: 35_000,
     readinessShare: 0.02,
   })
+  const [first] = requests
+  if (first === undefined) throw new Error('nothing was claimed')
+  const { projectId } = first
+  await readRequest(as('read-request'), first)
+  for (const of of ['all', 'open', 'running', 'exception'] as const) {
+    const state = of === 'exception' ? 'failed' : 'dispatching'
+    await readPage(as(`read-page ${of}`), { projectId, of, state, limit: BATCH, before: undefined })
+  }
   await findStranded(as('rescue-attempts'), { overdueMs: 60_000, limit: BATCH })
   await claimUncertain(as('claim-uncertain'), { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 })
   await promoteRetries(as('promote-retries'), BATCH)
