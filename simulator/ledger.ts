@@ -1,5 +1,5 @@
 import { type Clock, isoTime } from './clock.ts'
-import { type Instance, type InstanceState, runningAt, stateOf } from './lifecycle.ts'
+import { type Instance, type InstanceState, interfacesOf, runningAt, stateOf } from './lifecycle.ts'
 import type { Operation } from './routes.ts'
 
 /** One call as the simulator saw it. Field names are those of the admin port. Never holds a request body. */
@@ -136,6 +136,7 @@ export function ledgerInstance(instance: Instance, now: number): LedgerInstance 
     project,
     server_id: serverId,
     ...spec,
+    network_interfaces: interfacesOf(instance, now),
     state: stateOf(instance, now),
     call,
     created_at: isoTime(createdAt),

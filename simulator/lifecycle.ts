@@ -58,6 +58,16 @@ export function statusOf(instance: Instance, now: number) {
   }
 }
 
+/** Its interfaces, with an address each from the end of the boot on. */
+export function interfacesOf(instance: Instance, now: number): InstanceSpec['network_interfaces'] {
+  const { seq, spec } = instance
+  if (runningAt(instance, now) === null) return spec.network_interfaces
+  return spec.network_interfaces.map((one, index) => ({
+    ipv4_address: `10.${128 * index + ((seq >> 16) & 127)}.${(seq >> 8) & 255}.${seq & 255}`,
+    ...one,
+  }))
+}
+
 /** An entry of ListInstances. A pending instance has not launched: `launched_at` is "". */
 export function describeInstance(instance: Instance, now: number) {
   const { spec } = instance
@@ -66,7 +76,7 @@ export function describeInstance(instance: Instance, now: number) {
     id: instance.id,
     name: spec.name,
     vpc_id: spec.vpc_id,
-    network_interfaces: spec.network_interfaces,
+    network_interfaces: interfacesOf(instance, now),
     tags: [],
     image: { id: spec.image_id, name: `image-${spec.image_id.slice(0, 8)}`, os_type: 'Linux' },
     description: spec.description,

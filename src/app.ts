@@ -132,7 +132,11 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     client,
     pollMinMs: config.pollMinMs,
     pollMaxMs: config.pollMaxMs,
-    limits: { provisionTimeoutMs: config.provisionTimeoutMs, visibilityMs: config.reconcileSettleMs },
+    limits: {
+      provisionTimeoutMs: config.provisionTimeoutMs,
+      visibilityMs: config.reconcileSettleMs,
+      serverWaitMs: config.pollMaxMs,
+    },
     readinessShare,
     metrics,
     logger,

@@ -98,6 +98,7 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     share: 1,
     putOffMs: 1000,
     provisionTimeoutMs: 3_600_000,
+    serverWaitMs: 60_000,
     exceptProjects: [],
     callsPerProject: 1000,
     calls: 1000,
@@ -105,9 +106,16 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
   const ended = await recordObservations(
     as('record-observations'),
     instances.map(({ projectId, id, provisionRequestId, polls }) => ({
-      ...{ projectId, id, provisionRequestId, polls, state: 'running' as const },
-      ...{ name: 'n', serverId: 's', upstreamState: 'running', errorCode: null, errorMessage: null },
+      ...{ projectId, id, provisionRequestId, polls, state: 'running' as const, ran: true },
+      ...{
+        name: 'n',
+        serverId: 's',
+        imageId: 'i',
+        networkInterfaces: [{ subnet_id: 'n', ipv4_address: null }],
+      },
+      ...{ upstreamState: 'running', errorCode: null, errorMessage: null },
     })),
+    5000,
   )
   const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
   await moveRequests(as('move-requests'), moves)

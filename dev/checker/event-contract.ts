@@ -30,7 +30,11 @@ const data = {
     ...subject,
     instance_id: z.string(),
     name: z.string().nullable(),
-    server_id: z.string().nullable(),
+    server_id: z.string().min(1).nullable(),
+    network_interfaces: z.array(
+      z.strictObject({ subnet_id: z.string().nullable(), ipv4_address: z.string().nullable() }),
+    ),
+    image_id: z.string().min(1).nullable(),
     running_at: dateTime,
   }),
   'instance.failed': z.strictObject({ ...subject, instance_id: z.string(), error }),

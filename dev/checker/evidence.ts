@@ -171,6 +171,8 @@ export interface LedgerInstance {
   project: string
   server_id: string
   name: string
+  image_id: string
+  network_interfaces: readonly { subnet_id: string; ipv4_address?: string }[]
   metadata: Record<string, string>
   description: string
   state: string

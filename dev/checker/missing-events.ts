@@ -1,8 +1,9 @@
 import type { CaseFile, RequestCase } from './case-file.ts'
 import { sameCounts } from './counts.ts'
+import type { EventData } from './event-contract.ts'
 import { faultsOfOrder } from './event-order.ts'
 import { eventsOf, type FirstCopy, type FirstCopyOf, recordEvents } from './event-record.ts'
-import { keyOf, TERMINAL_STATES } from './evidence.ts'
+import { keyOf, type LedgerInstance, TERMINAL_STATES } from './evidence.ts'
 import { lettersByNumber, nameOf } from './lost.ts'
 import type { Violation } from './verdict.ts'
 
@@ -110,9 +111,11 @@ function faultsOfInstances(
       faults.push(...exactlyOne(told, `instance.running of ${id}`))
       for (const { data } of told) {
         const known = upstream.get(id)
-        const serverUnknown = data.server_id === null && askedSingly.has(id)
-        if (data.name !== known?.name || (data.server_id !== known?.server_id && !serverUnknown)) {
-          faults.push(`instance.running of ${id} with another name or server than the ledger's`)
+        const neverListed = data.server_id === null && askedSingly.has(id)
+        if (data.name !== known?.name || !(neverListed || isAsListed(data, known))) {
+          faults.push(
+            `instance.running of ${id} with another name, server, image or address than the ledger's`,
+          )
         }
       }
     }
@@ -123,6 +126,19 @@ function faultsOfInstances(
   const known = new Set(one.instances.map(({ id }) => id))
   const strange = [...running.keys(), ...failed.keys()].filter((id) => !known.has(id))
   return [...faults, ...strange.map((id) => `an event of instance ${id}, which is not the request's`)]
+}
+
+function isAsListed(
+  told: EventData<'instance.running'>,
+  { server_id, image_id, network_interfaces }: LedgerInstance,
+): boolean {
+  const addresses = network_interfaces.map((one) => [one.subnet_id, one.ipv4_address ?? null])
+  const toldOf = told.network_interfaces.map((one) => [one.subnet_id, one.ipv4_address])
+  return (
+    told.server_id === server_id &&
+    told.image_id === image_id &&
+    JSON.stringify(toldOf) === JSON.stringify(addresses)
+  )
 }
 
 function faultsOfCompleted({ row }: RequestCase, events: readonly FirstCopy[]): string[] {

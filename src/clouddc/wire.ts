@@ -19,11 +19,20 @@ export interface InstanceStatus {
   error: InstanceError | null
 }
 
+/** With CloudDC's own names. What it does not say is null. */
+export interface NetworkInterface {
+  subnet_id: string | null
+  ipv4_address: string | null
+}
+
 export interface UpstreamInstance extends InstanceStatus {
   id: string
   /** Not unique: all instances of a batch may carry the same. */
   name: string | null
   serverId: string | null
+  imageId: string | null
+  /** Null where the listing has none. */
+  networkInterfaces: NetworkInterface[] | null
   metadata: Record<string, string>
   description: string | null
   /** As CloudDC writes it: the format is not documented. */
@@ -40,6 +49,8 @@ export interface InstancePage {
 
 const ID = /^[\x21-\x7e]{1,128}$/
 const WORD_LENGTH = 255
+/** CloudDC gives an instance two. */
+const MOST_INTERFACES = 16
 
 const idSchema = z.string().regex(ID)
 const textSchema = z
@@ -63,11 +74,15 @@ const instanceSchema = statusSchema.extend({
   id: idSchema,
   name: textSchema,
   server_id: textSchema,
+  image: z.object({ id: textSchema }).nullish().catch(null),
+  network_interfaces: z.array(z.unknown()).nullish().catch(null),
   metadata: z.unknown().optional(),
   description: textSchema,
   created_at: textSchema,
   launched_at: textSchema,
 })
+
+const interfaceSchema = z.object({ subnet_id: textSchema, ipv4_address: textSchema })
 
 const pageSchema = z.object({
   instances: z.array(instanceSchema),
@@ -134,8 +149,10 @@ function instanceOf(item: z.output<typeof instanceSchema>): UpstreamInstance {
   return {
     ...statusOf(item),
     id: item.id,
-    name: item.name === null ? null : cleanText(item.name, [], WORD_LENGTH),
-    serverId: item.server_id === null ? null : cleanText(item.server_id, [], WORD_LENGTH),
+    name: wordOf(item.name),
+    serverId: wordOf(item.server_id),
+    imageId: wordOf(item.image?.id ?? null),
+    networkInterfaces: interfacesOf(item.network_interfaces),
     metadata: metadataOf(item.metadata),
     description: item.description,
     ...(item.created_at === null ? {} : { createdAt: item.created_at }),
@@ -150,6 +167,21 @@ function statusOf(item: z.output<typeof statusSchema>): InstanceStatus {
     upstreamState,
     error: instanceErrorOf(item.error),
   }
+}
+
+/** A short text from outside; null also where nothing readable is left of it. */
+function wordOf(text: string | null): string | null {
+  return text === null ? null : cleanText(text, [], WORD_LENGTH) || null
+}
+
+function interfacesOf(list: readonly unknown[] | null | undefined): NetworkInterface[] | null {
+  if (list === null || list === undefined) return null
+  return list.slice(0, MOST_INTERFACES).flatMap((item) => {
+    const parsed = interfaceSchema.safeParse(item)
+    if (!parsed.success) return []
+    const { subnet_id, ipv4_address } = parsed.data
+    return [{ subnet_id: wordOf(subnet_id), ipv4_address: wordOf(ipv4_address) }]
+  })
 }
 
 /** A map; the first published version also knew a list of maps. */

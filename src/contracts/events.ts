@@ -36,6 +36,13 @@ const dateTime = z.iso.datetime({ precision: 3 })
 const ids = { project_id: z.string(), request_id: z.string() }
 const failure = z.strictObject({ code: z.string(), message: z.string() })
 
+/** As CloudDC lists it, with its names; what it does not say is null. */
+const networkInterface = z.strictObject({
+  subnet_id: z.string().nullable(),
+  ipv4_address: z.string().nullable(),
+})
+export type NetworkInterface = z.infer<typeof networkInterface>
+
 /** The data of each kind of event. */
 export const eventDataSchemas = {
   'request.accepted': z.strictObject({ ...ids, state: z.string() }),
@@ -67,6 +74,8 @@ export const eventDataSchemas = {
     instance_id: z.string(),
     name: z.string().nullable(),
     server_id: z.string().nullable(),
+    network_interfaces: z.array(networkInterface),
+    image_id: z.string().nullable(),
     running_at: dateTime,
   }),
   'instance.failed': z.strictObject({ ...ids, instance_id: z.string(), error: failure }),
@@ -93,7 +102,7 @@ export function eventSchema<Kind extends EventKind>(kind: Kind) {
   })
 }
 
-/** Stands for the time until a body is cut there. It never leaves the process, so that no text from outside holds it. */
+/** Stands for the time until a body is cut there. It never leaves the process: no text from outside can hold it. */
 const TIME = randomUUID()
 
 type OwnData<Kind extends EventKind> = Omit<EventData<Kind>, 'project_id' | 'request_id'>
@@ -183,13 +192,27 @@ export function requestCompleted(
   return createEvent('request.completed', subject, data)
 }
 
-/** One instance runs. */
+/** One instance runs; what CloudDC has not named is null, or an empty list. */
 export function instanceRunning(
   subject: EventSubject,
-  instance: { instanceId: string; name: string | null; serverId: string | null; runningAt: Date },
+  instance: {
+    instanceId: string
+    name: string | null
+    serverId: string | null
+    networkInterfaces: NetworkInterface[] | null
+    imageId: string | null
+    runningAt: Date
+  },
 ): NewEvent {
-  const { instanceId, name, serverId, runningAt } = instance
-  const data = { instance_id: instanceId, name, server_id: serverId, running_at: runningAt.toISOString() }
+  const { instanceId, name, serverId, networkInterfaces, imageId, runningAt } = instance
+  const data = {
+    instance_id: instanceId,
+    name,
+    server_id: serverId,
+    network_interfaces: networkInterfaces ?? [],
+    image_id: imageId,
+    running_at: runningAt.toISOString(),
+  }
   return createEvent('instance.running', subject, data, instanceId)
 }
 

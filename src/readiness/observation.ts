@@ -4,7 +4,10 @@ import type { ObservationRow } from '../store/sql/record-observations.ts'
 
 /** What a poll found of one instance: its record, or that CloudDC does not know it. */
 export type Sighting =
-  | Pick<UpstreamInstance, 'name' | 'serverId' | 'state' | 'upstreamState' | 'error'>
+  | Pick<
+      UpstreamInstance,
+      'name' | 'serverId' | 'imageId' | 'networkInterfaces' | 'state' | 'upstreamState' | 'error'
+    >
   | 'not_found'
 
 export interface ReadinessLimits {
@@ -12,11 +15,14 @@ export interface ReadinessLimits {
   provisionTimeoutMs: number
   /** A new instance may be missing from CloudDC's answers for so long. */
   visibilityMs: number
+  /** So long after an instance ran, the name of its server is waited for. */
+  serverWaitMs: number
 }
 
 /**
  * The record of a sighting: pure. Running and failed are final; gone means terminated while we waited. Absence
- * counts only after `visibilityMs`, and the time limit only on an answer: an upstream that is away fails nothing.
+ * counts only after `visibilityMs`, and the time limits only on an answer: an upstream that is away ends nothing.
+ * An instance that ran never fails: it is running once its server is known, or has been waited for long enough.
  */
 export function observe(
   claimed: ClaimedInstance,
@@ -28,8 +34,11 @@ export function observe(
     id: claimed.id,
     provisionRequestId: claimed.provisionRequestId,
     polls: claimed.polls,
+    ran: false,
     name: null,
     serverId: null,
+    imageId: null,
+    networkInterfaces: null,
     upstreamState: null,
     errorCode: null,
     errorMessage: null,
@@ -41,21 +50,20 @@ export function observe(
   })
   const late = claimed.ageMs >= limits.provisionTimeoutMs
 
+  if (claimed.ranMs !== null || (sighting !== 'not_found' && sighting.state === 'running')) {
+    const seen = sighting === 'not_found' ? base : { ...base, ...shownOf(sighting) }
+    const isKnown = (seen.serverId ?? claimed.serverId) !== null
+    const isLate = (claimed.ranMs ?? 0) >= limits.serverWaitMs
+    return { ...seen, ran: true, state: isKnown || isLate ? 'running' : 'pending' }
+  }
   if (sighting === 'not_found') {
     if (claimed.ageMs >= limits.visibilityMs) {
       return { ...base, ...failed('instance_not_found', 'CloudDC does not know the instance any more') }
     }
     return late ? { ...base, ...timeout(limits) } : { ...base, state: 'pending' }
   }
-  const seen = {
-    ...base,
-    name: sighting.name,
-    serverId: sighting.serverId,
-    upstreamState: sighting.upstreamState,
-  }
+  const seen = { ...base, ...shownOf(sighting) }
   switch (sighting.state) {
-    case 'running':
-      return { ...seen, state: 'running' }
     case 'failed':
       return {
         ...seen,
@@ -69,6 +77,11 @@ export function observe(
     default:
       return late ? { ...seen, ...timeout(limits) } : { ...seen, state: 'pending' }
   }
+}
+
+function shownOf(sighting: Exclude<Sighting, 'not_found'>) {
+  const { name, serverId, imageId, networkInterfaces, upstreamState } = sighting
+  return { name, serverId, imageId, networkInterfaces, upstreamState }
 }
 
 function timeout({ provisionTimeoutMs }: ReadinessLimits) {

@@ -19,11 +19,15 @@ const SINGLE_CALLS = 10
 /** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
 const RECORDS_AT_ONCE = 10
 const GATHER_MS = 5
+/** What ShowInstanceStatus does not tell. */
+const UNLISTED = { name: null, serverId: null, imageId: null, networkInterfaces: null }
 
 export interface ProjectPollOptions {
   database: Database
   client: CloudDcClient
   limits: ReadinessLimits
+  /** From the first answer that an instance runs to the next poll, where its server is not known. */
+  pollMinMs: number
   /** 0..1 of the call budget. */
   readinessShare: number
   metrics: Metrics
@@ -48,7 +52,7 @@ export interface ClaimedCall {
 export type ProjectPoll = (call: ClaimedCall, signal: AbortSignal) => Promise<void>
 
 export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
-  const { database, client, limits, readinessShare, metrics, onEvents } = options
+  const { database, client, limits, pollMinMs, readinessShare, metrics, onEvents } = options
   const stale = createStaleGuard()
 
   const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
@@ -70,7 +74,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     concurrency: 2,
     gatherMs: GATHER_MS,
     flush: async (polls) => {
-      const { ended, changed } = await recordReadiness(database, polls.flat())
+      const { ended, changed } = await recordReadiness(database, polls.flat(), pollMinMs)
       reached('readiness.recorded')
       for (const { state, ageMs } of ended) {
         metrics.readiness.instances.inc({ result: state })
@@ -112,7 +116,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
         const status = await measured('status', () =>
           client.showInstanceStatus({ projectId, instanceId: instance.id, beforeWrite }),
         )
-        const sighting = status === 'not_found' ? status : { name: null, serverId: null, ...status }
+        const sighting = status === 'not_found' ? status : { ...UNLISTED, ...status }
         await recordSightings([instance], new Map([[instance.id, sighting]]))
       } catch (error) {
         if (!isAboutTheInstance(error)) throw error
@@ -128,12 +132,17 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     const page = await measured('list', () => client.listInstances({ projectId, instanceIds, beforeWrite }))
     reached('readiness.observed')
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
+    const missing = instances.filter(({ id }) => !sightings.has(id))
+    // What ran when it was asked for singly waits for its server, which only the listing can name.
+    const [waiting, unknown] = [missing.filter(hasRun), missing.filter((instance) => !hasRun(instance))]
+    for (const { id } of waiting) sightings.set(id, 'not_found')
     await recordSightings(instances, sightings)
     if (instances.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])
-    const missing = instances.filter(({ id }) => !sightings.has(id))
-    if (missing.length > 0) await askSingly(projectId, missing, signal)
+    if (unknown.length > 0) await askSingly(projectId, unknown, signal)
   }
 }
+
+const hasRun = ({ ranMs }: ClaimedInstance) => ranMs !== null
 
 /** Another instance may fare better. */
 function isAboutTheInstance(error: unknown): boolean {

@@ -20,7 +20,6 @@ export const POLLS_AT_ONCE = 64
 const POLLS_PER_PROJECT = 4
 
 export interface ReadinessPollerOptions extends ProjectPollOptions {
-  pollMinMs: number
   pollMaxMs: number
   logger: Logger
 }
@@ -104,6 +103,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
         share: readinessShare,
         putOffMs,
         provisionTimeoutMs: limits.provisionTimeoutMs,
+        serverWaitMs: limits.serverWaitMs,
         exceptProjects: [...busy.keys()],
         callsPerProject: POLLS_PER_PROJECT,
         calls: POLLS_AT_ONCE - underWay,

@@ -17,13 +17,17 @@ export interface ObservationResult {
   changed: string[]
 }
 
-/** Records observations, the counts and completion of their requests, and all events, in one transaction. */
+/**
+ * Records observations, the counts and completion of their requests, and all events, in one transaction.
+ * `serverPollMs`: to the next poll of an instance that runs while its server is not known.
+ */
 export async function recordReadiness(
   database: Database,
   rows: readonly ObservationRow[],
+  serverPollMs: number,
 ): Promise<ObservationResult> {
   return database.transaction(async (sql) => {
-    const ended = await recordObservations(sql, rows)
+    const ended = await recordObservations(sql, rows, serverPollMs)
     const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
     if (moves.length > 0) await moveRequests(sql, moves)
     return {
@@ -55,7 +59,9 @@ export function moveOf(ended: readonly EndedInstance[]): MoveRow {
           instanceId: instance.id,
           name: instance.name ?? '',
           serverId: instance.serverId,
-          runningAt: instance.runningAt ?? new Date(),
+          networkInterfaces: instance.networkInterfaces,
+          imageId: instance.imageId,
+          runningAt: instance.runningAt,
         })
       : instanceFailed(request, {
           instanceId: instance.id,

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { ReadinessLimits } from '../../src/readiness/observation.ts'
 import { createReadinessPoller, POLLS_AT_ONCE } from '../../src/readiness/readiness-poller.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createClients } from '../support/clouddc-client.ts'
@@ -13,7 +14,10 @@ const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 /** A poller, and a CloudDC of which the test says what it answers; returns the lines it logs. */
-async function startPoller(answer: (call: Call, response: ServerResponse) => void): Promise<string[]> {
+async function startPoller(
+  answer: (call: Call, response: ServerResponse) => void,
+  limits: Partial<ReadinessLimits> = {},
+): Promise<string[]> {
   const server = createServer((request, response) => answer(callOf(request), response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const clients = createClients()
@@ -26,7 +30,7 @@ async function startPoller(answer: (call: Call, response: ServerResponse) => voi
     }),
     pollMinMs: 50,
     pollMaxMs: 50,
-    limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0 },
+    limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0, serverWaitMs: 50, ...limits },
     readinessShare: 0.5,
     metrics: createMetrics(),
     logger: pino({ level: 'info' }, { write: (line: string) => lines.push(line) }),
@@ -87,6 +91,37 @@ describe('a poll', () => {
         'i-hidden': 'running',
       }),
     )
+  })
+
+  test('waits for the listing to name the server of an instance that runs, whatever it says of it', async () => {
+    await placePending(database, { ids: ['i-1', 'i-2'] })
+    let statusCalls = 0
+    let listings = 0
+    await startPoller(
+      (call, response) => {
+        if (call.listed === null) {
+          statusCalls += 1
+          return reply(response, 200, { state: 'running' })
+        }
+        listings += 1
+        const image = { id: 'image-1' }
+        const network_interfaces = [{ subnet_id: 'n-1', ipv4_address: '10.0.0.1' }]
+        const known = { id: 'i-1', state: 'terminated', server_id: 's-1', image, network_interfaces }
+        reply(response, 200, { instances: listings > 3 ? [known] : [] })
+      },
+      { serverWaitMs: 3_600_000, provisionTimeoutMs: 1 },
+    )
+    await eventually(async () => expect(await statesOf()).toEqual({ 'i-1': 'running', 'i-2': 'pending' }))
+    expect(statusCalls).toBe(2)
+    const [event] = await database.prisma.outboxEvent.findMany({
+      where: { type: 'provisioner.instance.running' },
+    })
+    expect(JSON.parse(event?.body ?? '').data).toMatchObject({
+      instance_id: 'i-1',
+      server_id: 's-1',
+      network_interfaces: [{ subnet_id: 'n-1', ipv4_address: '10.0.0.1' }],
+      image_id: 'image-1',
+    })
   })
 
   test('asks no further when a status call gets no answer', async () => {

@@ -161,6 +161,7 @@ describe('ListInstances', () => {
     const [running] = (await call('GET', '/v1/p/instances')).json.instances
     expect(running).toMatchObject({ state: 'running', launched_at: '2027-01-15T08:00:01.000Z' })
     expect(running.updated_at).toBe('2027-01-15T08:00:01.000Z')
+    expect(running.network_interfaces).toEqual([{ subnet_id: 'subnet', ipv4_address: '10.0.0.1' }])
   })
 
   it('pages by markers, at least 10 and by default 10 at a time', async () => {

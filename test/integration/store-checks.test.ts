@@ -152,7 +152,10 @@ describe('an instance', () => {
     ['running without a time', `state = 'running', next_poll_at = NULL`],
     ['running and still polled', `state = 'running', running_at = now()`],
     ['failed without a time', `state = 'failed', next_poll_at = NULL`],
-    ['pending with a time of running', 'running_at = now()'],
+    [
+      'failed with a time of running',
+      `state = 'failed', failed_at = now(), next_poll_at = NULL, running_at = now()`,
+    ],
   ])('is refused that is %s', async (_, change) => {
     await insertRequestRow(database, { state: 'provisioning', instances: [{ id: 'i-1', state: 'pending' }] })
     expect(await refusal(`UPDATE instance SET ${change}`)).toBe(CHECK_VIOLATION)

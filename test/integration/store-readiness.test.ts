@@ -30,6 +30,7 @@ const claimDue = ({
     share,
     putOffMs: 500,
     provisionTimeoutMs: 3_600_000,
+    serverWaitMs: 60_000,
     exceptProjects,
     callsPerProject,
     calls,
@@ -51,8 +52,11 @@ const seen = (claimed: ClaimedInstance, state: ObservationRow['state']): Observa
   provisionRequestId: claimed.provisionRequestId,
   polls: claimed.polls,
   state,
+  ran: state === 'running',
   name: 'web',
   serverId: `server-of-${claimed.id}`,
+  imageId: 'image',
+  networkInterfaces: [{ subnet_id: 'subnet', ipv4_address: '10.0.0.1' }],
   upstreamState: state.toUpperCase(),
   errorCode: state === 'failed' ? 'iMetal.0300' : null,
   errorMessage: state === 'failed' ? 'boot failed' : null,
@@ -274,8 +278,76 @@ describe('an observation', () => {
     if (stale === undefined) throw new Error('nothing was claimed')
     await makeDue()
     await claimDue()
-    expect(await recordObservations(database, [seen(stale, 'failed')])).toEqual([])
+    expect(await recordObservations(database, [seen(stale, 'failed')], 1000)).toEqual([])
     expect(await database.prisma.instance.findMany()).toMatchObject([{ state: 'pending', polls: 2 }])
+  })
+
+  describe('of one that runs while its server is not known', () => {
+    const unnamed = (claimed: ClaimedInstance): ObservationRow => ({
+      ...seen(claimed, 'pending'),
+      ran: true,
+      serverId: null,
+    })
+    /** Seconds from the first answer that it runs to its next poll. */
+    const nextPollS = async () => {
+      const [row] = await database.query<{ seconds: number }>(
+        'SELECT extract(epoch FROM next_poll_at - running_at)::float8 AS seconds FROM instance',
+      )
+      return row?.seconds ?? Number.NaN
+    }
+    const ranBefore = (seconds: number) =>
+      database.query(
+        `UPDATE instance SET running_at = now() - make_interval(secs => $1), next_poll_at = now()`,
+        seconds,
+      )
+
+    test('keeps it pending, with the time at which it ran, and polls it soon', async () => {
+      await placeInstances(1)
+      await database.query('UPDATE instance SET polls = 50')
+      const [claimed] = (await claimDue({ poll: SLOW_POLL })).instances
+      if (claimed === undefined) throw new Error('nothing was claimed')
+      expect(claimed.ranMs).toBeNull()
+      const result = await recordReadiness(database, [unnamed(claimed)], 1000)
+      expect(result).toEqual({ ended: [], completed: 0, changed: [] })
+      const [before] = await database.prisma.instance.findMany()
+      expect(before).toMatchObject({ state: 'pending', runningAt: expect.any(Date), serverId: null })
+      expect(await nextPollS()).toBeLessThanOrEqual(1.3)
+
+      await makeDue()
+      const [again] = (await claimDue()).instances
+      if (again === undefined) throw new Error('nothing was claimed')
+      expect(again.ranMs).toBeGreaterThanOrEqual(0)
+      const { ended } = await recordReadiness(database, [seen(again, 'running')], 1000)
+      expect(ended).toMatchObject([
+        {
+          state: 'running',
+          runningAt: before?.runningAt,
+          serverId: `server-of-${claimed.id}`,
+          imageId: 'image',
+        },
+      ])
+      const [event] = await database.prisma.outboxEvent.findMany({
+        where: { type: 'provisioner.instance.running' },
+      })
+      expect(JSON.parse(event?.body ?? '').data).toMatchObject({
+        server_id: `server-of-${claimed.id}`,
+        network_interfaces: [{ subnet_id: 'subnet', ipv4_address: '10.0.0.1' }],
+        image_id: 'image',
+        running_at: before?.runningAt?.toISOString(),
+      })
+    })
+
+    test.each([
+      [0, 1, 1.1],
+      [20, 30, 30.5],
+      [55, 60, 60.5],
+    ])('%d s after it ran polls it next %d s after', async (ran, atLeast, atMost) => {
+      await placeInstances(1)
+      await ranBefore(ran)
+      expect((await claimDue()).instances).toHaveLength(1)
+      expect(await nextPollS()).toBeGreaterThanOrEqual(atLeast)
+      expect(await nextPollS()).toBeLessThan(atMost)
+    })
   })
 
   test('that comes twice, or after the end, counts once', async () => {
@@ -283,7 +355,7 @@ describe('an observation', () => {
     if (claimed === undefined) throw new Error('nothing was claimed')
     const results = await Promise.all(
       ['running', 'running', 'failed'].map((state) =>
-        recordReadiness(database, [seen(claimed, state as 'running' | 'failed')]),
+        recordReadiness(database, [seen(claimed, state as 'running' | 'failed')], 1000),
       ),
     )
     expect(results.flatMap((result) => result.ended).length).toBe(1)
@@ -298,7 +370,7 @@ describe('an observation', () => {
       await clearTables(database)
       const claimed = await claimedOf(4)
       const results = await Promise.all(
-        claimed.map((instance) => recordReadiness(database, [seen(instance, 'running')])),
+        claimed.map((instance) => recordReadiness(database, [seen(instance, 'running')], 1000)),
       )
       expect(results.reduce((sum, result) => sum + result.completed, 0)).toBe(1)
       const [request] = await database.prisma.provisionRequest.findMany()

@@ -228,7 +228,8 @@ function carryOut(
     if (mistake === 'counts_before_last_instance' && index === 1) continue
     if (fails) row.failed += 1
     else row.running += 1
-    const ended = { instance_id: instance.id, name: instance.name, server_id: instance.server_id }
+    const { id: instance_id, name, server_id, image_id, network_interfaces } = instance
+    const ended = { instance_id, name, server_id, image_id, network_interfaces }
     const skipped = mistake === 'event_outside_transaction' && number === 13
     if (fails)
       append(outbox, message, 'instance.failed', {
@@ -263,6 +264,8 @@ function place(
       project,
       server_id: `server-${n}-${index}`,
       name,
+      image_id: 'image',
+      network_interfaces: [{ subnet_id: 'subnet', ipv4_address: `10.0.${n}.${index}` }],
       metadata: { 'provisioner-attempt': attemptId },
       description: '',
       state: 'running',

@@ -102,6 +102,14 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
       const index = eventAt(evidence, 'request.completed')
       evidence.events.unshift(...evidence.events.splice(index, 1))
     },
+    'an address that the instance does not have': (evidence) => {
+      const index = eventAt(evidence, 'instance.running')
+      const body = (evidence.events[index]?.body ?? '').replace('"10.0.', '"10.9.')
+      const { messageId } = evidence.events[index] ?? {}
+      evidence.events = evidence.events.map((event) =>
+        event.messageId === messageId ? { ...event, body } : event,
+      )
+    },
     'an end dated before what came before it': (evidence) => {
       const { messageId } = evidence.events[eventAt(evidence, 'request.completed')] ?? {}
       evidence.events = evidence.events.map((event) =>

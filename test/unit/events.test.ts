@@ -26,6 +26,8 @@ const samples: Record<events.EventKind, events.NewEvent> = {
     instanceId: 'i-1',
     name: 'web',
     serverId: null,
+    networkInterfaces: [{ subnet_id: 'subnet', ipv4_address: null }],
+    imageId: 'image',
     runningAt: at,
   }),
   'instance.failed': events.instanceFailed(subject, { instanceId: 'i-1', error }),
@@ -74,11 +76,15 @@ test('a completion without an error, and a nameless instance', () => {
     instanceId: 'i',
     name: null,
     serverId: 's',
+    networkInterfaces: null,
+    imageId: null,
     runningAt: at,
   })
   expect(bodyOf(running).data).toMatchObject({
     name: null,
     server_id: 's',
+    network_interfaces: [],
+    image_id: null,
     running_at: at.toISOString(),
   })
 })

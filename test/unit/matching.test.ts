@@ -35,6 +35,8 @@ function instance(changes: Partial<UpstreamInstance> = {}): UpstreamInstance {
     id: 'i-1',
     name: 'web',
     serverId: 's-1',
+    imageId: null,
+    networkInterfaces: null,
     state: 'pending',
     upstreamState: 'pending',
     metadata: {},

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { observe } from '../../src/readiness/observation.ts'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
 import { callsFor } from '../../src/readiness/readiness-poller.ts'
+import type { ClaimedInstance } from '../../src/store/sql/claim-instances.ts'
 
-const limits = { provisionTimeoutMs: 60_000, visibilityMs: 10_000 }
-const claimed = (ageMs: number) => ({
+const limits = { provisionTimeoutMs: 60_000, visibilityMs: 10_000, serverWaitMs: 5_000 }
+const claimed = (ageMs: number, known: Partial<ClaimedInstance> = {}): ClaimedInstance => ({
   projectId: 'p',
   id: 'i',
   provisionRequestId: 'r',
@@ -14,10 +15,15 @@ const claimed = (ageMs: number) => ({
   probing: false,
   troubles: 0,
   refillPerSecond: 1,
+  ranMs: null,
+  serverId: null,
+  ...known,
 })
 const seen = (state: 'pending' | 'running' | 'failed' | 'gone' | 'busy') => ({
   name: 'web',
-  serverId: 's-1',
+  serverId: 's-1' as string | null,
+  imageId: 'image',
+  networkInterfaces: [{ subnet_id: 'subnet', ipv4_address: '10.0.0.1' }],
   state,
   upstreamState: state,
   error: null,
@@ -53,6 +59,35 @@ describe('observe', () => {
       state: 'failed',
       errorCode: 'instance_not_found',
     })
+  })
+
+  it('takes what runs as running once its server is known, from the listing or from before', () => {
+    const unnamed = { ...seen('running'), serverId: null }
+    expect(observe(claimed(1), unnamed, limits)).toMatchObject({ state: 'pending', ran: true })
+    expect(observe(claimed(1, { serverId: 's-0' }), unnamed, limits)).toMatchObject({ state: 'running' })
+    expect(observe(claimed(1, { ranMs: 1 }), seen('running'), limits)).toMatchObject({
+      state: 'running',
+      serverId: 's-1',
+    })
+  })
+
+  it('waits for the server of what ran so long and no longer, and never fails it', () => {
+    const states = ['pending', 'running', 'failed', 'gone', 'busy'] as const
+    const sighting = fc.oneof(
+      fc.constant('not_found' as const),
+      fc.record({ state: fc.constantFrom(...states), serverId: fc.constantFrom(null, 's-1') }),
+    )
+    fc.assert(
+      fc.property(sighting, fc.nat(10_000), fc.nat(1_000_000), (what, ranMs, ageMs) => {
+        const shown = what === 'not_found' ? what : { ...seen(what.state), serverId: what.serverId }
+        const isNamed = what !== 'not_found' && what.serverId !== null
+        expect(observe(claimed(ageMs + ranMs, { ranMs }), shown, limits)).toMatchObject({
+          state: isNamed || ranMs >= limits.serverWaitMs ? 'running' : 'pending',
+          ran: true,
+          errorCode: null,
+        })
+      }),
+    )
   })
 
   it('keeps the words of CloudDC about a failure', () => {

@@ -77,6 +77,11 @@ describe('a page of instances', () => {
     const item = {
       name: 'web',
       server_id: 's1',
+      image: { id: 'image-1', name: 'ubuntu', os_type: 'Linux' },
+      network_interfaces: [
+        { subnet_id: 'subnet-1', ipv4_address: '10.0.0.1' },
+        { subnet_id: 'subnet-2', ipv4_address: '' },
+      ],
       state: 'pending',
       operation_state: 'install-processing',
       metadata: { 'provisioner-attempt': 'a1' },
@@ -94,6 +99,11 @@ describe('a page of instances', () => {
           id: 'i1',
           name: 'web',
           serverId: 's1',
+          imageId: 'image-1',
+          networkInterfaces: [
+            { subnet_id: 'subnet-1', ipv4_address: '10.0.0.1' },
+            { subnet_id: 'subnet-2', ipv4_address: null },
+          ],
           state: 'pending',
           upstreamState: 'pending',
           metadata: { 'provisioner-attempt': 'a1' },
@@ -112,6 +122,8 @@ describe('a page of instances', () => {
       id: 'i1',
       name: null,
       serverId: null,
+      imageId: null,
+      networkInterfaces: null,
       state: 'busy',
       upstreamState: '',
       metadata: {},
@@ -126,6 +138,25 @@ describe('a page of instances', () => {
       metadata: {},
       error: { code: 'unknown', message: 'x' },
     })
+  })
+
+  it.each([
+    [{ network_interfaces: 'x', image: 'x' }, null, null],
+    [{ network_interfaces: null, image: null }, null, null],
+    [{ network_interfaces: [], image: { id: 7 } }, [], null],
+    [
+      { network_interfaces: [1, null, { subnet_id: {}, ipv4_address: '\u0000 10.0.0.1\n' }], image: [] },
+      [{ subnet_id: null, ipv4_address: '10.0.0.1' }],
+      null,
+    ],
+    [{ server_id: '\u0000', image: { id: 'i'.repeat(300) } }, null, 'i'.repeat(255)],
+  ])('of %j takes the interfaces %j and the image %j', (members, networkInterfaces, imageId) => {
+    expect(instance(members)).toMatchObject({ serverId: null, networkInterfaces, imageId })
+  })
+
+  it('has no more interfaces than can be meant', () => {
+    const many = Array.from({ length: 1000 }, () => ({ subnet_id: 's' }))
+    expect(instance({ network_interfaces: many })?.networkInterfaces).toHaveLength(16)
   })
 
   it('is not read when the list or an id is missing', () => {

@@ -49,6 +49,8 @@ export function eventBody(number: number): Buffer {
         instance_id: id,
         name: `n-${number}`,
         server_id: `server-${id}`,
+        network_interfaces: [{ subnet_id: 'subnet-1', ipv4_address: '10.0.0.1' }],
+        image_id: 'image-1',
         running_at: new Date().toISOString(),
       },
     }),

@@ -17,7 +17,9 @@ SELECT e.id, 'project-1/order-' || e.n, 'instance.running.project-1', 'provision
     'datacontenttype', 'application/json',
     'data', json_build_object(
       'project_id', 'project-1', 'request_id', 'order-' || e.n, 'instance_id', e.id, 'name', 'n-' || e.n,
-      'server_id', 'server-' || e.id, 'running_at', now()
+      'server_id', 'server-' || e.id,
+      'network_interfaces', '[{"subnet_id":"subnet-1","ipv4_address":"10.0.0.1"}]'::json, 'image_id', 'image-1',
+      'running_at', now()
     )
   )::text
 FROM (SELECT n, uuidv7() AS id FROM generate_series(1, $1::int) n) e`

@@ -51,7 +51,7 @@ export async function startStub(): Promise<string> {
       const state = runs
         ? `"state":"running","server_id":"server-${id}"`
         : '"state":"pending","server_id":null'
-      instances += `${instances === '' ? '' : ','}{"id":"${id}","name":"bench",${state},"metadata":{}}`
+      instances += `${instances === '' ? '' : ','}{"id":"${id}","name":"bench",${state},"image":{"id":"image-1"},"network_interfaces":[{"subnet_id":"subnet-1"}],"metadata":{}}`
     }
     return { status: 200, body: `{"instances":[${instances}],"page_info":{},"count":${ids.length}}` }
   }

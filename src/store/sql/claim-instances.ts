@@ -1,5 +1,6 @@
 import type { Sql } from '../database.ts'
 import { bucketLevel } from './bucket-level.ts'
+import { pollOnGrid } from './poll-grid.ts'
 
 /**
  * Claims pending instances whose poll is due, and a token of their project's call budget for every 100 of them.
@@ -11,6 +12,9 @@ import { bucketLevel } from './bucket-level.ts'
  * has no token are put off until one may be there. Where more are due than one claim takes, only full calls are
  * claimed; the rest is due for the next claim.
  *
+ * An instance that runs and only waits for the name of its server is polled after the first interval, then each time
+ * half as late again.
+ *
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
  *
@@ -21,7 +25,8 @@ import { bucketLevel } from './bucket-level.ts'
  *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
  * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
- * to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays due.
+ * to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays due, $10
+ * most milliseconds to wait for the server of an instance that runs: a poll falls on their end.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -128,15 +133,24 @@ SET
   polls = i.polls + p.granted::int,
   next_poll_at = CASE
     WHEN p.granted THEN least(
-      to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + pace.seconds) / (pace.seconds / 5)) * (pace.seconds / 5)),
-      greatest(clock.ts + make_interval(secs => $5::float8 / 1000), i.created_at + make_interval(secs => $6::float8 / 1000))
+      CASE
+        WHEN i.running_at IS NULL THEN ${pollOnGrid('pace.ms')}
+        ELSE clock.ts + greatest(make_interval(secs => ($2::float8[])[1] / 1000), (clock.ts - i.running_at) / 2)
+      END,
+      greatest(
+        clock.ts + make_interval(secs => $5::float8 / 1000),
+        CASE
+          WHEN i.running_at IS NULL THEN i.created_at + make_interval(secs => $6::float8 / 1000)
+          ELSE i.running_at + make_interval(secs => $10::float8 / 1000)
+        END
+      )
     )
     ELSE clock.ts + make_interval(secs => $5::float8 / 1000)
   END
 FROM placed p
 CROSS JOIN clock
 CROSS JOIN LATERAL (
-  SELECT ($2::float8[])[least(p.polls + 1, cardinality($2::float8[]))] / 1000 AS seconds
+  SELECT ($2::float8[])[least(p.polls + 1, cardinality($2::float8[]))] AS ms
 ) pace
 WHERE i.project_id = p.project_id AND i.id = p.id
 RETURNING
@@ -144,6 +158,8 @@ RETURNING
   i.id AS "id",
   i.provision_request_id::text AS "provisionRequestId",
   i.polls AS "polls",
+  i.server_id AS "serverId",
+  extract(epoch FROM clock.ts - i.running_at)::float8 * 1000 AS "ranMs",
   p.granted AS "granted",
   p.probing AS "probing",
   p.troubles AS "troubles",
@@ -161,6 +177,9 @@ export interface ClaimedInstance {
   polls: number
   /** Milliseconds since the instance was created. */
   ageMs: number
+  /** Milliseconds since CloudDC first said that it runs; null when it has not. */
+  ranMs: number | null
+  serverId: string | null
   /** The project had trouble and sends one call at a time; a good answer ends that. */
   probing: boolean
   /** Consecutive troubles of the project before this claim. */
@@ -177,6 +196,7 @@ export interface InstanceClaimParams {
   share: number
   putOffMs: number
   provisionTimeoutMs: number
+  serverWaitMs: number
   /** Projects to leave out. */
   exceptProjects: readonly string[]
   /** Most calls of one project. */
@@ -201,6 +221,7 @@ export async function claimInstances(
     params.exceptProjects,
     params.callsPerProject,
     params.calls,
+    params.serverWaitMs,
   )
   return { instances: rows.filter((row) => row.granted), more: rows[0]?.more ?? false }
 }

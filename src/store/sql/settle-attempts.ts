@@ -1,6 +1,7 @@
 import type { Sql } from '../database.ts'
 import { appendEvents, CHANGED_AT, type EventRow, eventsOf } from './event-list.ts'
 import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
+import { pollOnGrid } from './poll-grid.ts'
 
 /**
  * Moves attempts and their requests to what their outcome calls for, stores the instances, and appends history and
@@ -65,7 +66,7 @@ given AS MATERIALIZED (
 born AS (
   INSERT INTO instance (project_id, id, provision_request_id, attempt_id, name, state, created_at, next_poll_at)
   SELECT g.project_id, g."id", g.provision_request_id, g.attempt_id, g."name", 'pending', clock.ts,
-    to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + $3::float8 / 1000) / ($3::float8 / 5000)) * ($3::float8 / 5000))
+    ${pollOnGrid('$3::float8')}
   FROM given g
   CROSS JOIN clock
   ON CONFLICT (project_id, id) DO NOTHING

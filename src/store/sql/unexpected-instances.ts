@@ -1,5 +1,6 @@
 import type { Sql } from '../database.ts'
 import { CHANGED_AT } from './event-list.ts'
+import { pollOnGrid } from './poll-grid.ts'
 
 /** Which attempts own the given instances. $1 project, $2 instance ids. */
 const FIND_OWNERS = `
@@ -54,7 +55,7 @@ WITH clock AS MATERIALIZED (
 born AS (
   INSERT INTO instance (project_id, id, provision_request_id, attempt_id, name, state, created_at, next_poll_at)
   SELECT r.project_id, n."id", r.id, $2::uuid, n."name", 'pending', clock.ts,
-    to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + $4::float8 / 1000) / ($4::float8 / 5000)) * ($4::float8 / 5000))
+    ${pollOnGrid('$4::float8')}
   FROM provision_request r
   CROSS JOIN json_to_recordset($3::json) AS n("id" text, "name" text)
   CROSS JOIN clock
