@@ -16,7 +16,7 @@ beforeEach(() => clearTables(database))
 /** A poller, and a CloudDC of which the test says what it answers; returns the lines it logs. */
 async function startPoller(
   answer: (call: Call, response: ServerResponse) => void,
-  limits: Partial<ReadinessLimits> = {},
+  { pollMaxMs = 50, ...limits }: Partial<ReadinessLimits> & { pollMaxMs?: number } = {},
 ): Promise<string[]> {
   const server = createServer((request, response) => answer(callOf(request), response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -29,7 +29,7 @@ async function startPoller(
       connections: POLLS_AT_ONCE,
     }),
     pollMinMs: 50,
-    pollMaxMs: 50,
+    pollMaxMs,
     limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0, serverWaitMs: 50, ...limits },
     readinessShare: 0.5,
     metrics: createMetrics(),
@@ -177,15 +177,19 @@ test('projects that fail are one outage in the log, until the last one is well',
   let failures = 0
   let polls = 0
   let repaired = false
-  const lines = await startPoller((call, response) => {
-    if (call.projectId === 'bad' && !repaired) {
-      failures += 1
-      reply(response, 500)
-    } else {
-      polls += 1
-      list(response, call.listed ?? [], 'pending')
-    }
-  })
+  const lines = await startPoller(
+    (call, response) => {
+      if (call.projectId === 'bad' && !repaired) {
+        failures += 1
+        reply(response, 500)
+      } else {
+        polls += 1
+        list(response, call.listed ?? [], 'pending')
+      }
+    },
+    // Who has not failed for twice as long is forgotten.
+    { pollMaxMs: 60_000 },
+  )
   await eventually(() => expect(Math.min(failures, polls)).toBeGreaterThan(5))
   const said = () => lines.map((line) => JSON.parse(line).msg as string)
   expect(said()).toEqual(['readiness polling: failing, will keep trying'])
