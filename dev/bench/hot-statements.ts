@@ -136,7 +136,7 @@ function newRequests(): NewRequest[] {
   return [...orders(FIRST_NUMBER, BATCH)].map((body) => {
     const parsed = parseRequestMessage({ body, contentType: 'application/json', messageId: undefined })
     if (!parsed.ok) throw new Error('the bench publishes invalid orders')
-    return toNewRequest(parsed.command, { headers: {} } as Parameters<typeof toNewRequest>[1], deps)
+    return toNewRequest(parsed.command, { correlationId: null, traceparent: null, tracestate: null }, deps)
   })
 }
 

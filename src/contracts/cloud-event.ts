@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import type { Fault } from './fault.ts'
+import type { Findings } from './fault.ts'
+import { describeIssues } from './issues.ts'
 import { parseDateTime } from './rfc3339.ts'
+import { isPlainObject } from './spec.ts'
 
 /** Incoming CloudEvents 1.0 in structured mode. An optional attribute may be null, which means absent. */
 
@@ -21,25 +23,26 @@ const envelopeSchema = z.looseObject({
     .regex(/^\s*[a-z]+\/([^;\s]+\+)?json\s*(;|$)/i, 'must be a JSON type')
     .nullish(),
   dataschema: text.nullish(),
-  data: z.record(z.string(), z.unknown(), 'must be an object'),
+  data: z.custom<Record<string, unknown>>(isPlainObject, 'must be an object'),
   data_base64: z.null('is not accepted: the data must be an object').optional(),
 })
 
-const KNOWN = new Set(Object.keys(envelopeSchema.shape))
-const ATTRIBUTE_NAME = /^[a-z0-9]+$/
+/** The names of the attributes that the specification gives. */
+export const ENVELOPE_NAMES = Object.keys(envelopeSchema.shape)
+
+const KNOWN = new Set(ENVELOPE_NAMES)
+const ATTRIBUTE_NAME = /^[a-z0-9]{1,255}$/
 
 /** What is wrong with the envelope; the data is checked elsewhere. Extension attributes are allowed. */
-export function envelopeIssues(envelope: Record<string, unknown>): {
-  issues: readonly z.core.$ZodIssue[]
-  faults: Fault[]
-} {
-  const faults: Fault[] = []
-  for (const [name, value] of Object.entries(envelope)) {
+export function findEnvelopeFaults(envelope: Record<string, unknown>, findings: Findings): void {
+  describeIssues(envelopeSchema.safeParse(envelope).error?.issues ?? [], envelope, [], findings)
+  for (const [place, name] of Object.keys(envelope).entries()) {
     if (KNOWN.has(name)) continue
-    if (!ATTRIBUTE_NAME.test(name)) faults.push({ path: name, message: 'unknown key' })
+    const value = envelope[name]
+    if (!ATTRIBUTE_NAME.test(name)) findings.add([{ name, place }], 'unknown key')
     else if (typeof value === 'object' && value !== null) {
-      faults.push({ path: name, message: 'an extension attribute must be a string, a number or a boolean' })
+      const message = 'an extension attribute must be a string, a number or a boolean'
+      findings.add([{ name, place }], message)
     }
   }
-  return { issues: envelopeSchema.safeParse(envelope).error?.issues ?? [], faults }
 }

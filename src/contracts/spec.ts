@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Fault } from './fault.ts'
+import { isLongerThan, passwordFaults } from './password.ts'
 
 /**
  * The body of CloudDC's batch-create as this service takes it: the document's own rules, and three stricter ones.
@@ -15,32 +15,13 @@ const MAX_COUNT = 100
 
 const NAME = /^[A-Za-z0-9_.\p{Script=Han}-]{1,63}$/u
 const METADATA_KEY = /^[A-Za-z0-9 _:.-]{1,255}$/
-const PASSWORD_CLASSES = [/[A-Z]/, /[a-z]/, /[0-9]/, /[!@$%^\-_=+[{}\]:,./?]/]
-/** The request does not say which system it installs, so both administrators' names are barred, in exact case. */
-const USER_NAMES = ['root', 'toor', 'Administrator', 'rotartsinimdA']
-
-function isLongerThan(text: string, codePoints: number): boolean {
-  // A code point is one or two units of a string.
-  if (text.length <= codePoints) return false
-  return text.length > 2 * codePoints || [...text].length > codePoints
-}
 
 const identifier = z.string().min(1, 'must not be empty')
 
 const password = z
   .string()
-  .check((context) => {
-    const reject = (message: string) => context.issues.push({ code: 'custom', message, input: undefined })
-    const { value } = context
-    if (isLongerThan(value, 26) || !isLongerThan(value, 7)) reject('must have 8 to 26 characters')
-    if (PASSWORD_CLASSES.filter((characters) => characters.test(value)).length < 3) {
-      reject(
-        'must have three of: capital letters, small letters, digits, special characters !@$%^-_=+[{}]:,./?',
-      )
-    }
-    if (USER_NAMES.some((name) => value.includes(name))) {
-      reject('must not contain an administrator name (root, Administrator), forwards or backwards')
-    }
+  .check(({ value, issues }) => {
+    for (const message of passwordFaults(value)) issues.push({ code: 'custom', message, input: undefined })
   })
   .meta({
     description: 'Initial password of the administrator. Write-only: it is sealed at once.',
@@ -50,17 +31,19 @@ const password = z
 /** Not a zod record: that one drops the key __proto__, which CloudDC's rules allow, from checks and result. */
 const metadata = z
   .custom<Record<string, string>>(isPlainObject, 'must be an object')
-  .check((context) => {
+  .check(({ value, issues }) => {
     const reject = (path: string[], message: string) =>
-      context.issues.push({ code: 'custom', path, message, input: undefined })
-    const pairs = Object.entries<unknown>(context.value)
-    if (pairs.length > MAX_METADATA_PAIRS) reject([], `must have at most ${MAX_METADATA_PAIRS} pairs`)
-    for (const [key, value] of pairs) {
+      issues.push({ code: 'custom', path, message, input: undefined })
+    const keys = Object.keys(value)
+    const isTooLong = keys.length > MAX_METADATA_PAIRS
+    if (isTooLong) reject([], `must have at most ${MAX_METADATA_PAIRS} pairs`)
+    for (const key of isTooLong ? [] : keys) {
       if (!METADATA_KEY.test(key)) {
         reject([key], 'the key must have 1 to 255 of: letters, digits, space, - _ : .')
       }
-      if (typeof value !== 'string') reject([key], 'must be a string')
-      else if (isLongerThan(value, MAX_TEXT_LENGTH))
+      const text: unknown = value[key]
+      if (typeof text !== 'string') reject([key], 'must be a string')
+      else if (isLongerThan(text, MAX_TEXT_LENGTH))
         reject([key], `must have at most ${MAX_TEXT_LENGTH} characters`)
     }
   })
@@ -78,31 +61,52 @@ const count = z
     description: `Whole number from 1 to ${MAX_COUNT}, max_count not below min_count. Ignored beside a placement.`,
   })
 
+/** Of an array that is too long, no more elements are looked at than tell that it is. */
+function bounded<List extends z.ZodArray>(most: number, list: List) {
+  return z.preprocess(
+    (value) => (Array.isArray(value) && value.length > most ? value.slice(0, most + 1) : value),
+    list,
+  )
+}
+
+const interfaceSchema = z.strictObject({ subnet_id: identifier })
+
+const placementSchema = z.strictObject({
+  server_id_set: bounded(
+    MAX_SERVERS,
+    z
+      .array(identifier, 'must be an array of server ids')
+      .min(1, 'must name at least one server')
+      .max(MAX_SERVERS, `must name at most ${MAX_SERVERS} servers`),
+  ),
+})
+
 export const specSchema = z.strictObject({
   name: z.string().regex(NAME, 'must have 1 to 63 of: letters, digits, Chinese characters, _ - .'),
   image_id: identifier,
   vpc_id: identifier,
-  network_interfaces: z
-    .array(z.strictObject({ subnet_id: identifier }))
-    .min(1, 'must have at least one interface')
-    .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
+  network_interfaces: bounded(
+    MAX_INTERFACES,
+    z
+      .array(interfaceSchema)
+      .min(1, 'must have at least one interface')
+      .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
+  ),
   password,
   metadata: metadata.nullish(),
   description: z
     .string()
     .refine((text) => !isLongerThan(text, MAX_TEXT_LENGTH), `must have at most ${MAX_TEXT_LENGTH} characters`)
     .nullish(),
-  placement: z
-    .strictObject({
-      server_id_set: z
-        .array(identifier, 'must be an array of server ids')
-        .min(1, 'must name at least one server')
-        .max(MAX_SERVERS, `must name at most ${MAX_SERVERS} servers`),
-    })
-    .nullish(),
+  placement: placementSchema.nullish(),
   min_count: count,
   max_count: count,
 })
+
+/** The names of all members of a spec, but for those that metadata may have. */
+export const SPEC_NAMES = [specSchema, interfaceSchema, placementSchema].flatMap(({ shape }) =>
+  Object.keys(shape),
+)
 
 export type SpecInput = z.infer<typeof specSchema>
 
@@ -123,10 +127,10 @@ export type ProvisionSpec = {
   max_count?: number
 }
 
-/** What is wrong with the counts of a spec; `spec` may be anything. */
-export function countFaults(spec: unknown): Fault[] {
+/** What is wrong with the counts of a spec, by member; `spec` may be anything. */
+export function countFaults(spec: unknown): { path: string; message: string }[] {
   if (!isPlainObject(spec) || (spec.placement !== undefined && spec.placement !== null)) return []
-  const faults: Fault[] = []
+  const faults: { path: string; message: string }[] = []
   for (const path of ['min_count', 'max_count']) {
     const value = spec[path]
     if (typeof value === 'number' && !(Number.isInteger(value) && value >= 1 && value <= MAX_COUNT)) {

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import type { Fault } from './fault.ts'
-import { findJsonFaults } from './json-faults.ts'
+import { mayHoldSecrets, type Secrets } from './discretion.ts'
+import { createFindings } from './fault.ts'
+import { type JsonReading, readJson } from './json-reader.ts'
 
 /** Levels of arrays and objects that a document may have; a request has five, in its CloudEvents envelope. */
 export const MAX_JSON_DEPTH = 32
@@ -9,12 +10,14 @@ export type StrictJson =
   | { ok: true; value: unknown }
   | {
       ok: false
-      /** The text is no JSON, or JSON that two readers may understand differently. */
-      malformed: boolean
-      faults: Fault[]
       /** What JSON.parse makes of it, where it does; the last of duplicate members wins. */
       value: unknown
+      /** `malformed`: the text is no JSON, or JSON that two readers may understand differently. */
+      reading: JsonReading
     }
+
+/** Forbidden characters, which only an escape can write: NUL and surrogates, lone or in pairs. */
+const DOUBTFUL_ESCAPE = /\\u(?:0000|[dD][89a-fA-F])/
 
 /**
  * Parses JSON that has one meaning only: UTF-8 without byte order mark, no duplicate members, no lone surrogates
@@ -25,29 +28,33 @@ export type StrictJson =
  */
 export function parseStrictJson(body: Buffer): StrictJson {
   const fault = bytesFault(body)
-  if (fault !== undefined) {
-    return {
-      ok: false,
-      malformed: true,
-      faults: [{ path: '', message: fault }],
-      value: undefined,
-    }
-  }
+  if (fault !== undefined) return { ok: false, value: undefined, reading: unread(fault) }
   const text = body.toString('utf8')
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     // Its message quotes the text, which may hold a password.
-    const { faults } = findJsonFaults(text, MAX_JSON_DEPTH)
-    return { ok: false, malformed: true, faults, value: undefined }
+    return { ok: false, value: undefined, reading: readJson(text, MAX_JSON_DEPTH) }
   }
   const { members, depth } = measureText(text)
-  if (depth <= MAX_JSON_DEPTH && !text.includes('\\u') && members === countMembers(value))
+  if (depth <= MAX_JSON_DEPTH && !DOUBTFUL_ESCAPE.test(text) && members === countMembers(value))
     return { ok: true, value }
 
-  const { malformed, faults } = findJsonFaults(text, MAX_JSON_DEPTH)
-  return faults.length === 0 ? { ok: true, value } : { ok: false, malformed, faults, value }
+  const reading = readJson(text, MAX_JSON_DEPTH)
+  return reading.findings.total() === 0 ? { ok: true, value } : { ok: false, value, reading }
+}
+
+/** What a body that parseStrictJson has taken holds in secret. */
+export function readSecrets(body: Buffer): Secrets {
+  const text = body.toString('utf8')
+  return mayHoldSecrets(text) ? readJson(text, MAX_JSON_DEPTH).secrets : { values: [], overflow: false }
+}
+
+function unread(fault: string): JsonReading {
+  const findings = createFindings()
+  findings.add([], fault)
+  return { findings, malformed: true, secrets: { values: [], overflow: false } }
 }
 
 function bytesFault(body: Buffer): string | undefined {

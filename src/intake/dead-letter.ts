@@ -4,7 +4,7 @@ import type { Delivery, MessageProperties, OutgoingMessage } from '../amqp/messa
 import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
-import type { RejectionCode } from '../contracts/request-message.ts'
+import type { RejectionCode } from '../contracts/rejection.ts'
 
 export interface Reason {
   code: RejectionCode

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Verdict } from '../amqp/acknowledger.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
-import { type MessageRejection, parseRequestMessage, rejectMessage } from '../contracts/request-message.ts'
+import type { Fault } from '../contracts/fault.ts'
+import type { MessageRejection, RejectionCode } from '../contracts/rejection.ts'
+import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { reached } from '../runtime/steps.ts'
 import { sqlState } from '../store/errors.ts'
@@ -118,27 +120,25 @@ export function createIntake(options: IntakeOptions): Intake {
   const take = async (delivery: Delivery, write: (entry: Entry) => Promise<EntryOutcome | undefined>) => {
     const parsed = parseRequestMessage(delivery)
     if (!parsed.ok) return reject(delivery, parsed)
-    if (delivery.correlationId?.includes('\0')) {
-      const fault = { path: 'correlation_id', message: 'contains a NUL character' }
-      return reject(delivery, rejectMessage(delivery, 'invalid_request', [fault]))
-    }
-    const { command } = parsed
+    const { command, tracing } = parsed
+    const refuse = (code: RejectionCode, fault: Fault) =>
+      reject(delivery, rejectCommand(command, tracing, code, fault))
     const outcome = await write({
       command,
-      row: toNewRequest(command, delivery, { sealer, passwordDigester }),
+      row: toNewRequest(command, tracing, { sealer, passwordDigester }),
     })
     switch (outcome?.kind) {
       case 'stored':
       case 'duplicate':
         return acknowledge(outcome.kind)
       case 'conflict':
-        return reject(delivery, conflictRejection(delivery, outcome.differs))
+        return refuse('idempotency_conflict', conflictFault(outcome.differs))
       case 'refused':
         logger.error(
           { sqlState: sqlState(outcome.error), ...idsOf(command) },
           'the database refuses a valid request',
         )
-        return reject(delivery, refusalRejection(delivery, outcome.error))
+        return refuse('invalid_request', refusalFault(outcome.error))
       default:
         return requeue()
     }
@@ -148,7 +148,7 @@ export function createIntake(options: IntakeOptions): Intake {
     reached('intake.received')
     if (delivery.deliveryCount >= deliveryLimit) {
       const message = `delivered ${delivery.deliveryCount} times before, without success`
-      return reject(delivery, rejectMessage(delivery, 'delivery_limit', [{ path: '', message }]))
+      return reject(delivery, rejectUnread(delivery, 'delivery_limit', { path: '', message }))
     }
     if (delivery.deliveryCount < SUSPECT_DELIVERIES) return take(delivery, batcher.add)
     return suspects.run(() => take(delivery, async (entry) => (await writer.write([entry]))[0]))
@@ -183,16 +183,13 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 }
 
-function conflictRejection(delivery: Delivery, differs: 'content' | 'password'): MessageRejection {
+function conflictFault(differs: 'content' | 'password'): Fault {
   const message = `a request with this id and another ${differs} was accepted before`
-  return rejectMessage(delivery, 'idempotency_conflict', [
-    { path: differs === 'password' ? 'spec.password' : '', message },
-  ])
+  return { path: differs === 'password' ? 'spec.password' : '', message }
 }
 
-function refusalRejection(delivery: Delivery, error: unknown): MessageRejection {
-  const message = `the database cannot store it (${sqlState(error) ?? 'no code'})`
-  return rejectMessage(delivery, 'invalid_request', [{ path: '', message }])
+function refusalFault(error: unknown): Fault {
+  return { path: '', message: `the database cannot store it (${sqlState(error) ?? 'no code'})` }
 }
 
 function idsOf({ projectId, requestId }: { projectId: string; requestId: string }) {

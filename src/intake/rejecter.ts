@@ -3,14 +3,13 @@ import type { Logger } from 'pino'
 import { isObjection, PublishError } from '../amqp/errors.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { type NewEvent, requestRejected } from '../contracts/events.ts'
-import type { MessageRejection } from '../contracts/request-message.ts'
+import type { MessageRejection } from '../contracts/rejection.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
-import { tracingOf } from './new-request.ts'
 import type { WriteRetry } from './write-retry.ts'
 
 const EVENTS_PER_INSERT = 200
@@ -81,10 +80,10 @@ export function createRejecter(options: RejecterOptions): Rejecter {
   }
 
   return {
-    reject: async (delivery, { code, detail, projectId, requestId }) => {
+    reject: async (delivery, { code, detail, projectId, requestId, tracing }) => {
       const at = now()
       if (projectId !== undefined && requestId !== undefined) {
-        const event = requestRejected({ projectId, requestId, ...tracingOf(delivery) }, { code, detail })
+        const event = requestRejected({ projectId, requestId, ...tracing }, { code, detail })
         if (!(await events.add(event))) return false
       }
       if (!(await publish(delivery, { code, detail, at }))) return false

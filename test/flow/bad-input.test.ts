@@ -38,7 +38,7 @@ type Case = [what: string, body: unknown, code: string, paths: string[], content
 const CASES: Case[] = [
   ['no JSON at all', raw('order 3 servers, please'), 'invalid_json', ['']],
   ['an empty body', Buffer.alloc(0), 'invalid_json', ['']],
-  ['JSON cut short', raw(text(valid()).slice(0, -5)), 'invalid_json', ['spec.password']],
+  ['JSON cut short', raw(text(valid()).slice(0, -5)), 'invalid_json', ['spec']],
   ['two objects', raw(`${text(valid())}${text(valid())}`), 'invalid_json', ['']],
   [
     'nesting without end',
@@ -155,7 +155,7 @@ const CASES: Case[] = [
     'a NUL character in a key',
     ofSpec({ metadata: { 'a\u0000b': 'c' } }),
     'invalid_request',
-    ['spec.metadata.a\u0000b', 'spec.metadata.a\u0000b'],
+    ['spec.metadata[0]', 'spec.metadata[0]'],
   ],
   [
     'a member named __proto__',

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MAX_BODY_BYTES, parseRequestMessage } from '../../src/contracts/request-message.ts'
-import { buildRequest, CANARY, faultsOf, parseMessage } from '../support/request-builder.ts'
+import { buildRequest, CANARY, faultsOf, parseMessage, toBody } from '../support/request-builder.ts'
 
 describe('rejections', () => {
   test('the size limit is 65,536 bytes', () => {
@@ -54,6 +54,111 @@ describe('rejections', () => {
     ])
     expect(read('{"project_id":"p","request_id":"r"')).toEqual(['invalid_json', undefined, undefined])
     expect(read('[]')).toEqual(['invalid_request', undefined, undefined])
+  })
+
+  test('an id that two readers may read differently is not told', () => {
+    const read = (text: string, contentType?: string) => {
+      const result = parseRequestMessage({ body: Buffer.from(text), contentType, messageId: 'm' })
+      return result.ok ? result : [result.code, result.projectId, result.requestId]
+    }
+    const data = '"data":{"project_id":"p","request_id":"r"}'
+    const event = 'application/cloudevents+json'
+    expect(read(`{"id":"e",${data}}`, event)).toEqual(['invalid_request', 'p', 'r'])
+    expect(read(`{"id":"e",${data},${data}}`, event)).toEqual(['invalid_json', undefined, undefined])
+    const many = Array(60).fill('"a":1').join()
+    expect(read(`{"project_id":"p",${many},"project_id":"q"}`)).toEqual([
+      'invalid_json',
+      undefined,
+      undefined,
+    ])
+    expect(read('{"project_id":"p","request_id":"r","request_id":null}')).toEqual([
+      'invalid_json',
+      'p',
+      undefined,
+    ])
+  })
+
+  test('what holds a secret is told neither as an id nor in its tracing', () => {
+    const secret = 'Canary-Passw0rd'
+    const headers = { traceparent: `00-${secret}`, tracestate: 'shop=1' }
+    const tell = (changes: Parameters<typeof buildRequest>[0], correlationId: string) => {
+      const message = buildRequest({ ...changes, extra: 1 })
+      const result = parseRequestMessage({
+        ...{ body: toBody(message), contentType: undefined, messageId: undefined },
+        ...{ correlationId, headers },
+      })
+      return result.ok ? result : [result.projectId, result.requestId, result.tracing]
+    }
+    const spec = { password: secret }
+    const tracing = { correlationId: null, traceparent: null, tracestate: 'shop=1' }
+    expect(tell({ spec, request_id: secret }, `x${secret}`)).toEqual(['project-1', undefined, tracing])
+    expect(tell({ spec, project_id: `a${secret}` }, 'a\0b')).toEqual([undefined, 'order-1', tracing])
+    expect(tell({ spec: { password: [{ [secret]: 1 }] }, request_id: secret }, secret)).toEqual([
+      'project-1',
+      undefined,
+      tracing,
+    ])
+    expect(tell({ spec }, 'desk-1')).toEqual([
+      'project-1',
+      'order-1',
+      { ...tracing, correlationId: 'desk-1' },
+    ])
+  })
+
+  test.each<[string, unknown, string[]]>([
+    [
+      'a plausible name is shown',
+      buildRequest({ prioritty: 1, 'cost-center': 1 }),
+      ['prioritty', 'cost-center'],
+    ],
+    [
+      'a name that is none stands by its place',
+      buildRequest({ 'a b': 1, x: { y: 1 }, 'a/b': 1 }),
+      ['[3]', 'x', '[5]'],
+    ],
+    ['a long name stands by its place', buildRequest({ ['x'.repeat(41)]: 1 }), ['[3]']],
+    [
+      'a usual name of a password is shown',
+      buildRequest({ Password: 1, admin_pass: 1 }),
+      ['Password', 'admin_pass'],
+    ],
+    [
+      'a name with the password in it is not',
+      buildRequest({ [`password${CANARY}`]: 1, CanaryPass: 1 }),
+      ['[3]', '[4]'],
+    ],
+    [
+      'without a password, a name that could be it is not shown',
+      buildRequest({ spec: { password: undefined, Sup3rCanary: 1, user_data: 1 } }),
+      ['spec.password', 'spec[4]', 'spec.user_data'],
+    ],
+    [
+      'a path ends at a secret member',
+      buildRequest({ spec: { password: { [CANARY]: ['\0', { deep: '\0' }] } } }),
+      ['spec.password', 'spec.password', 'spec.password'],
+    ],
+    [
+      'an index is shown, and a key of metadata as any other',
+      buildRequest({ spec: { metadata: { team: 1, 'a b': 1, [CANARY]: 1 } } }),
+      ['spec.metadata.team', 'spec.metadata[1]', 'spec.metadata[2]', 'spec.metadata[2]'],
+    ],
+  ])('in a path, %s', (_, message, paths) => {
+    expect(faultsOf(message)).toEqual(paths)
+  })
+
+  test('in a path of a broken text no name is shown but those of the contract', () => {
+    const read = (text: string) => {
+      const result = parseRequestMessage({
+        body: Buffer.from(text),
+        contentType: undefined,
+        messageId: undefined,
+      })
+      return result.ok ? result : result.detail.map(({ path }) => path)
+    }
+    expect(read('{"spec":{"password":{"Sup3r-Secret!"}}}')).toEqual(['spec.password'])
+    expect(read('{"spec":{"name":"a","passwordSup3r-Secret!"}}')).toEqual(['spec'])
+    expect(read('{"Sup3rCanary":{"spec":[{"a" 1}]}}')).toEqual(['[0].spec.0'])
+    expect(read('{"priority":1,"team":1,"team":2}')).toEqual(['[2]'])
   })
 
   test('a NUL character is a fault of the request, with the others', () => {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
-import { buildRequest, CANARY, commandOf, faultsOf, parseMessage } from '../support/request-builder.ts'
+import {
+  buildRequest,
+  buildSpec,
+  CANARY,
+  commandOf,
+  faultsOf,
+  parseMessage,
+} from '../support/request-builder.ts'
 
 describe('a valid message', () => {
   test('becomes a command with its defaults', () => {
@@ -146,5 +153,74 @@ describe('the request id', () => {
     ['', ['request_id']],
   ])('the message_id %j does not serve', (messageId, paths) => {
     expect(faultsOf(buildRequest({ request_id: undefined }), { messageId })).toEqual(paths)
+  })
+})
+
+describe('the password stands in no other member', () => {
+  test.each<[Parameters<typeof buildRequest>[0], string]>([
+    [{ request_id: 'Canary-Passw0rd' }, 'request_id'],
+    [{ project_id: 'my_Canary-Passw0rd' }, 'project_id'],
+    [{ spec: { name: 'Canary-Passw0rd.' } }, 'spec.name'],
+    [
+      { spec: { network_interfaces: [{ subnet_id: 'Canary-Passw0rd' }] } },
+      'spec.network_interfaces.0.subnet_id',
+    ],
+    [{ spec: { metadata: { team: 'Canary-Passw0rd' } } }, 'spec.metadata.team'],
+    [{ spec: { metadata: { a: 'b', 'Canary-Passw0rd': '' } } }, 'spec.metadata[1]'],
+  ])('%j', ({ spec = {}, ...changes } = {}, path) => {
+    const message = buildRequest({ ...changes, spec: { ...spec, password: 'Canary-Passw0rd' } })
+    expect(parseMessage(message)).toMatchObject({
+      code: 'invalid_request',
+      detail: [{ path, message: 'must not contain the password' }],
+    })
+  })
+
+  test('nor in a property that is published', () => {
+    const spec = { password: 'Canary-Passw0rd' }
+    const messageId = 'Canary-Passw0rd'
+    expect(faultsOf(buildRequest({ spec, request_id: undefined }), { messageId })).toEqual(['message_id'])
+    expect(faultsOf(buildRequest({ spec }), { messageId })).toEqual([])
+  })
+})
+
+describe('one mistake is one fault', () => {
+  const members: [string, (value: unknown) => object][] = [
+    ['request_id', (value) => buildRequest({ request_id: value })],
+    ['project_id', (value) => buildRequest({ project_id: value })],
+    ['priority', (value) => buildRequest({ priority: value })],
+    ['deadline', (value) => buildRequest({ deadline: value })],
+    ['spec', (value) => ({ ...buildRequest(), spec: value })],
+    ...Object.keys({ ...buildSpec(), metadata: 1, description: 1, placement: 1, min_count: 1 }).map(
+      (name): [string, (value: unknown) => object] => [
+        `spec.${name}`,
+        (value) => buildRequest({ spec: { [name]: value } }),
+      ],
+    ),
+    [
+      'spec.placement.server_id_set',
+      (value) => buildRequest({ spec: { placement: { server_id_set: value } } }),
+    ],
+    ['spec.network_interfaces.0', (value) => buildRequest({ spec: { network_interfaces: [value] } })],
+    [
+      'spec.network_interfaces.0.subnet_id',
+      (value) => buildRequest({ spec: { network_interfaces: [{ subnet_id: value }] } }),
+    ],
+  ]
+  const wrong = [7, 10.5, true, '', 'a/b'.repeat(30), [], Array(60).fill(0), { length: 99 }, {}]
+
+  test.each(members)('%s of the wrong type', (path, build) => {
+    for (const value of wrong) {
+      const result = parseMessage(build(value))
+      if (result.ok) continue
+      const own = result.detail.filter((fault) => fault.path === path)
+      const isPassword = path === 'spec.password' && typeof value === 'string'
+      expect(own.length, JSON.stringify([value, result.detail])).toBeLessThanOrEqual(isPassword ? 2 : 1)
+    }
+  })
+
+  test('an empty id of a CloudEvent is one as well', () => {
+    const { request_id: _, ...data } = buildRequest()
+    const event = { specversion: '1.0', id: '', source: 's', type: 't', data }
+    expect(faultsOf(event, { contentType: 'application/cloudevents+json' })).toEqual(['id'])
   })
 })

@@ -1,13 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { findJsonFaults } from '../../src/contracts/json-faults.ts'
+import type { Findings } from '../../src/contracts/fault.ts'
+import { readJson } from '../../src/contracts/json-reader.ts'
 import { MAX_JSON_DEPTH, parseStrictJson } from '../../src/contracts/strict-json.ts'
 
 const parse = (text: string) => parseStrictJson(Buffer.from(text))
 
 function faultsOf(text: string) {
   const result = parse(text)
-  return result.ok ? [] : result.faults
+  return result.ok ? [] : plain(result.reading.findings)
+}
+
+/** The faults with the whole of their paths, which only a published one hides. */
+function plain({ told }: Findings) {
+  return told.map(({ path, message }) => ({
+    path: path.map((step) => (typeof step === 'object' ? step.name : step)).join('.'),
+    message,
+  }))
 }
 
 function nested(levels: number): string {
@@ -55,8 +64,9 @@ describe('agrees with JSON.parse', () => {
         (text, place, inserted, overwrite) => {
           const at = place % (text.length + 1)
           const damaged = text.slice(0, at) + inserted + text.slice(overwrite ? at + 1 : at)
-          const { faults } = findJsonFaults(damaged, 64)
-          const broken = faults.some(({ message }) => message.startsWith('expected'))
+          const broken = plain(readJson(damaged, 64).findings).some(({ message }) =>
+            message.startsWith('expected'),
+          )
           expect(broken).toBe(!isJson(damaged))
         },
       ),
@@ -129,8 +139,7 @@ describe('what is refused beside broken JSON', () => {
   ])('%s', (_, body, message) => {
     expect(parseStrictJson(body)).toMatchObject({
       ok: false,
-      malformed: true,
-      faults: [{ path: '', message }],
+      reading: { malformed: true, findings: { told: [{ path: [], message }] } },
     })
   })
 
@@ -141,7 +150,8 @@ describe('what is refused beside broken JSON', () => {
     ['{"a":"\\udc00\\ud800"}', 'a', 'contains a lone surrogate', true],
     ['{"a":{"\\ud800":1}}', 'a.\ud800', 'contains a lone surrogate', true],
   ])('%s', (text, path, message, malformed) => {
-    expect(parse(text)).toMatchObject({ ok: false, malformed, faults: [{ path, message }] })
+    expect(parse(text)).toMatchObject({ ok: false, reading: { malformed } })
+    expect(faultsOf(text)).toEqual([{ path, message }])
   })
 
   test('an escaped pair of surrogates is a character like any other', () => {
@@ -161,22 +171,22 @@ describe('what is refused beside broken JSON', () => {
 
 describe('faults of syntax', () => {
   test.each([
-    ['{"a":1,}', 'a', 'expected a key in double quotes at line 1, column 8'],
-    ['{"a":1\n  "b":2}', 'a', "expected ',' or '}' at line 2, column 3"],
-    ['{"a":[1,2', 'a.1', "expected ',' or ']' at line 1, column 10"],
-    ['{"a" 1}', 'a', "expected ':' at line 1, column 6"],
+    ['{"a":1,}', '', 'expected a key in double quotes at line 1, column 8'],
+    ['{"a":1\n  "b":2}', '', "expected ',' or '}' at line 2, column 3"],
+    ['{"a":[1,2', 'a', "expected ',' or ']' at line 1, column 10"],
+    ['{"a" 1}', '', "expected ':' at line 1, column 6"],
     ['{} {}', '', 'expected the end of the body at line 1, column 4'],
-    ['{"a":01}', 'a', 'expected a value at line 1, column 6'],
+    ['{"a":01}', '', 'expected a value at line 1, column 6'],
     ["{'a':1}", '', "expected a key in double quotes or '}' at line 1, column 2"],
     ['   ', '', 'expected a value at line 1, column 4'],
-    ['{"a":NaN}', 'a', 'expected a value at line 1, column 6'],
-    ['{"a":"tab\tinside"}', 'a', 'expected a value at line 1, column 6'],
-  ])('%s', (text, path, message) => {
+    ['{"a":{"b":NaN}}', 'a', 'expected a value at line 1, column 11'],
+    ['{"a":"tab\tinside"}', '', 'expected a value at line 1, column 6'],
+  ])('%s is told at what it is in', (text, path, message) => {
     expect(faultsOf(text)).toEqual([{ path, message }])
   })
 
   test('no fault quotes the text around it', () => {
-    const { faults } = findJsonFaults('{"password":"Secr"et-Pa55word"}', 32)
-    expect(JSON.stringify(faults)).not.toMatch(/et-Pa55|Secr/)
+    const { findings } = readJson('{"password":"Secr"et-Pa55word"}', 32)
+    expect(JSON.stringify(findings)).not.toMatch(/et-Pa55|Secr/)
   })
 })

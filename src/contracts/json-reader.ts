@@ -1,0 +1,243 @@
+import { isSecretName, mayHoldSecrets, type Secrets } from './discretion.ts'
+import { createFindings, type Findings, type Step } from './fault.ts'
+
+/** As much of the texts under secret members is kept, in UTF-16 units; a sound message has 26 at most. */
+const MAX_SECRETS_LENGTH = 1024
+
+export interface JsonReading {
+  /** The first break of syntax, where there is one, else every duplicate member and forbidden character. */
+  findings: Findings
+  /** False when NUL characters are all that was found. */
+  malformed: boolean
+  /** What stands under secret members, as far as the text could be read. */
+  secrets: Secrets
+}
+
+/** An array or object that is open at the place of reading. */
+interface Frame {
+  close: number
+  /** The names so far, of an object that has any. */
+  names: Set<string> | undefined
+  /** The present member; unused in an array. */
+  name: string
+  /** The place of the present member or element among its siblings. */
+  place: number
+  /** The frame stands below a secret member. */
+  secret: boolean
+}
+
+interface StringToken {
+  start: number
+  escaped: boolean
+  /** An escape stands for NUL. */
+  nul: boolean
+  /** An escape stands for a surrogate. */
+  surrogate: boolean
+}
+
+/** @property level How many of the open arrays and objects its path names. */
+class SyntaxFault extends Error {
+  readonly level: number
+
+  constructor(message: string, level: number) {
+    super(message)
+    this.level = level
+  }
+}
+
+const NUMBER_OR_WORD = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![0-9A-Za-z.+-])/y
+const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)))
+const SMALL_U = 0x75
+
+const [TAB, LINE_FEED, RETURN, SPACE] = [0x09, 0x0a, 0x0d, 0x20]
+const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
+const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/**
+ * Reads a JSON text once and says where it breaks the rules of parseStrictJson, and what it holds in secret. A break of
+ * syntax is told at the array or object that it is in. Iterative, so no nesting is too deep for it; one step forward
+ * per character; its messages never quote the text.
+ */
+export function readJson(text: string, maxDepth: number): JsonReading {
+  const findings = createFindings()
+  const secrets: string[] = []
+  const mayHoldSecret = mayHoldSecrets(text)
+  let secretsLength = 0
+  let overflow = false
+  let malformed = false
+  const frames: Frame[] = []
+  let at = 0
+
+  const pathTo = (depth: number): Step[] =>
+    frames.slice(0, depth).map(({ close, name, place }) => (close === CLOSE_BRACE ? { name, place } : place))
+  const report = (message: string, breaks: boolean) => {
+    findings.add(() => pathTo(frames.length), message)
+    malformed ||= breaks
+  }
+  const expected = (what: string) =>
+    new SyntaxFault(`expected ${what} ${position(text, at)}`, frames.length - 1)
+  const keepSecret = (value: string) => {
+    secretsLength += value.length
+    if (secretsLength > MAX_SECRETS_LENGTH) overflow = true
+    else secrets.push(value)
+  }
+
+  /** Goes to the next token; its first character's code, NaN at the end. */
+  const next = (): number => {
+    let code = text.charCodeAt(at)
+    while (code === SPACE || code === LINE_FEED || code === TAB || code === RETURN) {
+      at += 1
+      code = text.charCodeAt(at)
+    }
+    return code
+  }
+
+  /** Reads the string that begins here; undefined where it is broken, and then nothing is read. */
+  const readString = (): StringToken | undefined => {
+    const token: StringToken = { start: at, escaped: false, nul: false, surrogate: false }
+    for (let end = at + 1; ; end += 1) {
+      const code = text.charCodeAt(end)
+      if (code === QUOTE) {
+        at = end + 1
+        return token
+      }
+      if (code === BACKSLASH) {
+        end += 1
+        const escaped = text.charCodeAt(end)
+        token.escaped = true
+        if (escaped === SMALL_U && isHex(text, end + 1)) {
+          token.nul ||= text.startsWith('0000', end + 1)
+          token.surrogate ||= isSurrogate(text, end + 1)
+          end += 4
+        } else if (!ESCAPED.has(escaped)) return undefined
+      } else if (!(code >= SPACE)) {
+        return undefined
+      }
+    }
+  }
+  const meaning = ({ start, escaped }: StringToken): string =>
+    escaped ? String(JSON.parse(text.slice(start, at))) : text.slice(start + 1, at - 1)
+  /** Only an escape can write what the encoding of the body forbids. */
+  const checkCharacters = (string: StringToken) => {
+    if (string.nul) report('contains a NUL character', false)
+    if (string.surrogate && !meaning(string).isWellFormed()) report('contains a lone surrogate', true)
+  }
+
+  const readMember = (frame: Frame, what: string) => {
+    const string = next() === QUOTE ? readString() : undefined
+    if (string === undefined) throw expected(what)
+    frame.name = meaning(string)
+    frame.place += 1
+    checkCharacters(string)
+    frame.names ??= new Set()
+    if (frame.names.has(frame.name)) report('duplicate key', true)
+    frame.names.add(frame.name)
+    if (frame.secret) keepSecret(frame.name)
+    if (next() !== COLON) throw expected("':'")
+    at += 1
+  }
+
+  const readText = () => {
+    const start = at
+    const string = text.charCodeAt(at) === QUOTE ? readString() : undefined
+    if (string === undefined) {
+      NUMBER_OR_WORD.lastIndex = at
+      if (!NUMBER_OR_WORD.test(text)) throw expected('a value')
+      at = NUMBER_OR_WORD.lastIndex
+    }
+    const isSecret = belowSecret()
+    if (string === undefined) {
+      if (isSecret) keepSecret(text.slice(start, at))
+    } else {
+      checkCharacters(string)
+      if (isSecret) keepSecret(meaning(string))
+    }
+  }
+
+  const belowSecret = (): boolean => {
+    const frame = frames.at(-1)
+    if (!mayHoldSecret || frame === undefined) return false
+    return frame.secret || (frame.close === CLOSE_BRACE && isSecretName(frame.name))
+  }
+
+  /** Reads a value as far as its opening; true when a frame was opened that holds something. */
+  const readValue = (): boolean => {
+    const code = next()
+    if (code !== OPEN_BRACE && code !== OPEN_BRACKET) {
+      readText()
+      return false
+    }
+    if (frames.length >= maxDepth) throw new SyntaxFault(`more than ${maxDepth} levels`, maxDepth)
+    const close = code === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET
+    const frame: Frame = { close, names: undefined, name: '', place: -1, secret: belowSecret() }
+    at += 1
+    frames.push(frame)
+    const first = next()
+    if (first === close) {
+      at += 1
+      frames.pop()
+      return false
+    }
+    if (close === CLOSE_BRACE) readMember(frame, "a key in double quotes or '}'")
+    else if (Number.isNaN(first)) throw expected("a value or ']'")
+    else frame.place = 0
+    return true
+  }
+
+  /** Reads what follows a value; true when another value does. */
+  const readSeparator = (): boolean => {
+    for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+      const code = next()
+      if (code !== COMMA && code !== frame.close) {
+        throw expected(`',' or '${String.fromCharCode(frame.close)}'`)
+      }
+      at += 1
+      if (code === COMMA) {
+        if (frame.close === CLOSE_BRACE) readMember(frame, 'a key in double quotes')
+        else frame.place += 1
+        return true
+      }
+      frames.pop()
+    }
+    if (!Number.isNaN(next())) throw expected('the end of the body')
+    return false
+  }
+
+  try {
+    do {
+      while (readValue());
+    } while (readSeparator())
+  } catch (error) {
+    if (!(error instanceof SyntaxFault)) throw error
+    const broken = createFindings()
+    broken.add(pathTo(Math.max(error.level, 0)), error.message)
+    return { findings: broken, malformed: true, secrets: { values: secrets, overflow } }
+  }
+  return { findings, malformed, secrets: { values: secrets, overflow } }
+}
+
+/** Whether four hexadecimal digits stand there. */
+function isHex(text: string, start: number): boolean {
+  for (let at = start; at < start + 4; at += 1) {
+    const code = text.charCodeAt(at)
+    const letter = code | 0x20
+    if (!((code >= 0x30 && code <= 0x39) || (letter >= 0x61 && letter <= 0x66))) return false
+  }
+  return true
+}
+
+/** Whether the four hexadecimal digits that stand there are those of a surrogate, d800 to dfff. */
+function isSurrogate(text: string, start: number): boolean {
+  return (text.charCodeAt(start) | 0x20) === 0x64 && text.charCodeAt(start + 1) >= 0x38
+}
+
+/** Where in the text, for a reader; counts characters from 1 after skipping white space. */
+function position(text: string, at: number): string {
+  let line = 1
+  let lineStart = 0
+  for (let end = text.indexOf('\n'); end !== -1 && end < at; end = text.indexOf('\n', end + 1)) {
+    line += 1
+    lineStart = end + 1
+  }
+  return `at line ${line}, column ${at - lineStart + 1}`
+}

@@ -1,0 +1,36 @@
+const CHARACTER_CLASSES = [/[A-Z]/, /[a-z]/, /[0-9]/, /[!@$%^\-_=+[{}\]:,./?]/]
+/** The request does not say which system it installs, so both administrators' names are barred, in exact case. */
+const USER_NAMES = ['root', 'toor', 'Administrator', 'rotartsinimdA']
+
+const MIN_LENGTH = 8
+const MAX_LENGTH = 26
+
+/** What CloudDC has against a password, in words without any of it. */
+export function passwordFaults(text: string): string[] {
+  const faults: string[] = []
+  if (!hasPasswordLength(text)) faults.push(`must have ${MIN_LENGTH} to ${MAX_LENGTH} characters`)
+  if (!hasPasswordMixture(text)) {
+    faults.push(
+      'must have three of: capital letters, small letters, digits, special characters !@$%^-_=+[{}]:,./?',
+    )
+  }
+  if (USER_NAMES.some((name) => text.includes(name))) {
+    faults.push('must not contain an administrator name (root, Administrator), forwards or backwards')
+  }
+  return faults
+}
+
+export function hasPasswordLength(text: string): boolean {
+  return isLongerThan(text, MIN_LENGTH - 1) && !isLongerThan(text, MAX_LENGTH)
+}
+
+/** Whether characters of so many kinds are in it as in a password. */
+export function hasPasswordMixture(text: string): boolean {
+  return CHARACTER_CLASSES.filter((characters) => characters.test(text)).length >= 3
+}
+
+export function isLongerThan(text: string, codePoints: number): boolean {
+  // A code point is one or two units of a string.
+  if (text.length <= codePoints) return false
+  return text.length > 2 * codePoints || [...text].length > codePoints
+}
