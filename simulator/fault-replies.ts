@@ -40,7 +40,7 @@ export function faultReply(settings: Settings, plan: FaultPlan, requestId: strin
   const usual =
     status === 429
       ? throttled(settings, requestId, plan.form === undefined ? {} : { form: plan.form })
-      : failure(status, requestId)
+      : failure(status, requestId, plan.kind === 'error_after')
   const retry = plan.retry_after === undefined ? {} : { 'Retry-After': String(plan.retry_after) }
   const headers = { ...usual.headers, ...retry, ...plan.headers }
   if (plan.body === undefined) return { ...usual, headers }
@@ -54,8 +54,10 @@ export function faultReply(settings: Settings, plan: FaultPlan, requestId: strin
   }
 }
 
-function failure(status: number, requestId: string): Reply {
+/** After the work nobody can say that it was never forwarded, which is what the gateway's 503 says. */
+function failure(status: number, requestId: string, afterWork: boolean): Reply {
   if (status === 502) return html(status, 'Bad Gateway')
+  if (status === 503 && afterWork) return html(status, 'Service Unavailable')
   if (status === 503) return gatewayRefusal(status, 'APIGW.0613', 'IAM is unavailable', requestId)
   if (status === 504) return gatewayRefusal(status, 'APIGW.0201', 'Backend timeout', requestId)
   return refusal(status, 'iMetal.0099', 'Internal server error')

@@ -9,8 +9,8 @@ const FAILED_UPSTREAM = ['error', 'shutting-down', 'terminated']
 /** The call's way to CloudDC, and what the wall clock and the ledger's clock may have drifted apart. */
 const CLOCK_SPREAD_MS = 250
 
-/** Answers that end a request: the order is wrong, or cannot be carried out as it is. */
-const REFUSALS = [400, 403, 404, 409, 413, 415, 422]
+/** Answers that may end a request: the order is wrong, or cannot be carried out as it is. */
+const REFUSALS = [400, 404, 409, 413, 415, 422]
 
 /**
  * I3: every request has ended, in the state that the ledger justifies. With `demandTerminal` false, one that says

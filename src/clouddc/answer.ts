@@ -1,6 +1,6 @@
 import { cleanText } from './clean-text.ts'
 import { parseErrorBody } from './error-body.ts'
-import { type CallEvidence, isCredentialCode } from './evidence.ts'
+import type { CallEvidence } from './evidence.ts'
 import type { Exchange } from './exchange.ts'
 import { parseRetryAfter } from './retry-after.ts'
 
@@ -39,8 +39,4 @@ function tidy(text: string | null, secrets: readonly string[]): string | null {
 
 export function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
-}
-
-export function isUnauthorized({ status, code }: { status: number; code: string | null }): boolean {
-  return status === 401 || (status >= 400 && status < 500 && isCredentialCode(code))
 }

@@ -2,15 +2,16 @@ import type { Logger } from 'pino'
 import { Pool } from 'undici'
 import { coerceError } from '../runtime/errors.ts'
 import { createSlots } from '../runtime/slots.ts'
-import { answerFacts, isSuccess, isUnauthorized } from './answer.ts'
+import { answerFacts, isSuccess } from './answer.ts'
 import type { Auth } from './auth.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
 import { type CallEnd, createCreateConnections } from './create-connections.ts'
-import { CloudDcRefusedError, CloudDcUnauthorizedError } from './errors.ts'
+import { CloudDcAccessError, CloudDcRefusedError } from './errors.ts'
 import type { CallEvidence } from './evidence.ts'
 import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages } from './paging.ts'
 import { readingError } from './reading-error.ts'
+import { refusesCredential } from './refusal.ts'
 import {
   type InstancePage,
   type InstanceStatus,
@@ -143,7 +144,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     const secrets = named === null ? secretsOf(body, credential) : []
     if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets) }
     const facts = answerFacts(result, secrets)
-    if (isUnauthorized(facts)) renewToken()
+    if (refusesCredential(facts)) renewToken()
     return {
       kind: 'response',
       ...facts,
@@ -171,7 +172,8 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       if (value !== null) return value
     }
     const error = readingError(result, secretsOf(undefined, credential))
-    if (error instanceof CloudDcUnauthorizedError && error.status !== null) renewToken()
+    if (error instanceof CloudDcAccessError && error.trouble === 'unauthorized' && error.status !== null)
+      renewToken()
     throw error
   }
 
@@ -207,7 +209,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       try {
         return await get(projectId, path, parseStatus, beforeWrite)
       } catch (error) {
-        if (error instanceof CloudDcRefusedError && isMissing(error)) return 'not_found'
+        if (error instanceof CloudDcRefusedError && error.status === 404) return 'not_found'
         throw error
       }
     },
@@ -226,9 +228,4 @@ function endOf(result: Exchange): CallEnd {
 function namedInstances(result: Exchange): NamedInstances | null {
   if (result.kind !== 'response' || !isSuccess(result.status) || !result.complete) return null
   return parseCreated(result.body.toString('utf8'))
-}
-
-/** A 404 of the gateway says that the address is wrong, not that the instance is gone. */
-function isMissing({ status, code }: CloudDcRefusedError): boolean {
-  return status === 404 && !/^APIGW?\./i.test(code ?? '')
 }

@@ -1,3 +1,5 @@
+import type { AccessTrouble } from './refusal.ts'
+
 /** Facts that every failed reading call carries. */
 export interface CloudDcErrorFacts {
   /** Null when no answer came. */
@@ -32,10 +34,19 @@ export class CloudDcThrottledError extends CloudDcError {
   readonly retryable = true
 }
 
-/** The token was refused, or could not be read; a renewal is under way. Retry late: refusals in a row lock an account out. */
-export class CloudDcUnauthorizedError extends CloudDcError {
-  override readonly name = 'CloudDcUnauthorizedError'
+/**
+ * We are refused, not what was asked for: the token (a renewal is under way, or none could be read), the permission, or
+ * the address. Retry late: refused tokens in a row lock an account out.
+ */
+export class CloudDcAccessError extends CloudDcError {
+  override readonly name = 'CloudDcAccessError'
   readonly retryable = true
+  readonly trouble: AccessTrouble
+
+  constructor(message: string, trouble: AccessTrouble, facts: Partial<CloudDcErrorFacts> = {}) {
+    super(message, facts)
+    this.trouble = trouble
+  }
 }
 
 /** No answer: not reached, cut off or too slow. */
@@ -50,13 +61,13 @@ export class CloudDcNotSentError extends CloudDcError {
   readonly retryable = true
 }
 
-/** 4xx: the same call will be refused again. */
+/** CloudDC's own word on what was asked for: the same call will be refused again. */
 export class CloudDcRefusedError extends CloudDcError {
   override readonly name = 'CloudDcRefusedError'
   readonly retryable = false
 }
 
-/** 5xx, or an answer that cannot be read or cannot be complete. */
+/** 5xx, or an answer that says nothing, cannot be read or cannot be complete. */
 export class CloudDcUnexpectedError extends CloudDcError {
   override readonly name = 'CloudDcUnexpectedError'
   readonly retryable = true

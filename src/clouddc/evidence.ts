@@ -35,8 +35,3 @@ export const FAULT_CODES = {
   /** The configured token could not be read. */
   noCredential: 'NO_CREDENTIAL',
 } as const
-
-/** Whether the credential was refused: APIGW.0301 and 0307, in either spelling of the prefix, say so on any 4xx. */
-export function isCredentialCode(code: string | null): boolean {
-  return code !== null && /^APIGW?\.030[17]$/i.test(code)
-}

@@ -1,4 +1,5 @@
-import { type CallEvidence, FAULT_CODES, isCredentialCode } from '../clouddc/evidence.ts'
+import { type CallEvidence, FAULT_CODES } from '../clouddc/evidence.ts'
+import { meaningOf, type RefusalReason } from '../clouddc/refusal.ts'
 
 /** What a batch-create attempt came to. The fields beside the class are evidence. */
 export type Outcome =
@@ -19,9 +20,11 @@ export type Outcome =
       httpStatus: number | null
       /** The instances that an answer named which cannot be relied on. */
       named?: readonly string[]
+      /** What the project's other calls would meet as well, where that is known. */
+      closes?: 'misconfigured' | 'upstream_unavailable'
     }
 
-export type NotCreatedReason = 'refused' | 'throttled' | 'unauthorized' | 'unreachable' | 'not_sent'
+export type NotCreatedReason = RefusalReason | 'not_sent'
 
 export type UnknownReason =
   | 'timeout'
@@ -42,28 +45,6 @@ const NAMED_KEPT = 200
 
 type Answer = Extract<CallEvidence, { kind: 'response' }>
 type Silence = Extract<CallEvidence, { kind: 'no_response' }>
-
-/**
- * The statuses that say that nothing was created, and why. A status that is not here says nothing: 408, 499 and every
- * 5xx may follow a creation.
- */
-const NOT_CREATED: Readonly<Record<number, NotCreatedReason>> = {
-  400: 'refused',
-  401: 'unauthorized',
-  403: 'refused',
-  404: 'refused',
-  405: 'refused',
-  409: 'refused',
-  413: 'refused',
-  414: 'refused',
-  415: 'refused',
-  422: 'refused',
-  429: 'throttled',
-  494: 'refused',
-}
-
-/** Client errors that say that the wait for an answer ended, not that there was nothing to answer. */
-const GAVE_UP: readonly number[] = [408, 499]
 
 const TIMEOUT_CODES: readonly string[] = [
   FAULT_CODES.timeout,
@@ -97,18 +78,13 @@ function ofAnswer(answer: Answer, promised: Promised): Outcome {
     const reason = 'broken_promise'
     return { class: 'unknown', reason, code: reason, message: breach, httpStatus: status, named }
   }
-  const reason = refusalOf(answer)
-  if (reason !== undefined) {
-    return {
-      class: 'not_created',
-      reason,
-      code,
-      message,
-      httpStatus: status,
-      retryAfterMs: answer.retryAfterMs,
-    }
+  const facts = { code, message, httpStatus: status }
+  const meaning = meaningOf(answer)
+  if (meaning.done === false) {
+    return { class: 'not_created', reason: meaning.reason, ...facts, retryAfterMs: answer.retryAfterMs }
   }
-  return { class: 'unknown', reason: doubtOf(status), code, message, httpStatus: status }
+  const { closes } = meaning
+  return { class: 'unknown', reason: doubtOf(status), ...facts, ...(closes === null ? {} : { closes }) }
 }
 
 /** How an answer breaks the promise to name every instance, each once; null when it keeps it. */
@@ -124,13 +100,8 @@ function breachOf(
   return unusableIds > 0 ? 'something is named that is no id' : null
 }
 
-function refusalOf({ status, code }: Answer): NotCreatedReason | undefined {
-  const credentialRefused = isIn(status, 400) && !GAVE_UP.includes(status) && isCredentialCode(code)
-  return credentialRefused ? 'unauthorized' : NOT_CREATED[status]
-}
-
 function doubtOf(status: number): UnknownReason {
-  if (GAVE_UP.includes(status)) return 'timeout'
+  if (status === 408 || status === 499) return 'timeout'
   return isIn(status, 500) ? 'server_error' : 'unexpected_status'
 }
 

@@ -1,14 +1,17 @@
+import { CloudDcAccessError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import type { BucketEffect } from '../store/sql/settle-buckets.ts'
-import type { Outcome } from './outcome.ts'
+import type { NotCreatedReason, Outcome } from './outcome.ts'
 
 /** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */
 const UNKNOWN_BEFORE_BREAK = 3
 
 /** How long a bucket stays closed, growing with the troubles in a row: after a 429 without Retry-After, ... */
-export const THROTTLED = { minMs: 1000, maxMs: 60_000 }
+const THROTTLED = { minMs: 1000, maxMs: 60_000 }
 const UNAVAILABLE = { minMs: 1000, maxMs: 30_000 }
-/** ... and after a refused token, for longer: refused tokens lock accounts out. */
+/** ... where only a person can help, and should see it work soon after, ... */
+const REFUSED = { minMs: 5000, maxMs: 60_000 }
+/** ... and after a refused token, for longest: refused tokens lock accounts out. */
 export const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 /** A retry of a request whose attempt was found void, by number of attempts made. */
 const RETRY = { minMs: 1000, maxMs: 300_000 }
@@ -24,7 +27,7 @@ export const SLOW_DOWN = 0.7
  * before this call; a probe is the one call let through after trouble.
  *
  * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
- * row, a growing delay (the breaker); token refused, a longer one, because refused tokens lock accounts out.
+ * row, a growing delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome unknown.
  * `refund` is what goes back into the bucket when the call was not made.
  */
 export function bucketEffect(
@@ -47,6 +50,10 @@ export function bucketEffect(
   })
   // What names instances, if the wrong ones, is there.
   if (outcome.class === 'unknown' && outcome.reason !== 'broken_promise') {
+    if (outcome.closes === 'misconfigured')
+      return trouble('misconfigured', jitteredBackoff(count, REFUSED, random))
+    if (outcome.closes === 'upstream_unavailable')
+      return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
     const beyond = count - UNKNOWN_BEFORE_BREAK + 1
     if (beyond <= 0 && !probing) return trouble(null, null)
     return trouble('upstream_unavailable', jitteredBackoff(Math.max(1, beyond), UNAVAILABLE, random))
@@ -63,6 +70,9 @@ export function bucketEffect(
       }
       case 'unauthorized':
         return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
+      case 'forbidden':
+      case 'misconfigured':
+        return trouble(outcome.reason, jitteredBackoff(count, REFUSED, random))
       case 'unreachable':
         return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
     }
@@ -70,6 +80,42 @@ export function bucketEffect(
       return { projectId, effect: 'work', blockMs: null, reason: null, refund }
   }
   return troubles > 0 || probing ? { projectId, effect: 'clear', blockMs: null, reason: null } : null
+}
+
+/**
+ * What a failed reading call means for its project's bucket, null when nothing: as for creating, but that an upstream
+ * that is away closes it for nobody. `troubles` counts the consecutive troubles before.
+ */
+export function effectOfFailedReading(
+  projectId: string,
+  error: unknown,
+  troubles: number,
+  random: () => number = Math.random,
+): BucketEffect | null {
+  if (error instanceof CloudDcThrottledError) {
+    const blockMs = error.retryAfterMs ?? jitteredBackoff(troubles + 1, THROTTLED, random)
+    return { projectId, effect: 'trouble', blockMs, reason: 'throttled' }
+  }
+  if (error instanceof CloudDcAccessError) {
+    const bounds = error.trouble === 'unauthorized' ? UNAUTHORIZED : REFUSED
+    const blockMs = jitteredBackoff(troubles + 1, bounds, random)
+    return { projectId, effect: 'trouble', blockMs, reason: error.trouble }
+  }
+  return null
+}
+
+/**
+ * Milliseconds before a request is sent again whose call was refused for what we are, null for at once. A missing
+ * permission or a proxy's rule may concern this one order alone: others of its project must be the probe meanwhile.
+ */
+export function standAside(
+  reason: NotCreatedReason,
+  attemptNumber: number,
+  random: () => number = Math.random,
+): number | null {
+  return reason === 'forbidden' || reason === 'misconfigured'
+    ? jitteredBackoff(attemptNumber, REFUSED, random)
+    : null
 }
 
 /** Milliseconds before a request is tried again after `attempts` attempts that came to nothing. */

@@ -7,6 +7,7 @@ import {
 } from '../contracts/events.ts'
 import type { SettleRow } from '../store/sql/settle-attempts.ts'
 import type { Outcome } from './outcome.ts'
+import { standAside } from './retry-policy.ts'
 
 /** An attempt whose outcome is to be recorded, and what its events and its fence need. */
 export interface OpenAttempt extends EventSubject {
@@ -29,8 +30,8 @@ export interface LookTimes {
 
 /**
  * The record of an outcome: pure. Created: the instances' ids, in the transaction that handles the answer, and an audit
- * where it named fewer than it could. Refused: the end of the request. Nothing reached CloudDC: back into the queue, at
- * no cost. Unknown: uncertain, and never sent again before it is reconciled.
+ * where it named fewer than it could. Refused: the end of the request. Nothing was done, and not for the order's sake:
+ * back into the queue, at no cost. Unknown: uncertain, and never sent again before it is reconciled.
  */
 export function settlementOf(
   attempt: OpenAttempt,
@@ -93,7 +94,16 @@ export function settlementOf(
       events: [failedBeforeCreation(attempt, outcome.code, outcome.message)],
     }
   }
-  return { ...base, ...facts, to: 'not_created', requestState: 'queued', cause: outcome.reason, refund: 1 }
+  const retryInMs = standAside(outcome.reason, attempt.attemptNumber)
+  return {
+    ...base,
+    ...facts,
+    to: 'not_created',
+    requestState: 'queued',
+    cause: outcome.reason,
+    refund: 1,
+    retryInMs,
+  }
 }
 
 export function instancesOf(attempt: OpenAttempt, ids: readonly string[]): SettleRow['instances'] {

@@ -1,12 +1,20 @@
 import type { RequestState } from './provision-request.ts'
 
-export const WAITING_REASONS = [
-  'rate_limit',
-  'retry',
+/**
+ * Why a project's bucket is closed: its calls come too fast, nobody answers them, or CloudDC refuses us (the credential,
+ * the permission, the address).
+ */
+export const BLOCKED_REASONS = [
   'throttled',
   'upstream_unavailable',
-  'reconciling',
+  'unauthorized',
+  'forbidden',
+  'misconfigured',
 ] as const
+
+export type BlockedReason = (typeof BLOCKED_REASONS)[number]
+
+export const WAITING_REASONS = ['rate_limit', 'retry', ...BLOCKED_REASONS, 'reconciling'] as const
 
 export type WaitingReason = (typeof WAITING_REASONS)[number]
 
@@ -28,17 +36,18 @@ export interface WaitingFacts {
 }
 
 /**
- * What a request waits for, and until when; null when it waits for nothing but an answer. A bucket that CloudDC
- * closed comes before the request's own turn, and a time that has passed reads as now.
+ * What a request waits for, and until when; null when it waits for nothing but an answer. A bucket that is closed comes
+ * before the request's own turn, until a call has got through; a time that has passed reads as now.
  */
 export function waitingFor({ state, retryAt, reconcileAt, bucket, now }: WaitingFacts): Waiting | null {
   const from = (time: Date | null | undefined) => (time && time > now ? time : now)
   if (state === 'uncertain') return { reason: 'reconciling', until: from(reconcileAt) }
   if (state !== 'queued') return null
-  if (retryAt !== null) return { reason: 'retry', until: from(retryAt) }
-  if (bucket?.blockedUntil && bucket.blockedUntil > now) {
-    const reason = bucket.blockedReason === 'throttled' ? 'throttled' : 'upstream_unavailable'
-    return { reason, until: bucket.blockedUntil }
+  const closed = BLOCKED_REASONS.find((reason) => reason === bucket?.blockedReason)
+  if (closed !== undefined) {
+    const until = from(bucket?.blockedUntil)
+    return { reason: closed, until: retryAt !== null && retryAt > until ? retryAt : until }
   }
+  if (retryAt !== null) return { reason: 'retry', until: from(retryAt) }
   return { reason: 'rate_limit', until: from(bucket?.dueAt) }
 }

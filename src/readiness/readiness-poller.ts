@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
+import { effectOfFailedReading } from '../dispatch/retry-policy.ts'
 import { startAge } from '../runtime/age.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { type ClaimedInstance, claimInstances } from '../store/sql/claim-instances.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
-import { effectOfFailure, effectOfNoCall } from './poll-effect.ts'
+import { effectOfNoCall } from './poll-effect.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { type ClaimedCall, createProjectPoll, type ProjectPollOptions } from './project-poll.ts'
 
@@ -57,7 +58,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   ): BucketEffect | null =>
     error instanceof CloudDcNotSentError
       ? effectOfNoCall(projectId, age(), one?.refillPerSecond ?? 0)
-      : effectOfFailure(projectId, error, one?.troubles ?? 0)
+      : effectOfFailedReading(projectId, error, one?.troubles ?? 0)
 
   /** Whether all went well. Never throws: what is not recorded now is polled again. */
   const pollSafely = async (call: ClaimedCall, signal: AbortSignal): Promise<boolean> => {

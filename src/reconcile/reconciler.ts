@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcError, CloudDcThrottledError, CloudDcUnauthorizedError } from '../clouddc/errors.ts'
+import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import { createArrivalGuard } from '../dispatch/arrival-guard.ts'
-import { THROTTLED, UNAUTHORIZED } from '../dispatch/retry-policy.ts'
+import { effectOfFailedReading, UNAUTHORIZED } from '../dispatch/retry-policy.ts'
 import type { Replica } from '../replica/replica.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
@@ -143,12 +143,10 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     metrics.reconcile.listings.inc({ result: 'failed' })
     const count = (failures.get(projectId) ?? 0) + 1
     failures.set(projectId, count)
-    if (error instanceof CloudDcThrottledError) {
-      metrics.dispatch.throttled.inc({ call: 'list_instances' })
-      const blockMs = error.retryAfterMs ?? jitteredBackoff(count, THROTTLED)
-      await settleBuckets(database, [{ projectId, effect: 'trouble', blockMs, reason: 'throttled' }])
-    }
-    const patient = error instanceof CloudDcUnauthorizedError || !error.retryable
+    if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
+    const effect = effectOfFailedReading(projectId, error, count - 1)
+    if (effect !== null) await settleBuckets(database, [effect])
+    const patient = error instanceof CloudDcAccessError || !error.retryable
     const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
     resting.set(projectId, performance.now() + lookInMs)
     const at = new Date().toISOString()

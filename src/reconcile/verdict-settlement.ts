@@ -1,3 +1,4 @@
+import { meaningOf } from '../clouddc/refusal.ts'
 import type { ProvisionSpec } from '../contracts/spec.ts'
 import { retryDelay } from '../dispatch/retry-policy.ts'
 import { dispatched, failedBeforeCreation, instancesOf, type OpenAttempt } from '../dispatch/settlement.ts'
@@ -35,7 +36,10 @@ export function adoptionOf(
   }
 }
 
-/** The record of an attempt that created nothing: back into the queue, or the end when it was the last one. Pure. */
+/**
+ * The record of an attempt that created nothing: back into the queue, or the end when it was the last one. One that the
+ * gateway gave up on, or that was sent elsewhere, is not counted: that is no fault of the order. Pure.
+ */
 export function voidOf(
   attempt: UncertainAttempt,
   { listingsWithout, evidence }: { listingsWithout: number; evidence: unknown },
@@ -44,9 +48,11 @@ export function voidOf(
 ): SettleRow {
   const open = openAttempt(attempt)
   const row = { ...base(open, settleMs), to: 'void' as const, evidence, listingsWithout, instances: [] }
-  if (attempt.attempts < maxAttempts) {
+  const counts = !wentAstray(attempt)
+  if (attempt.attempts < maxAttempts || !counts) {
     return {
       ...row,
+      refund: counts ? 0 : 1,
       errorCode: null,
       errorMessage: null,
       requestState: 'queued',
@@ -68,6 +74,12 @@ export function voidOf(
     retryInMs: null,
     events: [failedBeforeCreation(open, code, message)],
   }
+}
+
+function wentAstray({ httpStatus: status, errorCode: code }: UncertainAttempt): boolean {
+  if (status === null) return false
+  const meaning = meaningOf({ status, code })
+  return meaning.done === 'unknown' && meaning.closes === 'misconfigured'
 }
 
 function base({ attemptId }: OpenAttempt, settleMs: number) {

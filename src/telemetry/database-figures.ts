@@ -64,9 +64,16 @@ SELECT
     SELECT greatest(0, extract(epoch FROM clock.ts - reconcile_at))
     FROM attempt WHERE reconcile_at IS NOT NULL ORDER BY reconcile_at LIMIT 1
   ), 0)::float8 AS "reconcileOverdue",
-  blocked.throttled AS "throttledBuckets",
-  blocked.unavailable AS "unavailableBuckets",
-  blocked.unauthorized AS "unauthorizedBuckets",
+  (
+    SELECT coalesce(json_object_agg(by_reason.blocked_reason, by_reason.n), '{}')
+    FROM (
+      SELECT blocked_reason, count(*)::int AS n
+      FROM (
+        SELECT blocked_reason FROM rate_bucket WHERE due_at IS NOT NULL AND blocked_reason IS NOT NULL LIMIT $1::int
+      ) capped
+      GROUP BY blocked_reason
+    ) by_reason
+  ) AS "blockedBuckets",
   (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
 FROM clock
 CROSS JOIN LATERAL (
@@ -77,15 +84,6 @@ CROSS JOIN LATERAL (
   SELECT count(*)::int AS n, count(DISTINCT provision_request_id)::int AS requests
   FROM (SELECT provision_request_id FROM instance WHERE next_poll_at IS NOT NULL LIMIT $1::int) capped
 ) pending
-CROSS JOIN LATERAL (
-  SELECT
-    (count(*) FILTER (WHERE blocked_reason = 'throttled'))::int AS throttled,
-    (count(*) FILTER (WHERE blocked_reason = 'upstream_unavailable'))::int AS unavailable,
-    (count(*) FILTER (WHERE blocked_reason = 'unauthorized'))::int AS unauthorized
-  FROM (
-    SELECT blocked_reason FROM rate_bucket WHERE due_at IS NOT NULL AND blocked_until > clock.ts LIMIT $1::int
-  ) capped
-) blocked
 `
 
 /**

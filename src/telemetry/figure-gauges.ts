@@ -1,3 +1,5 @@
+import { BLOCKED_REASONS, type BlockedReason } from '../domain/waiting.ts'
+
 /** Counting stops here, so that a scrape costs the same whatever the backlog. A figure at the cap means: or more. */
 export const COUNT_CAP = 100_000
 
@@ -18,9 +20,8 @@ export interface Figures {
   expiryOverdue: number
   pollOverdue: number
   reconcileOverdue: number
-  throttledBuckets: number
-  unavailableBuckets: number
-  unauthorizedBuckets: number
+  /** By reason, those that there are. */
+  blockedBuckets: Partial<Record<BlockedReason, number>>
   replicas: number
 }
 
@@ -88,13 +89,10 @@ export const FIGURE_GAUGES: readonly FigureGauge[] = [
   },
   {
     name: 'buckets_blocked',
-    help: 'Projects with work whose bucket CloudDC has closed, by reason',
+    help: 'Projects with work whose bucket is closed, by reason, until a call gets through',
     label: 'reason',
-    values: (figures) => ({
-      throttled: figures.throttledBuckets,
-      upstream_unavailable: figures.unavailableBuckets,
-      unauthorized: figures.unauthorizedBuckets,
-    }),
+    values: ({ blockedBuckets }) =>
+      Object.fromEntries(BLOCKED_REASONS.map((reason) => [reason, blockedBuckets[reason] ?? 0])),
   },
   { name: 'replicas', help: 'Replicas whose lease holds', values: (figures) => figures.replicas },
 ]

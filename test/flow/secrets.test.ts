@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { isTerminal } from '../../src/domain/provision-request.ts'
 import { type AppWorld, AUTH_TOKEN, createAppWorld, type RunningApp } from '../support/app-world.ts'
+import { eventually } from '../support/eventually.ts'
 import { buildSpec, CANARY } from '../support/request-builder.ts'
 
 const SECRETS = [CANARY, 'Other-Canary-9', AUTH_TOKEN]
@@ -91,7 +93,11 @@ test('no password and no token is ever seen, whatever happens to its request', a
     const { properties } = await world.deadLetterOf(messageId)
     expectNoSecret(`dead letter ${messageId}`, JSON.stringify(properties))
   }
-  for (const key of keys) await world.ended(key)
+  await eventually(async () => {
+    // The listings that were refused have closed the project, for ever longer.
+    await world.database.query('UPDATE rate_bucket SET blocked_until = now() WHERE blocked_until > now()')
+    for (const key of keys) expect(isTerminal((await world.statusOf(key)).state)).toBe(true)
+  })
 
   expectNoSecret('the log', app.log())
   expectNoSecret(

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
+import { BLOCKED_REASONS } from '../../src/domain/waiting.ts'
 import { createDatabase } from '../../src/store/database.ts'
 import { createReads } from '../../src/store/reads.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
@@ -88,7 +89,11 @@ test('the figures tell where the requests are, and how far each duty is behind',
   const requestRow = await insertRequestRow(database, { state: 'uncertain' })
   await insertAttemptRow(database, { requestRow, state: 'uncertain', startedAt: past, reconcileAt: past })
   const future = new Date(Date.now() + 3_600_000)
-  await insertBucketRow(database, { dueAt: future, blockedUntil: future, blockedReason: 'throttled' })
+  for (const [index, blockedReason] of BLOCKED_REASONS.entries()) {
+    // The last is probed: its time is over, and no call has got through yet.
+    const blockedUntil = index === BLOCKED_REASONS.length - 1 ? past : future
+    await insertBucketRow(database, { projectId: blockedReason, dueAt: future, blockedUntil, blockedReason })
+  }
 
   const metrics = createMetrics()
   addDatabaseFigures({ metrics, sql: database, logger })
@@ -109,7 +114,7 @@ test('the figures tell where the requests are, and how far each duty is behind',
   expect(figure('overdue_seconds{duty="reconcile"}')).toBeGreaterThanOrEqual(3600)
   expect(figure('overdue_seconds{duty="dispatch"}')).toBe(0)
   expect(figure('overdue_seconds{duty="expiry"}')).toBe(0)
-  expect(figure('buckets_blocked{reason="throttled"}')).toBe(1)
+  for (const reason of BLOCKED_REASONS) expect(figure(`buckets_blocked{reason="${reason}"}`)).toBe(1)
   expect(figure('outbox_waiting_events')).toBe(0)
   expect(figure('replicas')).toBe(0)
 })

@@ -78,14 +78,18 @@ const cases: [name: string, script: Script, outcome: object][] = [
     unknown('unreadable_answer'),
   ],
   ['202 too long', answer(202, { ...CREATED, x: 'x'.repeat(2_000_000) }), unknown('unreadable_answer')],
-  ['302', answer(302, '', { Location: '/elsewhere' }), unknown('unexpected_status')],
+  [
+    '302',
+    answer(302, '', { Location: '/elsewhere' }),
+    unknown('unexpected_status', { closes: 'misconfigured' }),
+  ],
   ['400', answer(400, FAULT), notCreated('refused', { code: 'iMetal.0101', message: 'not ready: [x]' })],
   [
     '400 that is no JSON',
     answer(400, '<p>no</p>'),
-    notCreated('refused', { code: 'http_400', message: '<p>no</p>' }),
+    notCreated('misconfigured', { code: 'http_400', message: '<p>no</p>' }),
   ],
-  ['400 cut by a reset', answerHalf(400, FAULT, 5, reset), notCreated('refused', { code: 'http_400' })],
+  ['400 cut by a reset', answerHalf(400, FAULT, 5, reset), notCreated('misconfigured', { code: 'http_400' })],
   [
     '401',
     answer(401, { error_code: 'iMetal.0003', error_msg: 'no' }),
@@ -94,13 +98,24 @@ const cases: [name: string, script: Script, outcome: object][] = [
   [
     '403',
     answer(403, { error_code: 'iMetal.0004', error_msg: 'no' }),
-    notCreated('refused', { httpStatus: 403 }),
+    notCreated('forbidden', { httpStatus: 403 }),
   ],
   [
     '403 for the token',
     answer(403, { error_code: 'APIG.0307', error_msg: 'no' }),
     notCreated('unauthorized'),
   ],
+  [
+    '404 of CloudDC',
+    answer(404, { error_code: 'iMetal.0100', error_msg: 'no such server' }),
+    notCreated('refused', { code: 'iMetal.0100' }),
+  ],
+  [
+    '404 of the gateway',
+    answer(404, { error_code: 'APIGW.0101', error_msg: 'no such API' }),
+    notCreated('misconfigured', { code: 'APIGW.0101' }),
+  ],
+  ['404 of a proxy', answer(404, '<h1>Not Found</h1>'), notCreated('misconfigured', { code: 'http_404' })],
   ['408', answer(408), unknown('timeout')],
   ['418', answer(418), unknown('unexpected_status')],
   [
@@ -121,7 +136,12 @@ const cases: [name: string, script: Script, outcome: object][] = [
   [
     '503 that was never forwarded',
     answer(503, { error_code: 'APIGW.0613', error_msg: '-' }),
-    unknown('server_error'),
+    notCreated('unreachable', { httpStatus: 503 }),
+  ],
+  [
+    '500 of the gateway',
+    answer(500, { error_code: 'APIGW.0611', error_msg: '-' }),
+    unknown('server_error', { closes: 'misconfigured' }),
   ],
   ['504', answer(504), unknown('server_error', { httpStatus: 504 })],
 ]

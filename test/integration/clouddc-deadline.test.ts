@@ -71,7 +71,7 @@ describe('a call whose deadline passes', () => {
   const parts: [name: string, script: Script, outcome: object][] = [
     ['a 202', answerHalf(202, CREATED, 10, hang), { class: 'unknown', reason: 'unreadable_answer' }],
     ['a 202 without end', answerSlowly(202), { class: 'unknown', reason: 'unreadable_answer' }],
-    ['a 400', answerHalf(400, FAULT, 5, hang), { class: 'not_created', reason: 'refused' }],
+    ['a 400', answerHalf(400, FAULT, 5, hang), { class: 'not_created', reason: 'misconfigured' }],
   ]
 
   it.each(parts)('in the middle of %s goes by its status', async (_, script, outcome) => {

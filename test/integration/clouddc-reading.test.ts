@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
+  CloudDcAccessError,
   CloudDcError,
   CloudDcRefusedError,
   CloudDcThrottledError,
-  CloudDcUnauthorizedError,
   CloudDcUnexpectedError,
   CloudDcUnreachableError,
 } from '../../src/clouddc/errors.ts'
@@ -67,24 +67,35 @@ describe('listInstances', () => {
   })
 
   const fault = { error_code: 'iMetal.0005', error_msg: 'no' }
-  const failures: [name: string, script: Script, type: typeof CloudDcError, facts: object][] = [
+  type ErrorClass = abstract new (...args: never[]) => CloudDcError
+  const failures: [name: string, script: Script, type: ErrorClass, facts: object][] = [
     [
       '429',
       answer(429, fault, { 'Retry-After': '2' }),
       CloudDcThrottledError,
       { retryAfterMs: 2000, retryable: true },
     ],
-    ['401', answer(401, fault), CloudDcUnauthorizedError, { status: 401, retryable: true }],
+    ['401', answer(401, fault), CloudDcAccessError, { trouble: 'unauthorized', retryable: true }],
     [
       '403 for the token',
       answer(403, { error_code: 'APIGW.0307', error_msg: '' }),
-      CloudDcUnauthorizedError,
-      {},
+      CloudDcAccessError,
+      { trouble: 'unauthorized' },
     ],
-    ['403', answer(403, fault), CloudDcRefusedError, { code: 'iMetal.0005', retryable: false }],
+    ['403', answer(403, fault), CloudDcAccessError, { trouble: 'forbidden', status: 403 }],
+    ['400', answer(400, fault), CloudDcRefusedError, { code: 'iMetal.0005', retryable: false }],
     ['404', answer(404, fault), CloudDcRefusedError, { status: 404 }],
+    ['404 of a proxy', answer(404, '<html>'), CloudDcAccessError, { trouble: 'misconfigured' }],
+    ['404 without a body', answer(404), CloudDcAccessError, { trouble: 'misconfigured' }],
+    [
+      '405 of the gateway',
+      answer(405, { error_code: 'APIGW.0501', error_msg: '' }),
+      CloudDcAccessError,
+      { trouble: 'misconfigured', code: 'APIGW.0501' },
+    ],
     ['408', answer(408), CloudDcUnexpectedError, { retryable: true }],
-    ['302', answer(302), CloudDcUnexpectedError, { status: 302 }],
+    ['302', answer(302), CloudDcAccessError, { trouble: 'misconfigured', status: 302 }],
+    ['418', answer(418), CloudDcUnexpectedError, { status: 418 }],
     ['500', answer(500, '<html>'), CloudDcUnexpectedError, { status: 500, message: '<html>' }],
     ['no JSON', answer(200, 'hello'), CloudDcUnexpectedError, { status: 200 }],
     ['an instance without an id', answer(200, { instances: [{}] }), CloudDcUnexpectedError, {}],
@@ -146,7 +157,11 @@ describe('showInstanceStatus', () => {
   it('knows an instance that is not there from an address that is not there', async () => {
     cloud.setScript(answer(404, { error_code: 'iMetal.0200', error_msg: 'Instances not found' }))
     expect(await show()).toBe('not_found')
-    cloud.setScript(answer(404, { error_code: 'APIGW.0101', error_msg: 'The API does not exist' }))
-    await expect(show()).rejects.toBeInstanceOf(CloudDcRefusedError)
+    for (const body of [{ error_code: 'APIGW.0101', error_msg: 'The API does not exist' }, '<html>', '']) {
+      cloud.setScript(answer(404, body))
+      await expect(show()).rejects.toBeInstanceOf(CloudDcAccessError)
+    }
+    cloud.setScript(answer(403, { error_code: 'iMetal.0004', error_msg: 'Insufficient permissions' }))
+    await expect(show()).rejects.toBeInstanceOf(CloudDcAccessError)
   })
 })

@@ -141,7 +141,7 @@ describe('a sealed password', () => {
     expect(await sealed(id)).toBe(false)
 
     const refused = await world.place()
-    world.simulator.faults.add({ kind: 'error_before', operation: 'RunInstances', status: 403 })
+    world.simulator.faults.add({ kind: 'error_before', operation: 'RunInstances', status: 400 })
     await world.dispatch()
     expect((await world.request(refused.id)).state).toBe('failed')
     expect(await sealed(refused.id)).toBe(false)

@@ -50,6 +50,16 @@ describe('scripted faults', () => {
     expect(fault.hits).toBe(0)
   })
 
+  it('error_after never says that nothing was forwarded', async () => {
+    const { simulator, create } = await startCaller()
+    simulator.faults.add(creating({ kind: 'error_before', status: 503 }))
+    simulator.faults.add(creating({ kind: 'error_after', status: 503 }))
+    expect((await create()).json).toMatchObject({ error_code: 'APIGW.0613' })
+    const after = await create()
+    expect(after.status).toBe(503)
+    expect(after.headers.get('content-type')).toBe('text/html')
+  })
+
   it('error_before creates nothing, error_after creates and hides it', async () => {
     const { simulator, create } = await startCaller()
     simulator.faults.add(creating({ kind: 'error_before', status: 503 }))

@@ -209,6 +209,7 @@ describe('a closed bucket', () => {
   test.each([
     ['throttled', 'NULL', '-1 second', null],
     ['unauthorized', 'NULL', '-1 second', null],
+    ['misconfigured', 'NULL', '-1 second', null],
     ['upstream_unavailable', 'NULL', '-1 second', 'upstream_unavailable'],
     ['throttled', 'now()', '-1 second', 'throttled'],
     ['throttled', 'NULL', '1 hour', 'throttled'],

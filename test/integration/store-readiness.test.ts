@@ -179,6 +179,8 @@ describe('a claim of instances', () => {
   test.each([
     ['throttled', 1],
     ['unauthorized', 1],
+    ['forbidden', 1],
+    ['misconfigured', 1],
     ['upstream_unavailable', 4],
   ])('sends so many calls at once once a bucket was closed as %s: %d', async (reason, calls) => {
     await placeInstances(40)

@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   amqp: ['amqp', 'runtime'],
   clouddc: ['clouddc', 'runtime'],
   store: ['store', ...ALONE],
-  telemetry: ['telemetry', 'runtime', 'store'],
+  telemetry: ['telemetry', 'domain', 'runtime', 'store'],
   replica: ['replica', 'runtime', 'store', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
@@ -49,7 +49,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   'reconcile/verdict-settlement.ts > dispatch/settlement.ts': 'one way to record an outcome',
   'reconcile/verdict-settlement.ts > dispatch/retry-policy.ts': 'one retry policy',
   'reconcile/reconciler.ts > dispatch/retry-policy.ts': 'one retry policy',
-  'readiness/poll-effect.ts > dispatch/retry-policy.ts': 'one retry policy',
+  'readiness/readiness-poller.ts > dispatch/retry-policy.ts': 'one retry policy',
   'readiness/poll-effect.ts > dispatch/token-bucket.ts': 'what goes back of a token, in polls as in creating',
   'reconcile/project-listing.ts > dispatch/token-bucket.ts':
     'what goes back of a token, in listings as in creating',

@@ -1,7 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import {
+  CloudDcAccessError,
+  CloudDcRefusedError,
+  CloudDcThrottledError,
+  CloudDcUnexpectedError,
+  CloudDcUnreachableError,
+} from '../../src/clouddc/errors.ts'
 import type { NotCreatedReason, Outcome } from '../../src/dispatch/outcome.ts'
-import { bucketEffect, retryDelay } from '../../src/dispatch/retry-policy.ts'
+import {
+  bucketEffect,
+  effectOfFailedReading,
+  retryDelay,
+  standAside,
+} from '../../src/dispatch/retry-policy.ts'
 
 const CALM = { projectId: 'p', troubles: 0, probing: false, refund: 1 }
 
@@ -52,6 +64,8 @@ describe('the effect of an outcome on its project', () => {
     ['throttled', 'throttled', [1000, 2000, 4000], 60_000],
     ['unreachable', 'upstream_unavailable', [1000, 2000, 4000], 30_000],
     ['unauthorized', 'unauthorized', [5000, 10_000, 20_000], 300_000],
+    ['forbidden', 'forbidden', [5000, 10_000, 20_000], 60_000],
+    ['misconfigured', 'misconfigured', [5000, 10_000, 20_000], 60_000],
   ] as const)('of being %s is closing it ever longer', (reason, why, first, longest) => {
     const blockAfter = (troubles: number) => {
       const effect = bucketEffect(notCreated(reason), { ...CALM, troubles }, () => 1)
@@ -71,6 +85,19 @@ describe('the effect of an outcome on its project', () => {
       { effect: 'trouble', blockMs: 2000, reason: 'upstream_unavailable' },
     ])
   })
+
+  test.each([
+    ['misconfigured', [5000, 10_000, 20_000]],
+    ['upstream_unavailable', [1000, 2000, 4000]],
+  ] as const)(
+    'of an unknown answer that all others would meet is closing it at once as %s',
+    (closes, blocks) => {
+      const effects = [0, 1, 2].map((troubles) =>
+        bucketEffect({ ...unknown, closes }, { ...CALM, troubles }, () => 1),
+      )
+      expect(effects).toMatchObject(blocks.map((blockMs) => ({ effect: 'trouble', blockMs, reason: closes })))
+    },
+  )
 
   test('of an unknown answer to the probe is closing it at once', () => {
     expect(bucketEffect(unknown, { ...CALM, troubles: 1, probing: true })).toMatchObject({
@@ -96,6 +123,43 @@ describe('the effect of an outcome on its project', () => {
       'slowDown',
     )
   })
+})
+
+describe('a failed reading call', () => {
+  const effectOf = (error: unknown, troubles = 0) => effectOfFailedReading('p', error, troubles, () => 1)
+
+  test.each(['unauthorized', 'forbidden', 'misconfigured'] as const)('closes the bucket as %s', (trouble) => {
+    const error = new CloudDcAccessError('no', trouble)
+    expect(effectOf(error)).toEqual({ projectId: 'p', effect: 'trouble', blockMs: 5000, reason: trouble })
+    expect(effectOf(error, 50)?.blockMs).toBe(trouble === 'unauthorized' ? 300_000 : 60_000)
+  })
+
+  test('closes it as throttled for as long as Retry-After says', () => {
+    const throttled = { projectId: 'p', effect: 'trouble', reason: 'throttled' }
+    expect(effectOf(new CloudDcThrottledError('no'))).toEqual({ ...throttled, blockMs: 1000 })
+    const asked = new CloudDcThrottledError('no', { retryAfterMs: 7000 })
+    expect(effectOf(asked)).toEqual({ ...throttled, blockMs: 7000 })
+  })
+
+  test('closes it for nobody when CloudDC is away, or says something of what was asked', () => {
+    for (const failure of [CloudDcUnreachableError, CloudDcUnexpectedError, CloudDcRefusedError]) {
+      expect(effectOf(new failure('no'))).toBeNull()
+    }
+  })
+})
+
+describe('a request whose call was refused for what we are', () => {
+  test.each(['forbidden', 'misconfigured'] as const)('lets others be the probe: %s', (reason) => {
+    expect([1, 2, 3].map((number) => standAside(reason, number, () => 1))).toEqual([5000, 10_000, 20_000])
+    expect(standAside(reason, 40, () => 1)).toBe(60_000)
+  })
+
+  test.each(['unauthorized', 'throttled', 'unreachable', 'not_sent'] as const)(
+    'keeps its place: %s',
+    (reason) => {
+      expect(standAside(reason, 3)).toBeNull()
+    },
+  )
 })
 
 test('a retry waits longer with every attempt that came to nothing', () => {

@@ -125,6 +125,21 @@ describe('the record of an outcome', () => {
     },
   )
 
+  test.each(['forbidden', 'misconfigured'] as const)(
+    'of an attempt that was %s puts the request back at no cost, behind others for a while',
+    (reason) => {
+      const row = settlementOf(attempt, notCreated(reason, 403), TIMES)
+      expect(row).toMatchObject({
+        requestState: 'queued',
+        cause: reason,
+        failed: false,
+        refund: 1,
+        events: [],
+      })
+      expect(row.retryInMs).toBeGreaterThan(0)
+    },
+  )
+
   test('that is unknown sets the first look, and neither queues nor ends the request', () => {
     const row = settlementOf(attempt, unknown, TIMES)
     expect(row).toMatchObject({

@@ -12,6 +12,8 @@ const attempt: UncertainAttempt = {
   claim: '2026-11-23 12:00:05+00',
   ageMs: 61_000,
   startedAt: new Date('2026-11-23T12:00:00Z'),
+  httpStatus: null,
+  errorCode: null,
   evidence: null,
   listingsWithout: 2,
   projectId: 'p',
@@ -62,6 +64,18 @@ describe('a void attempt', () => {
       events: [],
       auditInMs: 120_000,
     })
+  })
+
+  test.each([
+    ['that the gateway gave up on', 500, 'APIGW.0611', 1],
+    ['that was sent elsewhere', 302, 'http_302', 1],
+    ['that CloudDC gave up on', 500, 'iMetal.0099', 0],
+    ['that the gateway forwarded', 504, 'APIGW.0201', 0],
+    ['without an answer', null, 'ECONNRESET', 0],
+  ])('%s costs accordingly', (_, httpStatus, errorCode, refund) => {
+    const last = { ...attempt, attempts: RULES.maxAttempts, httpStatus, errorCode }
+    const row = voidOf(last, { listingsWithout: 2, evidence: null }, RULES)
+    expect(row).toMatchObject({ to: 'void', refund, requestState: refund === 1 ? 'queued' : 'failed' })
   })
 
   test('ends the request when it was the last', () => {

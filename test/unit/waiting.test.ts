@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { REQUEST_STATES } from '../../src/domain/provision-request.ts'
-import { type WaitingFacts, waitingFor } from '../../src/domain/waiting.ts'
+import { BLOCKED_REASONS, type WaitingFacts, waitingFor } from '../../src/domain/waiting.ts'
 
 const now = new Date('2026-11-23T12:00:00Z')
 const later = new Date('2026-11-23T12:00:05Z')
+const latest = new Date('2026-11-23T12:00:07Z')
 const earlier = new Date('2026-11-23T11:59:55Z')
 
 function waiting(facts: Partial<WaitingFacts>) {
@@ -21,20 +22,16 @@ describe('a queued request', () => {
     expect(waiting({ bucket: { ...bucket, dueAt: later } })).toEqual({ reason: 'rate_limit', until: later })
   })
 
-  test.each([
-    ['throttled', 'throttled'],
-    ['upstream_unavailable', 'upstream_unavailable'],
-    ['unauthorized', 'upstream_unavailable'],
-  ])('of a bucket closed as %s waits for it as %s', (blockedReason, reason) => {
-    expect(waiting({ bucket: { blockedUntil: later, blockedReason, dueAt: later } })).toEqual({
-      reason,
-      until: later,
-    })
+  test.each(BLOCKED_REASONS)('of a bucket closed as %s waits for that', (reason) => {
+    const closed = { blockedUntil: later, blockedReason: reason, dueAt: later }
+    expect(waiting({ bucket: closed })).toEqual({ reason, until: later })
+    expect(waiting({ bucket: closed, retryAt: latest })).toEqual({ reason, until: latest })
+    expect(waiting({ bucket: closed, retryAt: earlier })).toEqual({ reason, until: later })
   })
 
-  test('of a bucket whose block has passed waits for its turn', () => {
-    const facts = { bucket: { blockedUntil: earlier, blockedReason: 'throttled', dueAt: later } }
-    expect(waiting(facts)).toEqual({ reason: 'rate_limit', until: later })
+  test.each(BLOCKED_REASONS)('of a bucket closed as %s waits until a probe has got through', (reason) => {
+    const probed = { blockedUntil: earlier, blockedReason: reason, dueAt: later }
+    expect(waiting({ bucket: probed })).toEqual({ reason, until: now })
   })
 
   test.each([

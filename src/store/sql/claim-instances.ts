@@ -18,7 +18,7 @@ import { pollOnGrid } from './poll-grid.ts'
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
  *
- * After a 429 or a refused token a project gets one call per claim, until an answer has shown that it is served again
+ * After a 429 or a refusal of us a project gets one call per claim, until an answer has shown that it is served again
  * (`probing`). A bucket that creating has closed, because CloudDC was away, only waits: listing has a fate of its own.
  *
  * For `few` see claim-requests.
@@ -94,7 +94,7 @@ refilled AS MATERIALIZED (
   CROSS JOIN clock
   CROSS JOIN LATERAL ${bucketLevel('$4::float8')} level
   CROSS JOIN LATERAL (
-    SELECT coalesce(b.blocked_reason IN ('throttled', 'unauthorized'), false) AS probing
+    SELECT coalesce(b.blocked_reason <> 'upstream_unavailable', false) AS probing
   ) block
 ),
 paid AS (

@@ -39,6 +39,8 @@ SELECT
   c.reconcile_at::text AS "claim",
   extract(epoch FROM clock.ts - c.uncertain_at)::float8 * 1000 AS "ageMs",
   c.started_at AS "startedAt",
+  c.http_status AS "httpStatus",
+  c.error_code AS "errorCode",
   c.evidence AS "evidence",
   c.listings_without AS "listingsWithout",
   c.project_id AS "projectId",
@@ -94,6 +96,9 @@ export interface UncertainAttempt {
   /** Milliseconds since the outcome became unknown. */
   ageMs: number
   startedAt: Date
+  /** What the call's answer said, null where none came. */
+  httpStatus: number | null
+  errorCode: string | null
   evidence: unknown
   /** Complete listings so far without a trace of it. */
   listingsWithout: number

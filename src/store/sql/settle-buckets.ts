@@ -1,3 +1,4 @@
+import type { BlockedReason } from '../../domain/waiting.ts'
 import type { Sql } from '../database.ts'
 
 /**
@@ -80,7 +81,7 @@ export interface BucketEffect {
   effect: 'clear' | 'served' | 'trouble' | 'work' | 'refund'
   /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
   blockMs: number | null
-  reason: 'throttled' | 'upstream_unavailable' | 'unauthorized' | null
+  reason: BlockedReason | null
   /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (recover-rates). */
   slowDown?: number
   /** Tokens of calls that were not made after all. */

@@ -1,0 +1,69 @@
+/** CloudDC, or what stands before it, refuses us: not what was asked for, but that we ask, or where. */
+export type AccessTrouble = 'unauthorized' | 'forbidden' | 'misconfigured'
+
+/** Why nothing was done: `refused` is about what was asked for, in CloudDC's own words. */
+export type RefusalReason = 'refused' | 'throttled' | 'unreachable' | AccessTrouble
+
+/**
+ * What an answer that is no success says. `done: false` is proof that nothing was done. Otherwise it may have been;
+ * `closes` is then what other calls of the project would meet as well, null where nothing is known of them.
+ */
+export type RefusalMeaning =
+  | { done: false; reason: RefusalReason }
+  | { done: 'unknown'; closes: 'misconfigured' | 'upstream_unavailable' | null }
+
+/** The gateway in either spelling. It answers for itself: what CloudDC says comes through it under other codes. */
+const GATEWAY_CODE = /^APIGW?\./i
+/** CloudDC's own. */
+const OWN_CODE = /^iMetal\./i
+/** A code of any service, as CloudDC may pass on: `AS.0001` is what its own reference shows. */
+const SERVICE_CODE = /^[a-z][\w-]*\.\d+$/i
+/** The credential is wrong, over, or of another region; on whatever status. */
+const CREDENTIAL_CODE = /^APIGW?\.030[17]$/i
+/** The gateway could not ask whether the credential is good, and went no further. */
+const NOT_FORWARDED_CODE = /^APIGW?\.0613$/i
+
+/** Client errors that say that the wait for an answer ended, not that there was nothing to answer. */
+const GAVE_UP: readonly number[] = [408, 499]
+/** Statuses that speak of what the call holds: with a code of a service they are its verdict. */
+const OF_CONTENT: readonly number[] = [400, 409, 413, 415, 422]
+/** Statuses that speak of the way there, unless CloudDC itself gives them. 431 and 494 are two words for one thing. */
+const OF_THE_WAY: readonly number[] = [404, 405, 407, 414, 421, 426, 431, 494]
+
+/**
+ * The one rule for every answer to every call that is no success: pure, total. Only a code of CloudDC's own makes it a
+ * word about what was asked for. An answer that another order of the project would have met as well (a wrong address, a
+ * proxy's page, a missing permission) is about us. When in doubt whether anything was done: unknown.
+ */
+export function meaningOf({ status, code }: { status: number; code: string | null }): RefusalMeaning {
+  const says = (pattern: RegExp) => code !== null && pattern.test(code)
+  if (status >= 300 && status < 400) return unknown('misconfigured')
+  if (status >= 500 && status < 600) {
+    if (status === 503 && says(NOT_FORWARDED_CODE)) return nothing('unreachable')
+    if (!says(GATEWAY_CODE)) return unknown(null)
+    return unknown(status >= 502 && status <= 504 ? 'upstream_unavailable' : 'misconfigured')
+  }
+  if (status < 400 || status >= 500 || GAVE_UP.includes(status)) return unknown(null)
+  if (status === 401 || says(CREDENTIAL_CODE)) return nothing('unauthorized')
+  if (status === 403) return nothing('forbidden')
+  if (status === 429) return nothing('throttled')
+  if (OF_CONTENT.includes(status)) {
+    return nothing(says(SERVICE_CODE) && !says(GATEWAY_CODE) ? 'refused' : 'misconfigured')
+  }
+  if (OF_THE_WAY.includes(status)) return nothing(says(OWN_CODE) ? 'refused' : 'misconfigured')
+  return unknown(says(GATEWAY_CODE) ? 'misconfigured' : null)
+}
+
+/** Whether another credential is worth a look. */
+export function refusesCredential(answer: { status: number; code: string | null }): boolean {
+  const meaning = meaningOf(answer)
+  return meaning.done === false && meaning.reason === 'unauthorized'
+}
+
+function nothing(reason: RefusalReason): RefusalMeaning {
+  return { done: false, reason }
+}
+
+function unknown(closes: Extract<RefusalMeaning, { done: 'unknown' }>['closes']): RefusalMeaning {
+  return { done: 'unknown', closes }
+}
