@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
+import { resultOf, settleInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Database } from '../store/database.ts'
-import { isRetryable } from '../store/errors.ts'
+import { isRejected, isRetryable } from '../store/errors.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -57,35 +58,36 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     return new Set(settled.map((row) => row.attemptId))
   }
 
-  const batcher = createBatcher<Settlement, boolean>({
+  const commitPatiently = async (settlements: readonly Settlement[]): Promise<boolean[]> => {
+    for (let failures = 0; ; ) {
+      try {
+        const startedAt = performance.now()
+        // By the time of a second try, others may have spent what the bucket has taken in meanwhile.
+        const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
+        metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
+        outage.recovered()
+        onRecorded(settlements.map((settlement) => settlement.row))
+        const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))
+        const stale = verdicts.filter((settledNow) => !settledNow).length
+        if (stale > 0) logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
+        return verdicts
+      } catch (error) {
+        if (signal.aborted || !isRetryable(error)) throw error
+        failures += 1
+        outage.failed(error)
+        await sleep(jitteredBackoff(failures, { minMs: 50, maxMs: 2000 }), undefined, { signal })
+      }
+    }
+  }
+
+  const batcher = createBatcher<Settlement, PromiseSettledResult<boolean>>({
     maxSize: 200,
     concurrency: 2,
     gatherMs: GATHER_MS,
-    flush: async (settlements) => {
-      for (let failures = 0; ; ) {
-        try {
-          const startedAt = performance.now()
-          // By the time of a second try, others may have spent what the bucket has taken in meanwhile.
-          const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
-          metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
-          outage.recovered()
-          onRecorded(settlements.map((settlement) => settlement.row))
-          const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))
-          const stale = verdicts.filter((settledNow) => !settledNow).length
-          if (stale > 0)
-            logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
-          return verdicts
-        } catch (error) {
-          if (signal.aborted || !isRetryable(error)) throw error
-          failures += 1
-          outage.failed(error)
-          await sleep(jitteredBackoff(failures, { minMs: 50, maxMs: 2000 }), undefined, { signal })
-        }
-      }
-    },
+    flush: (settlements) => settleInHalves(settlements, commitPatiently, isRejected),
   })
 
-  return { record: batcher.add, drained: batcher.drained }
+  return { record: async (settlement) => resultOf(await batcher.add(settlement)), drained: batcher.drained }
 }
 
 function withoutRefund(settlement: Settlement): Settlement {

@@ -10,7 +10,7 @@ import { createOutageLog } from '../runtime/outage-log.ts'
 import type { RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
-import type { WriteRetry } from './write-retry.ts'
+import { type WriteRetry, writeEach } from './write-retry.ts'
 
 const EVENTS_PER_INSERT = 200
 
@@ -47,12 +47,15 @@ export function createRejecter(options: RejecterOptions): Rejecter {
     maxSize: EVENTS_PER_INSERT,
     concurrency: 1,
     flush: async (batch) => {
-      const result = await retry(() => store.insertEvents(batch))
-      if (result.kind === 'written') onEvents()
+      const results = await writeEach(retry, batch, async (part) => {
+        await store.insertEvents(part)
+        return part
+      })
+      if (results.some(({ kind }) => kind === 'written')) onEvents()
       // An event that the database refuses is a fault of this program; the message must not wait for its repair.
-      if (result.kind === 'refused')
-        logger.error({ err: result.error, events: batch.length }, 'events not stored')
-      return batch.map(() => result.kind !== 'stopped')
+      for (const result of results)
+        if (result.kind === 'refused') logger.error({ err: result.error }, 'event not stored')
+      return results.map(({ kind }) => kind !== 'stopped')
     },
   })
 

@@ -3,7 +3,7 @@ import { reached } from '../runtime/steps.ts'
 import type { InsertOutcome, NewRequest, RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { PasswordDigester } from './digest.ts'
-import type { WriteRetry } from './write-retry.ts'
+import { type WriteRetry, writeEach } from './write-retry.ts'
 
 /** A valid message on its way into the database. */
 export interface Entry {
@@ -35,13 +35,9 @@ export interface RequestWriterOptions {
 export function createRequestWriter(options: RequestWriterOptions) {
   const { store, retry, passwordDigester, metrics, onStored } = options
 
-  /** A batch that the database refuses is halved until the rows at fault stand alone. */
   const insert = async (rows: readonly NewRequest[]): Promise<RowOutcome[]> => {
-    const result = await retry(() => store.insertRequests(rows))
-    if (result.kind === 'written') return [...result.value]
-    if (result.kind === 'stopped' || rows.length === 1) return rows.map(() => result)
-    const middle = rows.length >> 1
-    return [...(await insert(rows.slice(0, middle))), ...(await insert(rows.slice(middle)))]
+    const results = await writeEach(retry, rows, store.insertRequests)
+    return results.map((result) => (result.kind === 'written' ? result.value : result))
   }
 
   const compare = (

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { jitteredBackoff } from '../runtime/backoff.ts'
+import { settleInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import { isRetryable } from '../store/errors.ts'
+import { isRejected, isRetryable } from '../store/errors.ts'
 
 export type WriteResult<Value> =
   | { kind: 'written'; value: Value }
@@ -61,4 +62,28 @@ export function createWriteRetry({ logger, signal, onAway, onBack }: WriteRetryO
       if (signal.aborted) return { kind: 'stopped' }
     }
   }
+}
+
+/**
+ * Writes items in one go, and without those that the database refuses: the others must not suffer for them. Results
+ * come in the order of the items.
+ */
+export async function writeEach<Item, Value>(
+  retry: WriteRetry,
+  items: readonly Item[],
+  write: (items: readonly Item[]) => Promise<readonly Value[]>,
+): Promise<WriteResult<Value>[]> {
+  const results = await settleInHalves(
+    items,
+    async (part): Promise<WriteResult<Value>[]> => {
+      const result = await retry(() => write(part))
+      if (result.kind === 'refused') throw result.error
+      if (result.kind === 'stopped') return part.map(() => result)
+      return result.value.map((value) => ({ kind: 'written', value }))
+    },
+    isRejected,
+  )
+  return results.map((result) =>
+    result.status === 'fulfilled' ? result.value : { kind: 'refused', error: result.reason },
+  )
 }

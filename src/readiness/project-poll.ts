@@ -2,9 +2,11 @@ import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createBatcher } from '../runtime/batcher.ts'
+import { resultOf, settleInHalves } from '../runtime/halves.ts'
 import { createStaleGuard } from '../runtime/stale-guard.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Database } from '../store/database.ts'
+import { isRejected } from '../store/errors.ts'
 import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
 import type { ObservationRow } from '../store/sql/record-observations.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
@@ -69,32 +71,39 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     }
   }
 
-  const record = createBatcher<readonly ObservationRow[], void>({
+  const recordRows = async (rows: readonly ObservationRow[]) => {
+    const { ended, changed } = await recordReadiness(database, rows, pollMinMs)
+    reached('readiness.recorded')
+    for (const { state, ageMs } of ended) {
+      metrics.readiness.instances.inc({ result: state })
+      metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
+    }
+    if (changed.length > 0) onEvents(changed)
+    return rows
+  }
+
+  const record = createBatcher<readonly ObservationRow[], PromiseSettledResult<ObservationRow>[]>({
     maxSize: RECORDS_AT_ONCE,
     concurrency: 2,
     gatherMs: GATHER_MS,
     flush: async (polls) => {
-      const { ended, changed } = await recordReadiness(database, polls.flat(), pollMinMs)
-      reached('readiness.recorded')
-      for (const { state, ageMs } of ended) {
-        metrics.readiness.instances.inc({ result: state })
-        metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
-      }
-      if (changed.length > 0) onEvents(changed)
-      return polls.map(() => undefined)
+      const results = await settleInHalves(polls.flat(), recordRows, isRejected)
+      return polls.map((rows) => results.splice(0, rows.length))
     },
   })
 
-  const recordSightings = (
+  const recordSightings = async (
     claimed: readonly ClaimedInstance[],
     sightings: ReadonlyMap<string, Sighting>,
-  ): Promise<void> =>
-    record.add(
+  ): Promise<void> => {
+    const results = await record.add(
       claimed.flatMap((instance) => {
         const sighting = sightings.get(instance.id)
         return sighting === undefined ? [] : [observe(instance, sighting, limits)]
       }),
     )
+    results.forEach(resultOf)
+  }
 
   /**
    * Asks one by one for instances that the listing left out, a few of them, from any on: so none is hidden for ever by

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
+import { resultOf, settleInHalves } from '../runtime/halves.ts'
 import type { Database } from '../store/database.ts'
+import { isRejected } from '../store/errors.ts'
 import type { UncertainAttempt } from '../store/sql/claim-uncertain.ts'
 import { type LookRow, lockClaimed, recordLooks } from '../store/sql/record-looks.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
@@ -53,11 +55,7 @@ interface Judged {
 export function createVerdictRecorder(options: VerdictRecorderOptions) {
   const { database, firstPollMs, metrics, logger, onSettled } = options
 
-  return async (listing: CompleteListing): Promise<void> => {
-    if (listing.sought.size === 0) return
-    const judged = [...listing.sought].map(([attempt, sought]) =>
-      judgeOne(attempt, sought, listing, options.settleMs),
-    )
+  const record = async (judged: readonly Judged[]): Promise<readonly Judged[]> => {
     const recorded = await database.transaction(async (sql) => {
       const held = await lockClaimed(
         sql,
@@ -75,6 +73,16 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
     })
     tell(recorded.current)
     if (recorded.rows.length > 0) onSettled(recorded.rows)
+    return judged
+  }
+
+  return async (listing: CompleteListing): Promise<void> => {
+    if (listing.sought.size === 0) return
+    const judged = [...listing.sought].map(([attempt, sought]) =>
+      judgeOne(attempt, sought, listing, options.settleMs),
+    )
+    const results = await settleInHalves(judged, record, isRejected)
+    results.forEach(resultOf)
   }
 
   function tell(judged: readonly Judged[]): void {

@@ -25,6 +25,7 @@ const REJECTED_CLASSES = new Set([
   '3F',
   '42',
   '44',
+  '54',
   'P0',
 ])
 /** Errors inside those classes that pass by themselves: read-only standby, missing database or schema during set-up. */
@@ -40,6 +41,11 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
   if (CONFLICT.has(state)) return 'conflict'
   if (PASSING.has(state)) return 'unavailable'
   return REJECTED_CLASSES.has(state.slice(0, 2)) ? 'rejected' : 'unavailable'
+}
+
+/** Whether the statement will fail again, and so may go through without some of its rows. */
+export function isRejected(error: unknown): boolean {
+  return classifyDatabaseError(error) === 'rejected'
 }
 
 /** Whether trying again can help; with `only`, whether the error is of that class. */

@@ -226,3 +226,14 @@ describe('an event that no queue takes', () => {
     expect(await parked()).toMatchObject([{ firstReturnedAt }])
   })
 })
+
+test('text that PostgreSQL cannot hold costs no event', async () => {
+  const odd = { ...event('p/odd', 'odd'), correlationId: 'a\0b\ud800' }
+  await write(event('p/one', 'one'), odd, event('p/two', 'two'))
+  const rows = await database.query('SELECT type, correlation_id FROM outbox_event ORDER BY position')
+  expect(rows).toEqual([
+    { type: 'one', correlation_id: null },
+    { type: 'odd', correlation_id: 'a\ufffdb\ufffd' },
+    { type: 'two', correlation_id: null },
+  ])
+})

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
 import { eventSchema } from '../../src/contracts/events.ts'
-import { buildDelivery, createIntakeHarness, reasonOf } from '../support/intake-harness.ts'
+import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
 import { bodyOf } from '../support/seen-event.ts'
 
@@ -67,6 +67,17 @@ describe('a dead letter', () => {
     )
     expect(rows.size).toBe(0)
     expect(deadLetters.map(reasonOf)).toEqual([{ code: 'invalid_request', paths: ['correlation_id'] }])
+  })
+
+  test('whose event the database refuses costs no other its event', async () => {
+    const { intake, hooks, deadLetters, events } = createIntakeHarness()
+    hooks.insertEvents = async (batch) => {
+      if (batch.some(({ orderingKey }) => orderingKey.endsWith('/7'))) throw databaseError('22P05')
+    }
+    const bodies = Array.from({ length: 50 }, (_, n) => ({ project_id: 'p', request_id: String(n) }))
+    await Promise.all(bodies.map((body) => intake.handle(buildDelivery(body))))
+    expect(deadLetters).toHaveLength(50)
+    expect(events).toHaveLength(49)
   })
 
   const onlyBare = (error: PublishError) => async (letter: OutgoingMessage) => {

@@ -113,6 +113,17 @@ describe('the recorder of outcomes', () => {
     expect(statements).toHaveLength(1)
   })
 
+  test('records the others without one that the database refuses', async () => {
+    // The first four, the first two, the first, the second, the last two.
+    const errors = [databaseError('22P05'), databaseError('22P05'), databaseError('22P05')]
+    const { recorder, recorded } = createRecorder(errors)
+    const outcomes = await Promise.allSettled(
+      ['a', 'b', 'c', 'd'].map((id) => recorder.record(settlement(id))),
+    )
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', ...Array(3).fill('fulfilled')])
+    expect(recorded).toEqual([['b'], ['c', 'd']])
+  })
+
   test('gives up when it is told to', async () => {
     const { recorder, stopping } = createRecorder(Array.from({ length: 100 }, () => databaseError()))
     const recording = recorder.record(settlement('a'))

@@ -1,3 +1,4 @@
+import { toJson } from '../json.ts'
 export interface EventRow {
   id: string
   orderingKey: string
@@ -40,7 +41,7 @@ export function eventsOf<Row extends { events: readonly EventRow[] }>(
   rows: readonly Row[],
   keyOf: (row: Row) => string,
 ): string {
-  return JSON.stringify(
+  return toJson(
     rows.flatMap((row) => {
       const of = keyOf(row)
       return row.events.map((event) => ({ of, ...event }))

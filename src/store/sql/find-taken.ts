@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import type { TakenRow } from './insert-requests.ts'
 
 /** What is stored under keys that an insert found taken by a transaction it could not see yet. $1 rows as JSON. */
@@ -18,8 +19,5 @@ export async function findTaken(
   keys: readonly { id: string; projectId: string; requestId: string }[],
 ): Promise<TakenRow[]> {
   if (keys.length === 0) return []
-  return sql.query(
-    TEXT,
-    JSON.stringify(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
-  )
+  return sql.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
 }

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { bodyAt } from './event-list.ts'
 
 /**
@@ -130,5 +131,5 @@ export function insertRequests(
   rows: readonly InsertRequestRow[],
   limits: readonly ProjectLimitRow[],
 ): Promise<TakenRow[]> {
-  return sql.query<TakenRow>(TEXT, JSON.stringify(rows), PRIORITY_STEP_MINUTES, JSON.stringify(limits))
+  return sql.query<TakenRow>(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
 }

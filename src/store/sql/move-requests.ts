@@ -1,5 +1,6 @@
 import type { RequestState } from '../../domain/provision-request.ts'
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { appendEvents, CHANGED_AT, type EventRow, eventsOf } from './event-list.ts'
 
 /**
@@ -77,7 +78,7 @@ export interface MoveRow {
 export function moveRequests(sql: Sql, rows: readonly MoveRow[]): Promise<{ id: string }[]> {
   return sql.query(
     TEXT,
-    JSON.stringify(rows.map(({ events: _, ...row }) => row)),
+    toJson(rows.map(({ events: _, ...row }) => row)),
     eventsOf(rows, ({ id }) => id),
   )
 }

@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { bodyAt, type EventRow } from './event-list.ts'
 
 /**
@@ -136,5 +137,5 @@ export async function removeEvents(sql: Sql, positions: readonly number[]): Prom
 }
 
 export async function insertEvents(sql: Sql, rows: readonly EventRow[]): Promise<void> {
-  if (rows.length > 0) await sql.query(INSERT, JSON.stringify(rows))
+  if (rows.length > 0) await sql.query(INSERT, toJson(rows))
 }

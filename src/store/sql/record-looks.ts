@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 
 /**
  * Locks the attempts that are still uncertain and still under the caller's claim: a reconciler that was overtaken
@@ -46,11 +47,11 @@ export async function lockClaimed(
 ): Promise<Set<string>> {
   const rows = await sql.query<{ attemptId: string }>(
     LOCK_CLAIMED,
-    JSON.stringify(claims.map(({ attemptId, claim }) => ({ attemptId, claim }))),
+    toJson(claims.map(({ attemptId, claim }) => ({ attemptId, claim }))),
   )
   return new Set(rows.map((row) => row.attemptId))
 }
 
 export async function recordLooks(sql: Sql, rows: readonly LookRow[]): Promise<void> {
-  if (rows.length > 0) await sql.query(RECORD, JSON.stringify(rows))
+  if (rows.length > 0) await sql.query(RECORD, toJson(rows))
 }

@@ -1,6 +1,7 @@
 import type { NetworkInterface } from '../../contracts/events.ts'
 import type { RequestState } from '../../domain/provision-request.ts'
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { pollOnGrid } from './poll-grid.ts'
 
 /**
@@ -149,5 +150,5 @@ export function recordObservations(
 ): Promise<EndedInstance[]> {
   const ended = rows.filter((row) => row.state !== 'pending')
   const requestIds = [...new Set(ended.map((row) => row.provisionRequestId))]
-  return sql.query(TEXT, JSON.stringify(rows), requestIds, serverPollMs)
+  return sql.query(TEXT, toJson(rows), requestIds, serverPollMs)
 }

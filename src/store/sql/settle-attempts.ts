@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { appendEvents, CHANGED_AT, type EventRow, eventsOf } from './event-list.ts'
 import { PRIORITY_STEP_MINUTES } from './insert-requests.ts'
 import { pollOnGrid } from './poll-grid.ts'
@@ -170,14 +171,10 @@ export function settleAttempts(
 ): Promise<SettledAttempt[]> {
   return sql.query(
     TEXT,
-    JSON.stringify(
-      rows.map(({ instances, events: _, ...row }) => ({ ...row, instanceCount: instances.length })),
-    ),
+    toJson(rows.map(({ instances, events: _, ...row }) => ({ ...row, instanceCount: instances.length }))),
     PRIORITY_STEP_MINUTES,
     firstPollMs,
-    JSON.stringify(
-      rows.flatMap(({ attemptId, instances }) => instances.map((one) => ({ attemptId, ...one }))),
-    ),
+    toJson(rows.flatMap(({ attemptId, instances }) => instances.map((one) => ({ attemptId, ...one })))),
     eventsOf(rows, ({ attemptId }) => attemptId),
   )
 }

@@ -1,5 +1,6 @@
 import type { BlockedReason } from '../../domain/waiting.ts'
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 
 /**
  * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
@@ -90,5 +91,5 @@ export interface BucketEffect {
 
 /** At most one row per project. */
 export async function settleBuckets(sql: Sql, rows: readonly BucketEffect[]): Promise<void> {
-  await sql.query(TEXT, JSON.stringify(rows))
+  await sql.query(TEXT, toJson(rows))
 }

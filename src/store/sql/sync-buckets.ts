@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import type { ProjectLimitRow } from './insert-requests.ts'
 
 /**
@@ -40,5 +41,5 @@ export async function syncBuckets(
   defaults: { refillPerSecond: number; capacity: number },
   overrides: readonly ProjectLimitRow[],
 ): Promise<void> {
-  await sql.query(TEXT, defaults.refillPerSecond, defaults.capacity, JSON.stringify(overrides))
+  await sql.query(TEXT, defaults.refillPerSecond, defaults.capacity, toJson(overrides))
 }

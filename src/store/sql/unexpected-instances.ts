@@ -1,4 +1,5 @@
 import type { Sql } from '../database.ts'
+import { toJson } from '../json.ts'
 import { CHANGED_AT } from './event-list.ts'
 import { pollOnGrid } from './poll-grid.ts'
 
@@ -122,7 +123,7 @@ export async function keepUnexpected(
   attemptId: string,
   instanceIds: readonly string[],
 ): Promise<void> {
-  await sql.query(KEEP_UNEXPECTED, attemptId, JSON.stringify(instanceIds))
+  await sql.query(KEEP_UNEXPECTED, attemptId, toJson(instanceIds))
 }
 
 /** Returns the ids that were added. */
@@ -139,7 +140,7 @@ export async function addInstances(
     ADD_INSTANCES,
     params.provisionRequestId,
     params.attemptId,
-    JSON.stringify(params.instances),
+    toJson(params.instances),
     params.firstPollMs,
   )
   return rows.map((row) => row.id)
