@@ -45,6 +45,11 @@ export function readNamed(evidence: unknown): readonly string[] {
   return parsed.success ? parsed.data.named : []
 }
 
+/** The database's time so many milliseconds after an outcome became unknown: what is kept is dated by one clock. */
+export function timeAfter({ uncertainAt }: { uncertainAt: Date }, afterMs: number): string {
+  return new Date(uncertainAt.getTime() + afterMs).toISOString()
+}
+
 /** The evidence with one more look. The reason why the outcome was unknown stays in it. */
 export function addLook(
   evidence: unknown,

@@ -21,7 +21,7 @@ import type { SettleRow } from '../store/sql/settle-attempts.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import { findOwners } from '../store/sql/unexpected-instances.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { addLook } from './look-evidence.ts'
+import { addLook, timeAfter } from './look-evidence.ts'
 import { relevantInstances, soughtOf } from './matching.ts'
 import { BucketClosedError, listProject, type ProjectListing } from './project-listing.ts'
 import { createUnexpectedInstances } from './unexpected-instances.ts'
@@ -149,20 +149,19 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     const patient = error instanceof CloudDcAccessError || !error.retryable
     const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
     resting.set(projectId, performance.now() + lookInMs)
-    const at = new Date().toISOString()
     await recordLooks(
       database,
-      claim.attempts.map((attempt) => ({
-        attemptId: attempt.attemptId,
-        claim: attempt.claim,
-        evidence: addLook(attempt.evidence, {
-          at,
-          after_ms: Math.round(attempt.ageMs + performance.now() - claim.claimedAt),
-          error: error.code ?? error.name,
-        }),
-        listingsWithout: attempt.listingsWithout,
-        lookInMs,
-      })),
+      claim.attempts.map((attempt) => {
+        const afterMs = Math.round(attempt.ageMs + performance.now() - claim.claimedAt)
+        const look = { at: timeAfter(attempt, afterMs), after_ms: afterMs, error: error.code ?? error.name }
+        return {
+          attemptId: attempt.attemptId,
+          claim: attempt.claim,
+          evidence: addLook(attempt.evidence, look),
+          listingsWithout: attempt.listingsWithout,
+          lookInMs,
+        }
+      }),
     )
   }
 

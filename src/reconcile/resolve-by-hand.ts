@@ -2,6 +2,7 @@ import type { Database } from '../store/database.ts'
 import { lockUncertain } from '../store/sql/find-uncertain.ts'
 import { settleAttempts } from '../store/sql/settle-attempts.ts'
 import { findOwners } from '../store/sql/unexpected-instances.ts'
+import { timeAfter } from './look-evidence.ts'
 import { adoptionOf, type SettlementRules, voidOf } from './verdict-settlement.ts'
 
 /** What a person has found out: the instances that the call created, or that it created none. */
@@ -27,7 +28,10 @@ export async function resolveByHand(
     if (attempt === null) {
       throw new ResolveError(`request ${requestId} of project ${projectId} has no attempt of unknown outcome`)
     }
-    const evidence = { ...(attempt.evidence as object | null), resolved_by_hand: new Date().toISOString() }
+    const evidence = {
+      ...(attempt.evidence as object | null),
+      resolved_by_hand: timeAfter(attempt, attempt.ageMs),
+    }
     if (verdict !== 'void') {
       if (verdict.adopt.length === 0) throw new ResolveError('no instance to adopt')
       const [known] = await findOwners(sql, projectId, verdict.adopt)

@@ -7,7 +7,7 @@ import type { UncertainAttempt } from '../store/sql/claim-uncertain.ts'
 import { type LookRow, lockClaimed, recordLooks } from '../store/sql/record-looks.ts'
 import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { addLook, readEvidence } from './look-evidence.ts'
+import { addLook, readEvidence, timeAfter } from './look-evidence.ts'
 import { nextLookMs } from './look-schedule.ts'
 import { findLookalikes, findNamed, findOwn, type KnownInstances, type Sought } from './matching.ts'
 import { judge, type LookMemory, type Verdict } from './verdict.ts'
@@ -146,7 +146,7 @@ function judgeOne(
   const evidence = addLook(
     attempt.evidence,
     {
-      at: new Date().toISOString(),
+      at: timeAfter(attempt, beganMs),
       after_ms: Math.round(beganMs),
       listed,
       found: own.length,

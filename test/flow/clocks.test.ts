@@ -84,5 +84,7 @@ test('replicas an hour apart tell every step at its time on the clock of the dat
     const history = await world.historyOf(key)
     const ended = history.findLast((entry) => entry.kind === 'transition')
     expect(ended?.time).toBe(status.completed_at)
+    for (const time of JSON.stringify(history).match(/\d{4}-\d\d-\d\dT[\d:.]+Z/g) ?? [])
+      expect(begin <= time && time <= end, `${begin} ${time} ${end}`).toBe(true)
   }
 })

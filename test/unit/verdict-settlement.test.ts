@@ -12,6 +12,7 @@ const attempt: UncertainAttempt = {
   claim: '2026-11-23 12:00:05+00',
   ageMs: 61_000,
   startedAt: new Date('2026-11-23T12:00:00Z'),
+  uncertainAt: new Date('2026-11-23T12:00:01Z'),
   httpStatus: null,
   errorCode: null,
   evidence: null,

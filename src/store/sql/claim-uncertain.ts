@@ -39,6 +39,7 @@ SELECT
   c.reconcile_at::text AS "claim",
   extract(epoch FROM clock.ts - c.uncertain_at)::float8 * 1000 AS "ageMs",
   c.started_at AS "startedAt",
+  c.uncertain_at AS "uncertainAt",
   c.http_status AS "httpStatus",
   c.error_code AS "errorCode",
   c.evidence AS "evidence",
@@ -96,6 +97,7 @@ export interface UncertainAttempt {
   /** Milliseconds since the outcome became unknown. */
   ageMs: number
   startedAt: Date
+  uncertainAt: Date
   /** What the call's answer said, null where none came. */
   httpStatus: number | null
   errorCode: string | null

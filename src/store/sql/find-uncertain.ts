@@ -9,6 +9,7 @@ SELECT
   a.reconcile_at::text AS "claim",
   extract(epoch FROM clock_timestamp() - a.uncertain_at)::float8 * 1000 AS "ageMs",
   a.started_at AS "startedAt",
+  a.uncertain_at AS "uncertainAt",
   a.http_status AS "httpStatus",
   a.error_code AS "errorCode",
   a.evidence AS "evidence",
