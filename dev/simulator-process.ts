@@ -42,7 +42,7 @@ export async function startSimulator({
     },
     {
       what: 'the CloudDC simulator did not start',
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       pollMs: 20,
       givenUp: () => (child.isRunning() ? undefined : `it ended\n${child.logTail()}`),
     },

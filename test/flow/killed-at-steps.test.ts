@@ -20,7 +20,8 @@ import { eventually } from '../support/eventually.ts'
 /** Messages per step: some requests of each kind. */
 const SHARE = 8
 const PACE = { rate: 50, burst: 20 }
-const TIMEOUT_MS = 60_000
+/** A bound on hangs. */
+const READY_MS = 60_000
 
 const batch = draftMessages({
   count: STEPS.length * SHARE,
@@ -66,7 +67,7 @@ beforeAll(async () => {
   replica = first
   // Its first start declares the queues: before, a message would be confirmed and go nowhere.
   replica.start()
-  await replica.ready(TIMEOUT_MS)
+  await replica.ready(READY_MS)
 })
 afterAll(() => releasers.run())
 
@@ -78,49 +79,41 @@ async function publishShareOf(step: Step): Promise<void> {
 }
 
 describe('a replica that is killed', () => {
-  it.each(STEPS)(
-    'at %s comes back and goes on',
-    async (step) => {
-      await replica.kill()
-      replica.start({ CHAOS_FAULT_PLAN: `${step}:1:kill` })
-      await publishShareOf(step)
-      await eventually(() => expect(replica.isRunning()).toBe(false), { timeoutMs: TIMEOUT_MS })
-      expect(replica.log()).not.toContain('"level":60')
-    },
-    TIMEOUT_MS + 5000,
-  )
+  it.each(STEPS)('at %s comes back and goes on', async (step) => {
+    await replica.kill()
+    replica.start({ CHAOS_FAULT_PLAN: `${step}:1:kill` })
+    await publishShareOf(step)
+    await eventually(() => expect(replica.isRunning()).toBe(false))
+    expect(replica.log()).not.toContain('"level":60')
+  })
 
-  it(
-    'at every step has lost, doubled, forgotten and leaked nothing in the end',
-    async () => {
-      replica.start()
-      await replica.ready(TIMEOUT_MS)
-      const settled = await settle({
-        urls,
-        requests: STEPS.length * SHARE,
-        deadLetters: batch.invalid + batch.conflicts,
-        events: () => observer.events.length,
-        stallMs: 40_000,
-        onLook: () => undefined,
-        signal: new AbortController().signal,
-      })
-      const evidence = await collectEvidence({
-        ...urls,
-        apiUrls: [replica.url],
-        ledger: createLedgerReader(simulator.admin),
-        events: observer.events,
-        published: publisher.published,
-        limit: { perSecond: PACE.rate, burst: PACE.burst },
-        secrets: [...batch.secrets, batch.token],
-        logs: [{ source: 'log', text: replica.log() }],
-      })
-      const { violations, unexpected } = judge(evidence)
-      expect(
-        Object.entries(violations).flatMap(([name, list]) => list.map((one) => ({ name, ...one }))),
-      ).toEqual([])
-      expect(unexpected).toEqual([])
-      expect(settled).toBe(true)
-    },
-    TIMEOUT_MS * 2,
-  )
+  it('at every step has lost, doubled, forgotten and leaked nothing in the end', async () => {
+    replica.start()
+    await replica.ready(READY_MS)
+    const settled = await settle({
+      urls,
+      requests: STEPS.length * SHARE,
+      deadLetters: batch.invalid + batch.conflicts,
+      events: () => observer.events.length,
+      stallMs: 40_000,
+      onLook: () => undefined,
+      signal: new AbortController().signal,
+    })
+    const evidence = await collectEvidence({
+      ...urls,
+      apiUrls: [replica.url],
+      ledger: createLedgerReader(simulator.admin),
+      events: observer.events,
+      published: publisher.published,
+      limit: { perSecond: PACE.rate, burst: PACE.burst },
+      secrets: [...batch.secrets, batch.token],
+      logs: [{ source: 'log', text: replica.log() }],
+    })
+    const { violations, unexpected } = judge(evidence)
+    expect(
+      Object.entries(violations).flatMap(([name, list]) => list.map((one) => ({ name, ...one }))),
+    ).toEqual([])
+    expect(unexpected).toEqual([])
+    expect(settled).toBe(true)
+  })
 })

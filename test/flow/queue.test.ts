@@ -11,7 +11,7 @@ beforeAll(async () => {
         // One call, and then none for as long as a test lasts.
         spent: { per_second: 0.001, burst: 1 },
         idle: { per_second: 0.001, burst: 1 },
-        slow: { per_second: 2, burst: 1 },
+        slow: { per_second: 0.1, burst: 1 },
       }),
     },
   })
@@ -44,9 +44,13 @@ describe('a deadline', () => {
     const patient = await world.order({ project_id: 'spent' })
     const late = await world.order({
       project_id: 'spent',
-      deadline: new Date(Date.now() + 1000).toISOString(),
+      deadline: new Date(Date.now() + 3_600_000).toISOString(),
     })
     expect(await stored(late)).toMatchObject({ state: 'queued', waiting: { reason: 'rate_limit' } })
+    await world.database.query(
+      `UPDATE provision_request SET deadline = now(), expires_at = now() WHERE request_id = $1`,
+      [late.requestId],
+    )
     expect((await world.ended(late)).state).toBe('expired')
     expect(await world.statusOf(patient)).toMatchObject({
       state: 'queued',
@@ -86,15 +90,13 @@ describe('the backlog of one project', () => {
 
   test('that takes every slot lets another in at its turn', async () => {
     const busy = world.newProject()
-    world.simulator.faults.add({
-      kind: 'latency',
-      operation: 'RunInstances',
-      project: busy,
-      latency_ms: 40,
-      count: null,
-    })
+    const fault = { kind: 'hold' as const, operation: 'RunInstances' as const, project: busy }
+    const hold = world.simulator.faults.add({ ...fault, count: null })
     const keys = await placeMany(busy, 80)
+    await world.simulator.faults.struck(hold.id, 4)
     const key = await world.order({ project_id: world.newProject() })
+    await stored(key)
+    world.simulator.faults.remove(hold.id)
     expect((await world.ended(key)).state).toBe('running')
     for (const each of keys) await world.ended(each)
     const [own] = world.calls(key.projectId)

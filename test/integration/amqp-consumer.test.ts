@@ -28,12 +28,19 @@ const consumerOf = (handle: ConsumerOptions['handle'], prefetch = 100) =>
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
 const byNumber = (bodies: string[]) => bodies.toSorted((a, b) => Number(a) - Number(b))
 
+/** Ends the session of the broker, and waits for the next. */
+async function loseSession(): Promise<void> {
+  proxy.refuse()
+  proxy.cut()
+  await eventually(() => expect(broker.health().ok).toBe(false))
+  proxy.pass()
+  await ready()
+}
+
 /** Ends every hold of the consumer on its deliveries, so that the broker shows what is left. */
 async function leftAfterStop(consumer: { stop(): Promise<void> }): Promise<string[]> {
   await consumer.stop()
-  proxy.cut()
-  await eventually(() => expect(broker.health().ok).toBe(false))
-  await ready()
+  await loseSession()
   return world.drain()
 }
 
@@ -177,9 +184,7 @@ describe('a consumer', () => {
     for (const { settle } of handler.held.splice(0)) settle('ack')
     await eventually(() => expect(consumer.inHand()).toBe(0))
 
-    proxy.cut()
-    await eventually(() => expect(broker.health().ok).toBe(false))
-    await ready()
+    await loseSession()
     expect(await world.depth()).toBe(5)
     expect((await world.channel().checkQueue(REQUEST_QUEUE)).consumerCount).toBe(0)
 
@@ -215,9 +220,7 @@ describe('a consumer', () => {
     await eventually(() => expect(handler.held).toHaveLength(20))
     await consumer.pause()
     consumer.resume()
-    proxy.cut()
-    await eventually(() => expect(broker.health().ok).toBe(false))
-    await ready()
+    await loseSession()
     expect(consumer.inHand()).toBe(20)
     for (const { settle } of handler.held.splice(0, 10)) settle('ack')
     await eventually(() => expect(handler.held).toHaveLength(20))
@@ -227,17 +230,21 @@ describe('a consumer', () => {
 
   it('stops under load without losing a message or leaving one unacknowledged', async () => {
     const count = 3000
+    const untilStop = 600
     await world.fill(count)
     const done: string[] = []
+    const { promise: stopping, resolve: stop } = Promise.withResolvers<void>()
     const consumer = await world.run(
       consumerOf(async ({ body }) => {
-        await new Promise((resolve) => setImmediate(resolve))
+        if (done.length >= untilStop) await stopping
         done.push(body.toString())
         return 'ack'
       }, 200),
     )
-    await eventually(() => expect(done.length).toBeGreaterThan(500))
-    await consumer.stop()
+    await eventually(() => expect(done.length).toBeGreaterThanOrEqual(untilStop))
+    const stopped = consumer.stop()
+    stop()
+    await stopped
     expect(consumer.inHand()).toBe(0)
     // The session lives on, so whatever had stayed unacknowledged would be missing here. What the broker had on the
     // way to the channel when it was closed comes back a moment later.

@@ -164,10 +164,10 @@ describe('a publisher', () => {
   })
 
   it('ends a session in which a confirm is overdue', async () => {
-    const publisher = await publisherOf({ confirmTimeoutMs: 200 })
+    const publisher = await publisherOf({ confirmTimeoutMs: 2000 })
     proxy.freeze('down')
     expect(await kindOf(publisher.publish(requestMessage('silence')))).toBe('unknown')
-    await eventually(() => expect(world.lines.join()).toContain('no publisher confirm within 200 ms'))
+    await eventually(() => expect(world.lines.join()).toContain('no publisher confirm within 2000 ms'))
     proxy.pass()
     await ready()
     expect(await kindOf(publisher.publish(requestMessage('again')))).toBe('confirmed')

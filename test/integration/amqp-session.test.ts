@@ -48,8 +48,10 @@ describe('a session with the broker', () => {
     const broker = await world.run(brokerOf())
     await up(broker)
     await world.channel().deleteQueue(REQUEST_QUEUE)
+    proxy.refuse()
     proxy.cut()
     await down(broker, 'no session with the broker')
+    proxy.pass()
     await up(broker)
     expect(await world.depth()).toBe(0)
     expect(proxy.connections()).toBe(2)
@@ -65,8 +67,8 @@ describe('a session with the broker', () => {
 
   it('gives up on a peer that accepts the connection and says nothing', async () => {
     proxy.ignore()
-    const broker = await world.run(brokerOf({ connectTimeoutMs: 100 }))
-    await down(broker, 'no answer within 100 ms')
+    const broker = await world.run(brokerOf({ connectTimeoutMs: 1000 }))
+    await down(broker, 'no answer within 1000 ms')
     proxy.pass()
     proxy.cut()
     await up(broker)
@@ -86,12 +88,13 @@ describe('a session with the broker', () => {
     await up(broker)
     const setUpBytes = proxy.forwarded('down')
     for (let bytes = 1; bytes < setUpBytes; bytes += 97) {
+      proxy.refuse()
       proxy.cut()
       await down(broker, 'no session with the broker')
+      proxy.pass()
       proxy.dropAfter(bytes, 'down')
       await eventually(() => expect(proxy.forwarded('down')).toBeGreaterThan(0))
       await up(broker)
-      proxy.pass()
     }
   })
 

@@ -104,7 +104,7 @@ describe('with the dispatcher at work', () => {
     // With faults to the end, the breaker could keep the last few waiting for minutes.
     await eventually(async () => expect(await left()).toBeLessThan(placed.length / 4), { pollMs: 100 })
     world.simulator.configure(NO_FAULTS)
-    await eventually(async () => expect(await left()).toBe(0), { timeoutMs: 45_000, pollMs: 100 })
+    await eventually(async () => expect(await left()).toBe(0), { timeoutMs: 120_000, pollMs: 100 })
 
     const instances = await database.prisma.instance.findMany()
     const known = new Map(instances.map((instance) => [instance.id, instance]))

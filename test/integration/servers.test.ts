@@ -29,7 +29,7 @@ async function queryOnce<Row>(url: string, text: string): Promise<Row[]> {
 }
 
 /** RabbitMQ 3.10 writes the declaration of a queue down within two seconds; a kill before that loses the queue. */
-const DECLARED_MS = 2500
+const DECLARED_MS = 4000
 
 async function withConnection<Result>(
   url: string,

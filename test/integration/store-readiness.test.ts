@@ -11,8 +11,8 @@ const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const POLL = { minMs: 1000, maxMs: 3000 }
-/** A step of its grid is 12 seconds. */
-const SLOW_POLL = { minMs: 60_000, maxMs: 60_000 }
+/** A step of its grid is two minutes, longer than any test takes. */
+const SLOW_POLL = { minMs: 600_000, maxMs: 600_000 }
 
 const claimDue = ({
   share = 0.1,
@@ -20,6 +20,7 @@ const claimDue = ({
   idsPerCall = 100,
   exceptProjects = [] as readonly string[],
   poll = POLL,
+  putOffMs = 500,
   callsPerProject = 1000,
   calls = 1000,
 } = {}) =>
@@ -28,7 +29,7 @@ const claimDue = ({
     intervalsMs: pollIntervals(poll),
     idsPerCall,
     share,
-    putOffMs: 500,
+    putOffMs,
     provisionTimeoutMs: 3_600_000,
     serverWaitMs: 60_000,
     exceptProjects,
@@ -104,9 +105,9 @@ describe('a claim of instances', () => {
 
   test('polls at the end of the time limit, not only after it', async () => {
     await placeInstances(1)
-    await database.query(`UPDATE instance SET created_at = now() - interval '3598 seconds', polls = 50`)
+    await database.query(`UPDATE instance SET created_at = now() - interval '3300 seconds', polls = 50`)
     await makeDue()
-    await claimDue()
+    await claimDue({ poll: SLOW_POLL })
     const [row] = await database.query<{ ageS: number }>(
       'SELECT extract(epoch FROM next_poll_at - created_at)::float8 AS "ageS" FROM instance',
     )
@@ -139,17 +140,17 @@ describe('a claim of instances', () => {
         polls,
       )
     await due(0, 12, -1000, 50)
-    await due(12, 15, 5000, 50)
+    await due(12, 15, 90_000, 50)
     // A step of the shorter interval is less than that.
-    await due(15, 20, 5000, 1)
-    await due(20, 35, 60_000, 50)
-    const { instances } = await claimDue({ idsPerCall: 10, poll: { minMs: 10_000, maxMs: 60_000 } })
+    await due(15, 20, 90_000, 1)
+    await due(20, 35, 600_000, 50)
+    const { instances } = await claimDue({ idsPerCall: 10, poll: { minMs: 100_000, maxMs: 600_000 } })
     expect(instances.map(({ polls }) => polls)).toEqual(Array(15).fill(51))
   })
 
   test('takes nothing along early that it has no token for', async () => {
     await placeInstances(30)
-    await database.query(`UPDATE instance SET polls = 1, next_poll_at = now() + interval '5 seconds'`)
+    await database.query(`UPDATE instance SET polls = 1, next_poll_at = now() + interval '90 seconds'`)
     await database.query(
       `UPDATE instance SET next_poll_at = now() WHERE id IN (SELECT id FROM instance ORDER BY id LIMIT 11)`,
     )
@@ -202,7 +203,7 @@ describe('a claim of instances', () => {
   test('puts off what no token is there for', async () => {
     await placeInstances(20)
     await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
-    expect(await claimDue()).toEqual({ instances: [], more: false })
+    expect(await claimDue({ putOffMs: 60_000 })).toEqual({ instances: [], more: false })
     expect(await dueNow()).toBe(0)
   })
 
@@ -212,7 +213,7 @@ describe('a claim of instances', () => {
       blocked_until: `now() + interval '1 hour'`,
       blocked_reason: `'throttled'`,
     })
-    expect(await claimDue()).toEqual({ instances: [], more: false })
+    expect(await claimDue({ putOffMs: 60_000 })).toEqual({ instances: [], more: false })
     expect(await dueNow()).toBe(0)
     expect(await takeToken(database, { projectId: 'p', share: 0.1 })).toBe(false)
   })

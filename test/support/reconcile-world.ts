@@ -73,7 +73,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const client = createCloudDcClient({
     endpoint: simulator.url,
     auth: createAuth({ logger }),
-    callTimeoutMs: 5000,
+    callTimeoutMs: 60_000,
     connections: 4,
     logger,
   })
