@@ -22,6 +22,8 @@ export interface TcpProxy {
   ignore(): void
   /** Stops forwarding without closing anything, also of closes. Default: both directions. */
   freeze(direction?: Direction): void
+  /** Freezes the connections there are for good, as a network does that loses their packets. New ones are welcome. */
+  strand(): void
   /** Delays every chunk. Default: both directions. */
   delay(ms: number, direction?: Direction): void
   /** Forwards n more bytes, over all connections, then cuts them all, or swallows the rest and keeps them open. */
@@ -48,6 +50,7 @@ interface Fault {
 interface Link {
   client: Socket
   server: Socket | undefined
+  stranded: boolean
   /** Looks again at what is held back. */
   refresh(): void
 }
@@ -99,22 +102,24 @@ export async function createTcpProxy({
       return
     }
     if (welcome === 'ignore') {
-      const link: Link = { client, server: undefined, refresh: () => undefined }
+      const link: Link = { client, server: undefined, stranded: false, refresh: () => undefined }
       links.add(link)
       client.on('close', () => links.delete(link))
       return
     }
     const server = dial({ ...target, allowHalfOpen: true, noDelay: true })
-    const up = pipe(client, server, faults.up, cut)
-    const down = pipe(server, client, faults.down, cut)
+    const isStranded = () => link.stranded
     const link: Link = {
       client,
       server,
+      stranded: false,
       refresh: () => {
         up()
         down()
       },
     }
+    const up = pipe(client, server, faults.up, cut, isStranded)
+    const down = pipe(server, client, faults.down, cut, isStranded)
     links.add(link)
     const onClose = () => {
       if (client.destroyed && server.destroyed) links.delete(link)
@@ -150,6 +155,10 @@ export async function createTcpProxy({
       welcome = 'ignore'
     },
     freeze: (direction) => set(direction, { frozen: true }),
+    strand: () => {
+      for (const link of links) link.stranded = true
+      refresh()
+    },
     delay: (ms, direction) => set(direction, { delayMs: ms }),
     dropAfter: (bytes, direction, then = 'cut') => set(direction, { quota: bytes, afterQuota: then }),
     connections: () => links.size,
@@ -168,11 +177,19 @@ function noFault(): Fault {
 }
 
 /** Forwards one direction of a connection, chunks, end and reset, in order. Returns what looks at the faults again. */
-function pipe(from: Socket, to: Socket, fault: Fault, cut: () => void): () => void {
+function pipe(
+  from: Socket,
+  to: Socket,
+  fault: Fault,
+  cut: () => void,
+  isStranded: () => boolean,
+): () => void {
   type Held = { dueAt: number; chunk: Buffer | 'end' | 'reset' }
   const held: Held[] = []
   let heldBytes = 0
   let timer: NodeJS.Timeout | undefined
+
+  const isFrozen = () => fault.frozen || isStranded()
 
   const hold = (chunk: Held['chunk']) => {
     held.push({ dueAt: performance.now() + fault.delayMs, chunk })
@@ -201,7 +218,7 @@ function pipe(from: Socket, to: Socket, fault: Fault, cut: () => void): () => vo
 
   const release = () => {
     clearTimeout(timer)
-    for (let next = held[0]; next !== undefined && !fault.frozen; next = held[0]) {
+    for (let next = held[0]; next !== undefined && !isFrozen(); next = held[0]) {
       const waitMs = next.dueAt - performance.now()
       if (waitMs > 0 && fault.delayMs > 0) {
         timer = setTimeout(release, waitMs)
@@ -211,7 +228,7 @@ function pipe(from: Socket, to: Socket, fault: Fault, cut: () => void): () => vo
       if (Buffer.isBuffer(next.chunk)) heldBytes -= next.chunk.length
       if (!to.destroyed) forward(next.chunk)
     }
-    const stuffed = fault.frozen || heldBytes >= HELD_BYTES || to.writableLength >= HELD_BYTES
+    const stuffed = isFrozen() || heldBytes >= HELD_BYTES || to.writableLength >= HELD_BYTES
     if (stuffed) from.pause()
     else from.resume()
   }

@@ -4,6 +4,9 @@ import { jitteredBackoff } from './backoff.ts'
 import { createOutageLog } from './outage-log.ts'
 import type { Service } from './service.ts'
 
+/** The longest wait after a pass that failed: what was away for long is taken up soon after it is back. */
+const MAX_BACKOFF_MS = 1500
+
 /** What one pass found: run again at once, or wait, at most `waitMs` where the pass knows when work is due. */
 export type RunResult = { again: true } | { again: false; waitMs?: number }
 
@@ -70,7 +73,7 @@ export function createLoop({ name, logger, runOnce, idleMs, gapMs = 0, onStop }:
         failures += 1
         outage.failed(error)
         woken = false
-        await wait(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }))
+        await wait(jitteredBackoff(failures, { minMs: 100, maxMs: MAX_BACKOFF_MS }))
       }
     }
     await onStop?.()

@@ -5,11 +5,9 @@ import type { Logger } from 'pino'
 import { classifyDatabaseError, type DatabaseErrorClass, isRetryable, sqlState } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { createPool } from './pool.ts'
+import type { Sql } from './statement.ts'
 
-/** Runs one statement. `text` is a constant of store/sql; `values` are bound, never interpolated. */
-export interface Sql {
-  query<Row>(text: string, ...values: unknown[]): Promise<Row[]>
-}
+export type { Sql } from './statement.ts'
 
 export interface Database extends Sql {
   /** For plain reads. */
@@ -32,6 +30,8 @@ export interface DatabaseOptions {
   onError?: (error: DatabaseErrorClass) => void
   /** The longest a statement may run, in milliseconds. */
   statementTimeoutMs?: number
+  /** How long an answer may be out before it is asked whether one can still come, in milliseconds. */
+  silentMs?: number
 }
 
 /**
@@ -39,8 +39,9 @@ export interface DatabaseOptions {
  * reads through its adapter. See docs/decisions/0017.
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { url, poolSize, logger, onError = () => undefined, statementTimeoutMs = 10_000 } = options
-  const pool = createPool({ url, size: poolSize, statementTimeoutMs, logger })
+  const { url, poolSize, logger, onError = () => undefined } = options
+  const { statementTimeoutMs = 10_000, silentMs = 1000 } = options
+  const pool = createPool({ url, size: poolSize, statementTimeoutMs, silentMs, logger })
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 
   // A named statement is parsed and planned once per connection. There are as many as files in store/sql.

@@ -1,5 +1,8 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
+import { createSilenceWatch, type SilenceWatch } from './silence-watch.ts'
+import { type Backend, endBackends, findLostBackends, THIS_BACKEND } from './sql/backends.ts'
+import type { Sql } from './statement.ts'
 
 export interface PoolOptions {
   url: string
@@ -7,10 +10,18 @@ export interface PoolOptions {
   size: number
   /** The longest a statement may run, in milliseconds. */
   statementTimeoutMs: number
+  /** How long an answer may be out before the server is asked whether one can come, in milliseconds. */
+  silentMs: number
   logger: Logger
 }
 
-const CONNECT_TIMEOUT_MS = 5000
+/** The longest a connection may take to be opened, and then to take its settings. */
+const CONNECT_TIMEOUT_MS = 3000
+/** The longest a statement waits for one of the connections to be free. */
+const POOL_WAIT_MS = 5000
+
+/** The longest each step may take that looks into the silence of others. */
+const APART_TIMEOUT_MS = 1500
 
 /** What holds on every connection. Times in milliseconds. */
 export const SESSION_SETTINGS = {
@@ -32,23 +43,35 @@ export const SESSION_SETTINGS = {
  * The connections to Postgres: every wait bounded, times in UTC. The settings are the first statement of each, since a
  * pooler refuses or forgets those that come with the greeting; a connection that does not take them is not used.
  */
-export function createPool({ url, size, statementTimeoutMs, logger }: PoolOptions): pg.Pool {
+export function createPool({ url, size, statementTimeoutMs, silentMs, logger }: PoolOptions): pg.Pool {
   const settings = Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
   const setUp = {
-    text: settings.map(([name, value]) => `SET ${name} = '${value}'`).join('; '),
+    text: [...settings.map(([name, value]) => `SET ${name} = '${value}'`), THIS_BACKEND].join('; '),
     query_timeout: CONNECT_TIMEOUT_MS,
   }
+  const silence = createSilenceWatch({
+    silentMs,
+    server: {
+      findLost: (backends) => apart(url, (sql) => findLostBackends(sql, backends, silentMs / 2)),
+      end: (backends) => apart(url, (sql) => endBackends(sql, backends)),
+    },
+    logger,
+  })
   const pool = new pg.Pool({
     connectionString: url,
     max: size,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: POOL_WAIT_MS,
+    Client: Connection,
     idleTimeoutMillis: 30_000,
-    // The client's own deadline, for a server that no longer answers at all: a lease may hang on it.
+    // The client's own deadline, where the server cannot even be asked: a lease may hang on it.
     query_timeout: statementTimeoutMs + 2000,
     keepAlive: true,
     // The pool waits for it, and hands the connection out only when it has succeeded.
     onConnect: async (connection) => {
-      await connection.query(setUp)
+      const results: unknown = await connection.query(setUp)
+      const [backend] = (results as pg.QueryResult<Backend>[]).at(-1)?.rows ?? []
+      if (backend === undefined) throw new Error('the server does not know its own connection')
+      watchForSilence(silence, connection, backend)
     },
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
@@ -56,4 +79,42 @@ export function createPool({ url, size, statementTimeoutMs, logger }: PoolOption
   pool.on('error', onLost)
   pool.on('connect', (connection) => connection.on('error', onLost))
   return pool
+}
+
+/** The pool has one limit for both: waiting for a connection, and opening one. */
+class Connection extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super({ ...config, connectionTimeoutMillis: CONNECT_TIMEOUT_MS })
+  }
+}
+
+/** Tells the watch of everything that is sent on the connection, by whomever. */
+function watchForSilence(silence: SilenceWatch, connection: pg.ClientBase, backend: Backend): void {
+  const { stream } = (connection as unknown as { connection: pg.Connection }).connection
+  const watched = silence.watch(backend, (error) => stream.destroy(error))
+  const send = connection.query.bind(connection) as (...args: unknown[]) => unknown
+  connection.query = ((...args: unknown[]) => {
+    watched.asked()
+    return send(...args)
+  }) as typeof connection.query
+  connection.on('drain', watched.answered)
+  connection.once('end', watched.ended)
+}
+
+/** Works on a connection of its own, since those of the pool may all be silent. */
+async function apart<Result>(url: string, work: (sql: Sql) => Promise<Result>): Promise<Result> {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: APART_TIMEOUT_MS,
+    query_timeout: APART_TIMEOUT_MS,
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    const query = async <Row>(text: string, ...values: unknown[]) =>
+      (await client.query(text, values)).rows as Row[]
+    return await work({ query })
+  } finally {
+    void client.end()
+  }
 }

@@ -97,6 +97,21 @@ describe('the TCP proxy', () => {
     await ends(client, 'end')
   })
 
+  it('strands the connections there are, and passes new ones', async () => {
+    const stranded = open()
+    stranded.socket.write('a')
+    await receives(stranded, 'a')
+    proxy.strand()
+    stranded.socket.write('b')
+    const next = open()
+    next.socket.write('c')
+    await receives(next, 'c')
+    proxy.pass()
+    next.socket.write('d')
+    await receives(next, 'cd')
+    expect([stranded.received(), proxy.forwarded('up')]).toEqual(['a', 3])
+  })
+
   it('delays without losing or reordering, also at the end', async () => {
     proxy.delay(20)
     const client = open()
