@@ -11,6 +11,8 @@ export interface LaneLimits {
   confirmTimeoutMs: number
   /** The largest frame the broker takes, in bytes. */
   frameMax: number
+  /** How long the broker may answer with nothing but nacks. */
+  nacksTimeoutMs: number
 }
 
 /** What is published on one confirm channel, from its opening to its end. */
@@ -22,6 +24,8 @@ export interface PublishLane {
   /** The broker has stopped reading: what was sent waits for it, what was not fails. */
   blocked(reason: string): void
   unblocked(): void
+  /** Sends nothing any more; what is unconfirmed goes on waiting. */
+  retire(reason: string): void
   /** Settles everything; nothing is sent any more. */
   end(cause: unknown): void
 }
@@ -38,13 +42,16 @@ interface Entry {
 
 export function createPublishLane({
   channel,
-  limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs, frameMax },
+  limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs, frameMax, nacksTimeoutMs },
   onConfirm,
+  onNacks,
   onSilence,
 }: {
   channel: ConfirmChannel
   limits: LaneLimits
   onConfirm: () => void
+  /** Nothing but nacks came for too long. Called once. */
+  onNacks: () => void
   /** The oldest message went unconfirmed for too long, the time in which the broker blocked not counted. */
   onSilence: (error: Error) => void
 }): PublishLane {
@@ -57,7 +64,9 @@ export function createPublishLane({
   let channelError: Error | undefined
   let ended = false
   let watch: NodeJS.Timeout | undefined
-  let onIdle: (() => void) | undefined
+  let idlers: (() => void)[] = []
+  /** Of the first nack since the last confirm; null once it has been told. */
+  let nackedAt: number | null | undefined
 
   const inFlight = () => unconfirmed.size + waiting.size()
 
@@ -90,6 +99,7 @@ export function createPublishLane({
     if (!unconfirmed.delete(entry)) return
     unconfirmedBytes -= entry.body.length
     if (error === null || error === undefined) {
+      if (nackedAt !== null) nackedAt = undefined
       onConfirm()
       // The return of an unroutable message comes before its confirm, which is positive all the same.
       if (entry.returned === null) entry.resolve()
@@ -97,6 +107,7 @@ export function createPublishLane({
     } else if (coerceError(error).message === 'message nacked') {
       // The only sign amqplib gives of a nack; any other wording counts as unknown, which is always safe.
       entry.reject(failure('nacked', 'the broker refused the message', error))
+      countNack()
     } else {
       ended = true
       const cause = channelError ?? error
@@ -105,6 +116,14 @@ export function createPublishLane({
       )
     }
     proceed()
+  }
+
+  const countNack = () => {
+    if (nackedAt === null) return
+    nackedAt ??= performance.now()
+    if (performance.now() - nackedAt < nacksTimeoutMs) return
+    nackedAt = null
+    onNacks()
   }
 
   const proceed = () => {
@@ -119,7 +138,9 @@ export function createPublishLane({
     if (unconfirmed.size > 0) return
     clearTimeout(watch)
     watch = undefined
-    if (waiting.size() === 0) onIdle?.()
+    if (waiting.size() > 0) return
+    for (const idler of idlers) idler()
+    idlers = []
   }
 
   const refuseWaiting = (reason: string) => {
@@ -174,7 +195,7 @@ export function createPublishLane({
     idle: () =>
       new Promise((resolve) => {
         if (inFlight() === 0) resolve()
-        else onIdle = resolve
+        else idlers.push(resolve)
       }),
     blocked: (reason) => {
       blockedReason = reason
@@ -183,6 +204,10 @@ export function createPublishLane({
     unblocked: () => {
       blockedReason = null
       unblockedAt = performance.now()
+    },
+    retire: (reason) => {
+      ended = true
+      refuseWaiting(reason)
     },
     end: (cause) => {
       ended = true

@@ -11,7 +11,9 @@ import { createSparseLog } from './sparse-log.ts'
 
 /**
  * Publishes with confirms on a channel of its own, so that a channel error, e.g. a missing exchange, ends no other
- * publisher's messages; that channel alone is then opened again, after the topology.
+ * publisher's messages; that channel alone is then opened again, after the topology. The same is done with a channel
+ * on which the broker answers with nothing but nacks: one that was new to a quorum queue while this had no leader gets
+ * nothing else for as long as the leader's node stays dead (RabbitMQ 3.10), and another channel helps.
  *
  * Nothing is kept for later: without a session `publish` fails at once. `stop` lets what is under way finish.
  */
@@ -36,6 +38,8 @@ export interface PublisherOptions {
   maxInFlightBytes?: number
   /** A message unconfirmed for so long ends the session. Time does not count while the broker blocks. Default 30,000. */
   confirmTimeoutMs?: number
+  /** Nothing but nacks for so long end the channel. Default 1,000. */
+  nacksTimeoutMs?: number
 }
 
 const REOPEN_BACKOFF_MS = { minMs: 50, maxMs: 5000 }
@@ -47,10 +51,11 @@ export function createPublisher({
   maxInFlight = 1000,
   maxInFlightBytes = 16 * 1024 * 1024,
   confirmTimeoutMs = 30_000,
+  nacksTimeoutMs = 1000,
 }: PublisherOptions): Publisher {
   const logLoss = createSparseLog({
     logger,
-    message: `${name}: the broker closed the channel, opening another`,
+    message: `${name}: the channel is of no more use, opening another`,
   })
   let lane: PublishLane | undefined
   let closeChannel: (() => Promise<void>) | undefined
@@ -65,9 +70,28 @@ export function createPublisher({
     channel.on('error', (error: Error) => {
       cause = error
     })
+    let refused = false
+    const close = () => session.within('close a channel', () => channel.close())
+    const renew = async () => {
+      refused = true
+      cause = new Error(`nothing but nacks for ${nacksTimeoutMs} ms`)
+      opened.retire(cause.message)
+      await opened.idle()
+      await close()
+    }
     const opened = createPublishLane({
       channel,
-      limits: { maxInFlight, maxInFlightBytes, confirmTimeoutMs, frameMax: session.frameMax },
+      limits: {
+        maxInFlight,
+        maxInFlightBytes,
+        confirmTimeoutMs,
+        nacksTimeoutMs,
+        frameMax: session.frameMax,
+      },
+      // A channel or session that has ended by itself is opened again for that.
+      onNacks: () => {
+        renew().catch(() => undefined)
+      },
       onConfirm: () => {
         lossesInARow = 0
       },
@@ -82,21 +106,21 @@ export function createPublisher({
     session.signal.addEventListener('abort', end)
     channel.on('close', () => {
       end()
-      if (!stopping) void reopen(session, cause)
+      if (!stopping) void reopen(session, cause, { declare: !refused })
     })
-    closeChannel = () => session.within('close a channel', () => channel.close())
+    closeChannel = close
     lane = opened
   }
 
-  /** After a channel error. The session and its other channels go on. */
-  const reopen = async (session: Session, cause: Error | undefined) => {
+  /** After the end of a channel. The session and its other channels go on. */
+  const reopen = async (session: Session, cause: Error | undefined, { declare }: { declare: boolean }) => {
     lossesInARow += 1
     const delay = jitteredBackoff(lossesInARow, REOPEN_BACKOFF_MS)
     await sleep(delay, undefined, { signal: session.signal }).catch(() => undefined)
     if (session.signal.aborted || stopping) return
     logLoss(cause)
     try {
-      await session.declare()
+      if (declare) await session.declare()
       await open(session)
     } catch (error) {
       session.fail(coerceError(error))

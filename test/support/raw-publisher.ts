@@ -1,11 +1,8 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { longstr, propertyBytes, type RawProperties, shortstr, table, uint } from './amqp-bytes.ts'
+import { BODY, frame, HEADER, type Method, methodFrame, onMethods } from './amqp-frames.ts'
 
-const METHOD = 1
-const HEADER = 2
-const BODY = 3
-const FRAME_END = Buffer.from([0xce])
 const CHANNEL = 1
 
 const CONNECTION_CLOSE = '10.50'
@@ -30,14 +27,8 @@ export async function openRawPublisher(amqpUrl: string): Promise<RawPublisher> {
   const socket = connect(Number(url.port || 5672), url.hostname)
   await once(socket, 'connect')
   const methods = receiveMethods(socket)
-  const send = (type: number, channel: number, payload: Buffer) =>
-    socket.write(
-      Buffer.concat([uint(type, 1), uint(channel, 2), uint(payload.length, 4), payload, FRAME_END]),
-    )
-  const call = (channel: number, name: string, args: Buffer) => {
-    const [classId = 0, methodId = 0] = name.split('.').map(Number)
-    send(METHOD, channel, Buffer.concat([uint(classId, 2), uint(methodId, 2), args]))
-  }
+  const call = (channel: number, name: string, args: Buffer) =>
+    socket.write(methodFrame({ channel, name, args }))
 
   socket.write('AMQP\0\0\x09\x01')
   await methods.next('10.10')
@@ -63,9 +54,11 @@ export async function openRawPublisher(amqpUrl: string): Promise<RawPublisher> {
         Buffer.concat([uint(0, 2), shortstr(exchange), shortstr(routingKey), uint(0, 1)]),
       )
       const size = uint(body.length, 8)
-      send(HEADER, CHANNEL, Buffer.concat([uint(60, 2), uint(0, 2), size, propertyBytes(properties)]))
+      socket.write(
+        frame(HEADER, CHANNEL, Buffer.concat([uint(60, 2), uint(0, 2), size, propertyBytes(properties)])),
+      )
       for (let from = 0; from < body.length; from += 100_000)
-        send(BODY, CHANNEL, body.subarray(from, from + 100_000))
+        socket.write(frame(BODY, CHANNEL, body.subarray(from, from + 100_000)))
       await methods.next('60.80')
     },
     close: () => socket.destroy(),
@@ -73,23 +66,12 @@ export async function openRawPublisher(amqpUrl: string): Promise<RawPublisher> {
 }
 
 /** The broker's methods, one after the other; content of messages does not come. */
-function receiveMethods(socket: NodeJS.ReadableStream) {
-  let rest: Buffer = Buffer.alloc(0)
-  const arrived: { name: string; args: Buffer }[] = []
+function receiveMethods(socket: Socket) {
+  const arrived: Method[] = []
   let ended = false
   let notify = () => {}
-  socket.on('data', (chunk: Buffer) => {
-    rest = Buffer.concat([rest, chunk])
-    while (rest.length >= 7 && rest.length >= 8 + rest.readUInt32BE(3)) {
-      const payload = rest.subarray(7, 7 + rest.readUInt32BE(3))
-      if (rest[0] === METHOD) {
-        arrived.push({
-          name: `${payload.readUInt16BE(0)}.${payload.readUInt16BE(2)}`,
-          args: payload.subarray(4),
-        })
-      }
-      rest = rest.subarray(8 + rest.readUInt32BE(3))
-    }
+  onMethods(socket, (method) => {
+    arrived.push(method)
     notify()
   })
   const end = () => {
