@@ -7,6 +7,7 @@ import { parseRetryAfter } from './retry-after.ts'
 type Response = Extract<Exchange, { kind: 'response' }>
 
 const CODE_LENGTH = 128
+const REQUEST_ID_LENGTH = 128
 
 /** What an answer says beside its payload. */
 export type AnswerFacts = Pick<
@@ -22,19 +23,21 @@ export type AnswerFacts = Pick<
 export function answerFacts(response: Response, secrets: readonly string[]): AnswerFacts {
   const { status, headers, body, complete } = response
   const said = complete && !isSuccess(status) ? parseErrorBody(body.toString('utf8')) : null
-  const requestId = headers['x-request-id'] ?? said?.requestId ?? null
   const words = said?.message ?? `HTTP ${status}${complete ? '' : ', the answer was cut short'}`
   return {
     status,
     retryAfterMs: parseRetryAfter(headers['retry-after'], headers.date, Date.now()),
-    upstreamRequestId: tidy(Array.isArray(requestId) ? (requestId[0] ?? null) : requestId, secrets),
-    code: tidy(said?.code ?? null, secrets),
+    upstreamRequestId:
+      requestIdOf([headers['x-request-id']].flat()[0], secrets) ?? requestIdOf(said?.requestId, secrets),
+    code: said?.code == null ? null : cleanText(said.code, secrets, CODE_LENGTH) || null,
     message: cleanText(words, secrets),
   }
 }
 
-function tidy(text: string | null, secrets: readonly string[]): string | null {
-  return text === null ? null : cleanText(text, secrets, CODE_LENGTH) || null
+/** CloudDC's id of a call as it may be stored and shown: printable ASCII. Null when there is none. */
+function requestIdOf(text: string | null | undefined, secrets: readonly string[]): string | null {
+  if (text == null) return null
+  return cleanText(text, secrets, REQUEST_ID_LENGTH).replace(/[^\x20-\x7e]+/g, '?') || null
 }
 
 export function isSuccess(status: number): boolean {

@@ -140,8 +140,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     })
     connection.end(endOf(result))
     const named = namedInstances(result)
-    // Only an answer without ids has words that could quote a secret.
-    const secrets = named === null ? secretsOf(body, credential) : []
+    const secrets = secretsOf(body, credential)
     if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets) }
     const facts = answerFacts(result, secrets)
     if (refusesCredential(facts)) renewToken()

@@ -103,6 +103,12 @@ const attemptSchema = z.object({
   attempt: z.int().describe('1, 2, ... over all attempts of the request'),
   attempt_id: z.string().describe("The marker in the instances' metadata"),
   state: z.enum(['in_flight', 'created', 'not_created', 'uncertain', 'adopted', 'void']),
+  upstream_request_id: z
+    .string()
+    .nullable()
+    .describe(
+      "CloudDC's id of the call (X-Request-Id), which its support asks for; null when no answer named one",
+    ),
   finished_at: time.nullable(),
   reconcile_at: time.nullable().describe('The next look for instances of this attempt'),
 })

@@ -2,7 +2,12 @@ import { type CallEvidence, FAULT_CODES } from '../clouddc/evidence.ts'
 import { meaningOf, type RefusalReason } from '../clouddc/refusal.ts'
 
 /** What a batch-create attempt came to. The fields beside the class are evidence. */
-export type Outcome =
+export type Outcome = Verdict & {
+  /** CloudDC's id of the call, where an answer named one. */
+  upstreamRequestId?: string
+}
+
+type Verdict =
   | { class: 'created'; instanceIds: string[]; httpStatus: number }
   | {
       class: 'not_created'
@@ -62,10 +67,12 @@ const UNREADABLE_CODES: readonly string[] = [
 
 /** The one decision that keeps a server from being ordered twice. When in doubt: unknown. */
 export function classifyOutcome(evidence: CallEvidence, promised: Promised): Outcome {
-  return evidence.kind === 'response' ? ofAnswer(evidence, promised) : ofSilence(evidence)
+  if (evidence.kind === 'no_response') return ofSilence(evidence)
+  const { upstreamRequestId } = evidence
+  return { ...ofAnswer(evidence, promised), ...(upstreamRequestId === null ? {} : { upstreamRequestId }) }
 }
 
-function ofAnswer(answer: Answer, promised: Promised): Outcome {
+function ofAnswer(answer: Answer, promised: Promised): Verdict {
   const { status, message } = answer
   const code = answer.code ?? `http_${status}`
   if (isIn(status, 200)) {
@@ -105,7 +112,7 @@ function doubtOf(status: number): UnknownReason {
   return isIn(status, 500) ? 'server_error' : 'unexpected_status'
 }
 
-function ofSilence({ requestStarted, code, message }: Silence): Outcome {
+function ofSilence({ requestStarted, code, message }: Silence): Verdict {
   if (!requestStarted) {
     return {
       class: 'not_created',

@@ -43,6 +43,7 @@ export function settlementOf(
     replicaId: attempt.replicaId,
     from: attempt.from,
     httpStatus: outcome.httpStatus,
+    ...(outcome.upstreamRequestId === undefined ? {} : { upstreamRequestId: outcome.upstreamRequestId }),
     reconcileInMs: null,
     auditInMs: null,
     listingsWithout: null,

@@ -87,6 +87,7 @@ function attemptEntry(row: Attempt): HistoryEntry {
     attempt: row.number,
     attempt_id: row.id,
     state: row.state,
+    upstream_request_id: row.upstreamRequestId,
     finished_at: row.finishedAt,
     reconcile_at: row.reconcileAt,
   }

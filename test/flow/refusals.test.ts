@@ -158,6 +158,23 @@ describe.concurrent('a refusal of us', () => {
   })
 })
 
+test("the history names CloudDC's id of each call that was answered", async () => {
+  const project_id = world.newProject()
+  answerOnce(project_id, { status: 500, body: { error_code: 'iMetal.0099', error_msg: 'no' } })
+  answerOnce(project_id, { status: 404, body: '<html>' })
+  const key = await world.order({ project_id })
+  await world.statusWhen(key, ({ attempts, state }) => expect([attempts, state]).toEqual([1, 'queued']))
+  await eventually(async () => {
+    await probeNow(world.database, project_id)
+    expect((await world.statusOf(key)).state).toBe('running')
+  })
+  const attempts = (await world.historyOf(key)).filter((entry) => entry.kind === 'attempt')
+  expect(attempts.map(({ state }) => state)).toEqual(['void', 'not_created', 'created'])
+  expect(attempts.map((attempt) => attempt.upstream_request_id)).toEqual(
+    world.calls(project_id).map((call) => call.request_id),
+  )
+})
+
 test('a wrong base path ends none of many orders, and they go on at the right one', async () => {
   const own = await createAppWorld()
   try {

@@ -19,6 +19,7 @@ describe('the history', () => {
       startedAt: at(1),
       httpStatus: 429,
       errorCode: 'APIG.0308',
+      upstreamRequestId: 'req-1',
       evidence: { retry_after_ms: 2000 },
     })
     await insertTransitionRow(world.database, {
@@ -81,6 +82,7 @@ describe('the history', () => {
           attempt: 1,
           attempt_id: attemptId,
           state: 'not_created',
+          upstream_request_id: 'req-1',
           finished_at: '2026-11-23T12:00:01.000Z',
           reconcile_at: null,
         },

@@ -87,6 +87,7 @@ export interface AttemptRowOptions {
   reconcileAt?: Date
   httpStatus?: number
   errorCode?: string
+  upstreamRequestId?: string
   evidence?: unknown
 }
 
@@ -97,11 +98,11 @@ export async function insertAttemptRow(sql: Sql, options: AttemptRowOptions): Pr
   await sql.query(
     `INSERT INTO attempt (
        id, provision_request_id, project_id, number, state, started_at, finished_at, uncertain_at, reconcile_at, http_status,
-       error_code, evidence
+       error_code, upstream_request_id, evidence
      ) VALUES (
        $1::uuid, $2::uuid, $3, $4::int, $5::attempt_state, $6::timestamptz,
        CASE WHEN $5 <> 'uncertain' THEN $6::timestamptz END,
-       CASE WHEN $5 IN ('uncertain', 'void') THEN $6::timestamptz END, $7::timestamptz, $8::int, $9, $10::jsonb
+       CASE WHEN $5 IN ('uncertain', 'void') THEN $6::timestamptz END, $7::timestamptz, $8::int, $9, $10, $11::jsonb
      )`,
     id,
     requestRow,
@@ -112,6 +113,7 @@ export async function insertAttemptRow(sql: Sql, options: AttemptRowOptions): Pr
     options.reconcileAt ?? null,
     options.httpStatus ?? null,
     options.errorCode ?? null,
+    options.upstreamRequestId ?? null,
     options.evidence === undefined ? null : JSON.stringify(options.evidence),
   )
   return id

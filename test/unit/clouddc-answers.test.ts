@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { answerFacts } from '../../src/clouddc/answer.ts'
 import { cleanText, secretsOf } from '../../src/clouddc/clean-text.ts'
 import { parseErrorBody } from '../../src/clouddc/error-body.ts'
 import { parseRetryAfter } from '../../src/clouddc/retry-after.ts'
@@ -69,6 +70,42 @@ describe('the body of a failed call', () => {
 
   it('never throws', () => {
     fc.assert(fc.property(fc.oneof(fc.json(), fc.string()), (text) => void parseErrorBody(text)))
+  })
+})
+
+describe("CloudDC's id of a call", () => {
+  const idOf = (header: string | string[] | undefined, body: unknown = '', status = 500) =>
+    answerFacts(
+      {
+        kind: 'response',
+        status,
+        headers: header === undefined ? {} : ({ 'x-request-id': header } as Record<string, string>),
+        body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+        complete: true,
+      },
+      ['Canary-1!'],
+    ).upstreamRequestId
+
+  it.each<[string, string | string[] | undefined, unknown, string | null]>([
+    ['the header', 'req-1', { request_id: 'other' }, 'req-1'],
+    ['the first of several headers', ['req-1', 'req-2'], '', 'req-1'],
+    ["the body of the gateway's refusal", undefined, { error_code: 'APIGW.0101', request_id: 'r' }, 'r'],
+    ['the body, where the header is empty', ' ', { request_id: 'r' }, 'r'],
+    ['neither', undefined, '<html>', null],
+    ['a header too long', 'x'.repeat(1000), '', 'x'.repeat(128)],
+    ['a header with other characters', 'a\u00e9\u4e2d\tb', '', 'a? b'],
+    ['a header that quotes a secret', 'Canary-1!', '', '[redacted]'],
+  ])('is that of %s', (_, header, body, expected) => {
+    expect(idOf(header, body)).toBe(expected)
+  })
+
+  it('is kept of every status, and is always printable', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 200, max: 599 }), fc.string({ unit: 'binary' }), (status, header) => {
+        expect(idOf(header, '', status) ?? '').toMatch(/^[\x20-\x7e]{0,128}$/)
+        expect(idOf('req-1', '', status)).toBe('req-1')
+      }),
+    )
   })
 })
 

@@ -25,7 +25,7 @@ input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
     "attemptId" uuid, "replicaId" uuid, "from" attempt_state, "to" attempt_state, "httpStatus" int4,
-    "errorCode" text, "errorMessage" text, "evidence" jsonb, "reconcileInMs" float8, "auditInMs" float8, "listingsWithout" int4,
+    "errorCode" text, "errorMessage" text, "upstreamRequestId" text, "evidence" jsonb, "reconcileInMs" float8, "auditInMs" float8, "listingsWithout" int4,
     "requestState" request_state, "cause" text, "failed" boolean, "refund" int4, "retryInMs" float8,
     "instanceCount" int4
   )
@@ -48,6 +48,7 @@ settled AS (
     http_status = coalesce(i."httpStatus", a.http_status),
     error_code = coalesce(i."errorCode", a.error_code),
     error_message = coalesce(i."errorMessage", a.error_message),
+    upstream_request_id = coalesce(i."upstreamRequestId", a.upstream_request_id),
     evidence = coalesce(i."evidence", a.evidence),
     uncertain_at = CASE WHEN i."to" = 'uncertain' THEN coalesce(a.uncertain_at, clock.ts) ELSE a.uncertain_at END,
     reconcile_at = clock.ts + make_interval(secs => i."reconcileInMs" / 1000),
@@ -139,6 +140,8 @@ export interface SettleRow {
   httpStatus: number | null
   errorCode: string | null
   errorMessage: string | null
+  /** CloudDC's id of the call, where an answer named one. */
+  upstreamRequestId?: string
   evidence: unknown
   /** To the reconciler's first look; for `uncertain` only. */
   reconcileInMs: number | null
