@@ -8,6 +8,7 @@ import { standingChecks } from './api/standing-checks.ts'
 import { createStatusWatcher } from './api/status-watcher.ts'
 import { createAuth } from './clouddc/auth.ts'
 import { createCloudDcClient } from './clouddc/client.ts'
+import { logTarget } from './clouddc/target-log.ts'
 import type { Config, Role } from './config.ts'
 import { createCallLimits } from './dispatch/call-limits.ts'
 import { cancelRequest } from './dispatch/cancel.ts'
@@ -69,13 +70,15 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const sealer = createSealer(config.secretKeys)
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
-  const client = createCloudDcClient({
+  const target = {
     endpoint: config.clouddcEndpoint,
-    auth: createAuth({
-      token: config.clouddcAuthToken ?? undefined,
-      tokenFile: config.clouddcAuthTokenFile ?? undefined,
-      logger,
-    }),
+    token: config.clouddcAuthToken ?? undefined,
+    tokenFile: config.clouddcAuthTokenFile ?? undefined,
+    logger,
+  }
+  const client = createCloudDcClient({
+    endpoint: target.endpoint,
+    auth: createAuth(target),
     callTimeoutMs: config.callTimeoutMs,
     // Polls must not wait for one after they have paid: the rest is for listings.
     connections: POLLS_AT_ONCE + 8,
@@ -235,7 +238,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     { name: 'database', start: async () => undefined, stop: database.close },
     broker,
     replica,
-    { name: 'CloudDC client', start: async () => undefined, stop: client.close },
+    { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
     ...on('outbox', eventPublisher, relay, parking),
     ...on('readiness', readiness),
     ...on('dispatch', dispatcher, sweeper, rescuer, reconciler),

@@ -13,6 +13,7 @@ import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.
 import { wakeProjects } from '../store/sql/wake-projects.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
+import { createCallLog } from './call-log.ts'
 import { createClaimRoom } from './claim-room.ts'
 import { buildBatchCreateBody, markerPlace } from './create-body.ts'
 import { classifyOutcome, type Outcome } from './outcome.ts'
@@ -69,6 +70,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const room = createClaimRoom({ concurrency })
   let unanswered = 0
   const arrivals = createArrivalGuard()
+  const callLog = createCallLog({ logger })
   const unansweredClaims = createUnansweredClaims({
     database,
     holderId: replica.id,
@@ -120,6 +122,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
     const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
     metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
+    callLog.tell(claim.request.projectId, outcome)
     if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
     return outcome
   }

@@ -1,33 +1,67 @@
 import type { Logger } from 'pino'
 
+/** How often a cause is told while it lasts. */
 const REMINDER_MS = 60_000
 
-/** Logs an outage when it begins, once a minute while it lasts, and when it ends: not a line per failed try. */
-export function createOutageLog({ logger, subject }: { logger: Logger; subject: string }) {
+export interface OutageLogOptions {
+  logger: Logger
+  subject: string
+  /**
+   * Whether single failures come and go: then a cause is told at most once a minute, over all outages, and only the end
+   * of an outage that was told of. Otherwise each outage is told. Default false.
+   */
+  flaps?: boolean
+  /** Milliseconds on a clock that never goes back. */
+  now?: () => number
+}
+
+/**
+ * Logs an outage when it begins, once a minute while it lasts, and when it ends: not a line per failed try. Causes are
+ * told each on its own; there must be few of them.
+ */
+export function createOutage({
+  logger,
+  subject,
+  flaps = false,
+  now = () => performance.now(),
+}: OutageLogOptions) {
+  /** When each cause was told last, and those told of the present outage. */
+  const toldAt = new Map<string, number>()
+  const causes = new Set<string>()
   let failures = 0
   let beganAt = 0
-  let remindedAt = 0
 
   return {
-    failed(error: unknown) {
-      const now = performance.now()
+    failed(facts: object, cause = '') {
+      const at = now()
+      if (failures === 0) beganAt = at
       failures += 1
-      if (failures === 1) {
-        beganAt = now
-        remindedAt = now
-        logger.warn({ err: error }, `${subject}: failing, will keep trying`)
-      } else if (now - remindedAt >= REMINDER_MS) {
-        remindedAt = now
-        logger.warn(
-          { err: error, failures, seconds: Math.round((now - beganAt) / 1000) },
-          `${subject}: still failing`,
-        )
+      if (at - (toldAt.get(cause) ?? Number.NEGATIVE_INFINITY) < REMINDER_MS) return
+      toldAt.set(cause, at)
+      if (causes.has(cause)) {
+        const seconds = Math.round((at - beganAt) / 1000)
+        logger.warn({ ...facts, failures, seconds }, `${subject}: still failing`)
+      } else {
+        causes.add(cause)
+        logger.warn(facts, `${subject}: failing, will keep trying`)
       }
     },
     recovered() {
       if (failures === 0) return
-      logger.info({ failures, seconds: (performance.now() - beganAt) / 1000 }, `${subject}: works again`)
+      if (causes.size > 0)
+        logger.info({ failures, seconds: (now() - beganAt) / 1000 }, `${subject}: works again`)
       failures = 0
+      causes.clear()
+      if (!flaps) toldAt.clear()
     },
+  }
+}
+
+/** The log of an outage that errors tell of. */
+export function createOutageLog(options: OutageLogOptions) {
+  const outage = createOutage(options)
+  return {
+    failed: (error: unknown) => outage.failed({ err: error }),
+    recovered: outage.recovered,
   }
 }

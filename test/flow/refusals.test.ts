@@ -221,6 +221,21 @@ describe('a token that CloudDC refuses', () => {
       expect(own.creations('p')).toHaveLength(2)
       expect(own.calls('p').filter((call) => call.status === 401)).toHaveLength(1)
       expect(app.log()).not.toMatch(/stale-token|fresh-token/)
+      const lines = app
+        .log()
+        .split('\n')
+        .filter((line) => /batch-create|calls to CloudDC/.test(line))
+        .map((line) => JSON.parse(line))
+      expect(lines).toMatchObject([
+        { endpoint: `${own.simulator.url}/`, credential: 'token file' },
+        {
+          msg: 'batch-create: failing, will keep trying',
+          projectId: 'p',
+          cause: 'unauthorized',
+          httpStatus: 401,
+        },
+        { msg: 'batch-create: works again', projectId: 'p', failures: 1 },
+      ])
     } finally {
       await own.close()
       await rm(folder, { recursive: true })
