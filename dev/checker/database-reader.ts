@@ -31,13 +31,15 @@ ORDER BY id
 
 const INSTANCES = `
 SELECT
-  project_id AS "projectId",
-  id AS "id",
-  provision_request_id::text AS "provisionRequestId",
-  attempt_id::text AS "attemptId",
-  state::text AS "state"
-FROM instance
-ORDER BY project_id, id
+  n.project_id AS "projectId",
+  n.id AS "id",
+  n.provision_request_id::text AS "provisionRequestId",
+  n.attempt_id::text AS "attemptId",
+  n.state::text AS "state",
+  coalesce(n.created_at > r.completed_at, false) AS "late"
+FROM instance n
+JOIN provision_request r ON r.id = n.provision_request_id
+ORDER BY n.project_id, n.id
 `
 
 const TRANSITIONS = `

@@ -1,6 +1,6 @@
 import type { CaseFile, RequestCase } from './case-file.ts'
 import { sameCounts } from './counts.ts'
-import { keyOf, TERMINAL_STATES } from './evidence.ts'
+import { keyOf, type LedgerInstance, TERMINAL_STATES } from './evidence.ts'
 import type { Violation } from './verdict.ts'
 
 /** CloudDC's words for instances that did not come to run. */
@@ -96,17 +96,21 @@ export function findWrongStatuses({ evidence, byKey }: CaseFile): Violation[] {
 function contradictionOf(one: RequestCase): string | null {
   const { row, calls, ledgerInstances, instances, order } = one
   if (row.hasPassword) return `${row.state}, and the sealed password is still stored`
-  if (ledgerInstances.length === 0) return contradictionWithout(one)
+  // What was found after the end counts, and does not change the state.
+  const late = new Set(instances.filter((instance) => instance.late).map(({ id }) => id))
+  const inTime = ledgerInstances.filter(({ id }) => !late.has(id))
+  if (inTime.length === 0) return contradictionWithout(one)
 
-  const running = ledgerInstances.filter(({ state }) => state === 'running' || state === 'stopped').length
-  const failed = ledgerInstances.filter(({ state }) => FAILED_UPSTREAM.includes(state)).length
+  const running = ledgerInstances.filter(isRunning).length
+  const failed = ledgerInstances.filter(hasFailed).length
   const created = ledgerInstances.length
   if (row.created !== created || row.running !== running || row.failed !== failed) {
     const stored = `${row.created} created, ${row.running} running, ${row.failed} failed`
     return `counts ${stored}; CloudDC has ${created}, ${running}, ${failed}`
   }
   const min = order === null ? row.min : (order.servers?.length ?? order.min)
-  const justified = failed === 0 ? 'running' : running >= min ? 'partially_running' : 'failed'
+  const enough = inTime.filter(isRunning).length >= min
+  const justified = !inTime.some(hasFailed) ? 'running' : enough ? 'partially_running' : 'failed'
   if (row.state !== justified) return `${row.state}, but ${running} of ${created} run: ${justified}`
   const upstream = new Map(ledgerInstances.map(({ id, state }) => [id, state]))
   for (const { id, state } of instances) {
@@ -116,6 +120,9 @@ function contradictionOf(one: RequestCase): string | null {
   if (!calls.some((call) => call.instance_ids.length > 0)) return 'has instances, but no call that made them'
   return null
 }
+
+const isRunning = ({ state }: LedgerInstance) => state === 'running' || state === 'stopped'
+const hasFailed = ({ state }: LedgerInstance) => FAILED_UPSTREAM.includes(state)
 
 /** The same for a request without instances: it must have been refused, given up, too late or withdrawn. */
 function contradictionWithout({ row, calls, transitions, order }: RequestCase): string | null {

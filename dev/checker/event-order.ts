@@ -21,15 +21,16 @@ export function faultsOfOrder(events: readonly FirstCopy[]): string[] {
     }
   }
 
+  const dispatched = eventsOf(own, 'request.dispatched')
   const accepted = eventsOf(own, 'request.accepted')[0]
   const completed = eventsOf(own, 'request.completed')[0]
+  const late = foundLate(own, completed)
   for (const event of own) {
     if (event !== accepted) demand(accepted, event)
     // What is found after the end is told after the end.
-    if (event !== completed && !isFoundLate(event)) demand(event, completed)
+    if (event !== completed && !isFoundLate(event) && !late.has(event)) demand(event, completed)
   }
 
-  const dispatched = eventsOf(own, 'request.dispatched')
   for (const event of [...eventsOf(own, 'instance.running'), ...eventsOf(own, 'instance.failed')]) {
     demand(
       dispatched.find(({ data }) => data.instance_ids.includes(event.data.instance_id)),
@@ -47,6 +48,22 @@ export function faultsOfOrder(events: readonly FirstCopy[]): string[] {
     )
   }
   return [...new Set(faults)]
+}
+
+/** What is told after the end of instances that the first event of their attempt did not name: all about these. */
+function foundLate(own: readonly FirstCopy[], completed: FirstCopy | undefined): Set<FirstCopy> {
+  const dispatched = eventsOf(own, 'request.dispatched')
+  const more = dispatched.filter(
+    (event) =>
+      completed !== undefined &&
+      event.position > completed.position &&
+      dispatched.some(
+        (first) => first.data.attempt === event.data.attempt && first.position < completed.position,
+      ),
+  )
+  const ids = new Set(more.flatMap(({ data }) => data.instance_ids))
+  const ends = [...eventsOf(own, 'instance.running'), ...eventsOf(own, 'instance.failed')]
+  return new Set<FirstCopy>([...more, ...ends.filter(({ data }) => ids.has(data.instance_id))])
 }
 
 function isFoundLate(event: FirstCopy): boolean {

@@ -118,6 +118,8 @@ export interface InstanceRow {
   provisionRequestId: string
   attemptId: string
   state: string
+  /** Its row is younger than the end of its request. */
+  late: boolean
 }
 
 export interface TransitionRow {

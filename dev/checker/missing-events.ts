@@ -141,14 +141,20 @@ function isAsListed(
   )
 }
 
-function faultsOfCompleted({ row }: RequestCase, events: readonly FirstCopy[]): string[] {
+function faultsOfCompleted({ row, instances }: RequestCase, events: readonly FirstCopy[]): string[] {
   const completed = eventsOf(events, 'request.completed')
   if (!TERMINAL_STATES.includes(row.state)) {
     return completed.length > 0 ? [`request.completed, but the request is ${row.state}`] : []
   }
   const faults = exactlyOne(completed, 'request.completed')
+  // The row also counts what was found after the end.
+  const late = instances.filter((instance) => instance.late)
+  const ended = (state: string) => late.filter((instance) => instance.state === state).length
   for (const { data } of completed) {
-    const { min, max, created, running, failed } = row
+    const { min, max } = row
+    const created = row.created - late.length
+    const running = row.running - ended('running')
+    const failed = row.failed - ended('failed')
     if (data.state !== row.state) faults.push(`request.completed says ${data.state}, the row ${row.state}`)
     if (!sameCounts(data.counts, { min, max, created, running, failed })) {
       faults.push('request.completed has other counts than the row')

@@ -1,5 +1,5 @@
 import { instanceFailed, instanceRunning, type NewEvent, requestCompleted } from '../contracts/events.ts'
-import { type Counts, completion } from '../domain/provision-request.ts'
+import { type Counts, completion, isTerminal } from '../domain/provision-request.ts'
 import type { Database } from '../store/database.ts'
 import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
 import {
@@ -38,7 +38,10 @@ export async function recordReadiness(
   })
 }
 
-/** The change of a request some of whose instances have ended, at least one: pure. */
+/**
+ * The change of a request some of whose instances have ended, at least one: pure. A request that had ended before they
+ * were found counts them, and stays in its state.
+ */
 export function moveOf(ended: readonly EndedInstance[]): MoveRow {
   const [request] = ended
   if (request === undefined) throw new Error('no instance has ended')
@@ -51,7 +54,7 @@ export function moveOf(ended: readonly EndedInstance[]): MoveRow {
     running: request.runningCount + running,
     failed: request.failedCount + failed,
   }
-  const to = completion(counts)
+  const to = isTerminal(request.requestState) ? null : completion(counts)
   const error = to === 'failed' ? tooFewRunning(counts) : null
   const events: NewEvent[] = ended.map((instance) =>
     instance.state === 'running'
@@ -73,7 +76,7 @@ export function moveOf(ended: readonly EndedInstance[]): MoveRow {
   }
   return {
     id: request.provisionRequestId,
-    from: 'provisioning',
+    from: request.requestState,
     to,
     cause: 'instances_ended',
     evidence: to === null ? null : counts,

@@ -10,20 +10,17 @@ import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { createStaleGuard } from '../runtime/stale-guard.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Database } from '../store/database.ts'
-import {
-  claimAudits,
-  claimUncertain,
-  endAudits,
-  type UncertainAttempt,
-} from '../store/sql/claim-uncertain.ts'
+import { claimUncertain, type UncertainAttempt } from '../store/sql/claim-uncertain.ts'
+import { type DueAudits, endAudits, findDueAudits } from '../store/sql/due-audits.ts'
 import { recordLooks } from '../store/sql/record-looks.ts'
 import type { SettleRow } from '../store/sql/settle-attempts.ts'
 import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import { findOwners } from '../store/sql/unexpected-instances.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { createListingPace } from './listing-pace.ts'
 import { addLook, timeAfter } from './look-evidence.ts'
 import { relevantInstances, soughtOf } from './matching.ts'
-import { BucketClosedError, listProject, type ProjectListing } from './project-listing.ts'
+import { BucketClosedError, listProject } from './project-listing.ts'
 import { createUnexpectedInstances } from './unexpected-instances.ts'
 import { createVerdictRecorder } from './verdict-recorder.ts'
 
@@ -33,10 +30,8 @@ const DUTY_LEASE_MS = 5000
 const DUTY_RENEW_MS = 1000
 /** Projects looked at side by side. */
 const MAX_LOOKS = 64
-const AUDITS_PER_CLAIM = 1000
-/** Listings take at most this part of a project's call budget, unless they are rarer than MAX_REST_MS. */
-const BUDGET_PART = 0.1
-const MAX_REST_MS = 5000
+/** How often due audits are looked for where nothing else is to be listed. */
+const AUDITS_EVERY_MS = 1000
 const FAILED = { minMs: 500, maxMs: 30_000 }
 
 export interface ReconcilerOptions {
@@ -62,14 +57,15 @@ export interface ReconcilerOptions {
 /** Uncertain attempts and audits of one project that one listing serves. */
 interface ProjectClaim {
   attempts: UncertainAttempt[]
-  auditIds: string[]
+  audits: DueAudits | null
   /** performance.now() when the claim was known: no earlier than the ages in it. */
   claimedAt: number
 }
 
 /**
  * Finds out what calls of unknown outcome came to. Lists a project once, completely, for all its uncertain attempts,
- * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more.
+ * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
+ * same listing serves the audits that are due: it shows instances that no outcome has named.
  * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
  * only under the claim it was made for.
  */
@@ -82,9 +78,8 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   const arrivals = createArrivalGuard()
   const stale = createStaleGuard()
   const looks = new Map<string, Promise<void>>()
-  /** By project, performance.now() before which it is left alone, and failed listings in a row. */
-  const resting = new Map<string, number>()
-  const failures = new Map<string, number>()
+  const pace = createListingPace()
+  let auditsLookedForAt = Number.NEGATIVE_INFINITY
   const lookSignal = new AbortController()
   let dutyCheckedAt = Number.NEGATIVE_INFINITY
   let holdsDuty = false
@@ -110,7 +105,8 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       onToken,
     })
     metrics.reconcile.listings.inc({ result: 'ok' })
-    rest(projectId, listing)
+    pace.listed(projectId, listing)
+    outage.recovered()
     reached('reconcile.listed')
 
     const relevant = relevantInstances([...sought.values()], listing.instances)
@@ -128,27 +124,19 @@ export function createReconciler(options: ReconcilerOptions): Loop {
 
     const keys = await storeUnexpected(projectId, relevant)
     if (keys.length > 0) onEvents?.(keys)
-    await endAudits(database, claim.auditIds)
-  }
-
-  const rest = (projectId: string, { calls, refillPerSecond }: ProjectListing) => {
-    const restMs = Math.min(MAX_REST_MS, (calls / refillPerSecond / BUDGET_PART) * 1000)
-    resting.set(projectId, performance.now() + restMs)
-    failures.delete(projectId)
-    outage.recovered()
+    if (claim.audits !== null) await endAudits(database, claim.audits)
   }
 
   /** The next look after a failed listing; what failed is kept, though it proves nothing. */
   const putOff = async (projectId: string, claim: ProjectClaim, error: CloudDcError): Promise<void> => {
     metrics.reconcile.listings.inc({ result: 'failed' })
-    const count = (failures.get(projectId) ?? 0) + 1
-    failures.set(projectId, count)
+    const count = pace.failed(projectId)
     if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
     const effect = effectOfFailedReading(projectId, error, count - 1)
     if (effect !== null) await settleBuckets(database, [effect])
     const patient = error instanceof CloudDcAccessError || !error.retryable
     const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
-    resting.set(projectId, performance.now() + lookInMs)
+    pace.putOff(projectId, lookInMs)
     await recordLooks(
       database,
       claim.attempts.map((attempt) => {
@@ -169,7 +157,9 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     try {
       await look(projectId, claim)
     } catch (error) {
-      // A closed bucket has been told of elsewhere. The claim has moved the attempts on.
+      // The claim has moved the attempts on so far.
+      pace.putOff(projectId, moveOnMs)
+      // A closed bucket has been told of elsewhere.
       if (lookSignal.signal.aborted || error instanceof BucketClosedError) return
       outage.failed(error)
       // Otherwise it was the database.
@@ -187,24 +177,37 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     return holdsDuty
   }
 
-  const claim = async (): Promise<Map<string, ProjectClaim>> => {
+  /** Audits that are due, also such that still gather where their project is listed anyway. */
+  const dueAudits = async (
+    listed: ReadonlySet<string>,
+    { exceptProjects, limit }: { exceptProjects: readonly string[]; limit: number },
+  ): Promise<DueAudits[]> => {
     const now = performance.now()
-    for (const [projectId, until] of resting) if (until <= now) resting.delete(projectId)
-    const exceptProjects = [...new Set([...looks.keys(), ...resting.keys()])]
+    if (listed.size === 0 && now - auditsLookedForAt < AUDITS_EVERY_MS) return []
+    auditsLookedForAt = now
+    const gathering = pace.gathering().filter((projectId) => !listed.has(projectId))
+    return findDueAudits(database, { exceptProjects: [...exceptProjects, ...gathering], limit })
+  }
+
+  const claim = async (): Promise<Map<string, ProjectClaim>> => {
+    const exceptProjects = [...new Set([...looks.keys(), ...pace.resting()])]
     const maxProjects = MAX_LOOKS - looks.size
     const attempts = await claimUncertain(database, { exceptProjects, maxProjects, moveOnMs })
-    const audits = await claimAudits(database, { exceptProjects, limit: AUDITS_PER_CLAIM, moveOnMs })
     const claimedAt = performance.now()
+    const audits = await dueAudits(new Set(attempts.map((attempt) => attempt.projectId)), {
+      exceptProjects,
+      limit: maxProjects,
+    })
     const claims = new Map<string, ProjectClaim>()
     const claimOf = (projectId: string): ProjectClaim => {
       const existing = claims.get(projectId)
       if (existing !== undefined) return existing
-      const created: ProjectClaim = { attempts: [], auditIds: [], claimedAt }
+      const created: ProjectClaim = { attempts: [], audits: null, claimedAt }
       claims.set(projectId, created)
       return created
     }
     for (const attempt of attempts) claimOf(attempt.projectId).attempts.push(attempt)
-    for (const audit of audits) claimOf(audit.projectId).auditIds.push(audit.attemptId)
+    for (const due of audits) claimOf(due.projectId).audits = due
     return claims
   }
 

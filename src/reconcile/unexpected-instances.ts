@@ -26,24 +26,24 @@ export interface UnexpectedInstancesOptions {
 
 /**
  * Looks through a listing for instances that carry the id of one of our attempts although its settled outcome does
- * not name them: made visible too late, or made by a call that was said to have made nothing. Where the request is
- * still provisioning by that attempt, they are added to it. Elsewhere no state may change any more; they are kept in
- * the attempt's evidence and told by an event. Each instance is reported once. Returns the keys of their requests.
+ * not name them: made visible too late, left out of an answer, or made by a call that was said to have made nothing.
+ * Those of an attempt that made instances are added to its request and polled like the others; the state of one that has
+ * ended stays. The others are kept in the attempt's evidence and told by an event. Each instance is reported once.
+ * Returns the keys of their requests.
  */
 export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
   const { database, firstPollMs, metrics, logger } = options
 
   const report = async (sql: Sql, attempt: LockedAttempt, request: LockedRequest, ids: readonly string[]) => {
     const belongs = attempt.state === 'adopted' || attempt.state === 'created'
-    const added =
-      belongs && request.state === 'provisioning'
-        ? await addInstances(sql, {
-            provisionRequestId: request.id,
-            attemptId: attempt.attemptId,
-            instances: ids.map((id) => ({ id, name: null })),
-            firstPollMs,
-          })
-        : []
+    const added = belongs
+      ? await addInstances(sql, {
+          provisionRequestId: request.id,
+          attemptId: attempt.attemptId,
+          instances: ids.map((id) => ({ id, name: null })),
+          firstPollMs,
+        })
+      : []
     await keepUnexpected(sql, attempt.attemptId, [...attempt.unexpected, ...ids])
     const event =
       added.length > 0

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AppWorld, createAppWorld, type RequestKey } from '../support/app-world.ts'
+import { eventually } from '../support/eventually.ts'
 
 let world: AppWorld
 beforeAll(async () => {
@@ -130,6 +131,26 @@ test('silence is an answer that is lost, too', async () => {
     { kind: 'request.dispatched', data: { attempt: 1 } },
   ])
   expect(own.creations('p')).toHaveLength(1)
+})
+
+test('servers that the answer of a range left out are found, and told of although the request has ended', async () => {
+  const project_id = world.newProject()
+  world.simulator.faults.add({ kind: 'misname', names: 'fewer', project: project_id })
+  const key = await world.order({ project_id, spec: { min_count: 1, max_count: 3 } })
+  expect((await world.ended(key)).counts).toMatchObject({ created: 1, running: 1 })
+  await world.statusWhen(key, ({ counts }) => {
+    expect(counts).toMatchObject({ created: 3, running: 3, failed: 0 })
+  })
+  const created = world.creations(project_id).flatMap((call) => call.instance_ids)
+  const { state, instances } = await world.statusOf(key)
+  expect(state).toBe('running')
+  expect(instances.map(({ id }) => id).toSorted()).toEqual(created.toSorted())
+  await eventually(() => {
+    const running = world
+      .eventsOf(key)
+      .flatMap((event) => (event.kind === 'instance.running' ? [event.data.instance_id] : []))
+    expect(running.toSorted()).toEqual(created.toSorted())
+  })
 })
 
 test('the history of a request holds every step with its evidence', async () => {

@@ -84,10 +84,11 @@ describe('an answer lost after creating', () => {
   test('waits for instances that are not visible yet, and adopts them', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place({ min_count: 2, max_count: 2 })
+    world.simulator.faults.add({ kind: 'hide' })
     loseAnswer(world)
     world.simulator.faults.add({ kind: 'hide', newer_than_ms: 3_600_000 })
     await world.dispatch()
-    await world.run(world.reconciler({ settleMs: 2000 }))
+    await world.run(world.reconciler({ settleMs: 60_000 }))
     const request = await becomes(world, id, 'provisioning')
     expect(request.createdCount).toBe(2)
     expect(world.creations()).toHaveLength(1)

@@ -223,6 +223,7 @@ function carryOut(
       id: instance.id,
       provisionRequestId: id,
       attemptId,
+      late: false,
       state: fails ? 'failed' : 'running',
     })
     if (mistake === 'counts_before_last_instance' && index === 1) continue

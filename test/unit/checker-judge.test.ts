@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { LedgerCall } from '../../dev/checker/evidence.ts'
 import { judge } from '../../dev/checker/judge.ts'
@@ -290,6 +291,60 @@ describe('the judge allows', () => {
       const single = { operation: 'ShowInstanceStatus', path, asked: null, instance_ids: [] }
       evidence.calls.push({ ...call, n: 700, at_ms: 9_000_000, status: 200, ...single })
     })
+  })
+
+  /** An instance that CloudDC's answer left out, found after its request had ended. */
+  const foundLate = (evidence: MutableEvidence, state: 'running' | 'failed') => {
+    const index = evidence.requests.findIndex((request) => request.state === 'running')
+    const row = evidence.requests[index]
+    const [sibling] = evidence.instances.filter((one) => one.provisionRequestId === row?.id)
+    const made = evidence.ledgerInstances.find((one) => one.id === sibling?.id)
+    if (row === undefined || sibling === undefined || made === undefined)
+      throw new Error('the model has none')
+    const id = 'found-late'
+    evidence.ledgerInstances.push({ ...made, id, state: state === 'running' ? 'running' : 'error' })
+    evidence.calls = evidence.calls.map((call) =>
+      call.n === made.call ? { ...call, instance_ids: [...call.instance_ids, id] } : call,
+    )
+    evidence.instances.push({ ...sibling, id, state, late: true })
+    const counts = { created: row.created + 1, [state]: row[state] + 1 }
+    replace(evidence.requests, index, counts)
+    const of = (event: MutableEvidence['events'][number]) => JSON.parse(event.body).data
+    const copy = (kind: string, change: (body: string) => string) => {
+      const found = evidence.events.find(
+        (event) =>
+          event.type === `provisioner.${kind}` &&
+          of(event).request_id === row.requestId &&
+          of(event).project_id === row.projectId,
+      )
+      if (found === undefined) throw new Error(`the model has no ${kind}`)
+      const messageId = randomUUID()
+      const body = change(found.body.replace(found.messageId ?? '', messageId))
+      evidence.events.push({ ...found, messageId, body })
+    }
+    copy('request.dispatched', (body) =>
+      body.replace(/"instance_ids":\[[^\]]*\]/, `"instance_ids":["${id}"]`),
+    )
+    if (state === 'running') {
+      copy('instance.running', (body) => {
+        const instanceId = JSON.parse(body).subject as string
+        const server = JSON.parse(body).data.server_id as string
+        return body.replaceAll(instanceId, id).replace(server, made.server_id)
+      })
+    }
+  }
+
+  it('an instance that was found after the end of its request', () => {
+    expectInOrder((evidence) => foundLate(evidence, 'running'))
+  })
+
+  it('no late instance without its event', () => {
+    const evidence = modelRun()
+    foundLate(evidence, 'failed')
+    expect(judge(evidence).violations.unfinished).toEqual([])
+    expect(judge(evidence).violations.missing_events).toMatchObject([
+      { message: 'no instance.failed of found-late' },
+    ])
   })
 
   it('a second dead letter of one message, and a copy of an event', () => {

@@ -59,36 +59,6 @@ CROSS JOIN clock
 ORDER BY c.id
 `
 
-/**
- * Claims resolved attempts whose last look for late instances is due. $1 projects to leave alone, $2 most attempts,
- * $3 milliseconds to move on by.
- */
-const CLAIM_AUDITS = `
-WITH clock AS MATERIALIZED (
-  SELECT clock_timestamp() AS ts
-),
-due AS MATERIALIZED (
-  SELECT a.id
-  FROM attempt a, clock
-  WHERE a.audit_at <= clock.ts AND a.project_id <> ALL($1::text[])
-  ORDER BY a.audit_at
-  LIMIT $2::int
-  FOR UPDATE OF a SKIP LOCKED
-)
-UPDATE attempt a
-SET audit_at = clock.ts + make_interval(secs => $3::float8 / 1000)
-FROM due, clock
-WHERE a.id = due.id
-RETURNING a.id::text AS "attemptId", a.project_id AS "projectId"
-`
-
-/** $1 attempts whose last look is done. */
-const END_AUDITS = `
-UPDATE attempt
-SET audit_at = NULL
-WHERE id = ANY($1::uuid[])
-`
-
 export interface UncertainAttempt {
   attemptId: string
   attemptNumber: number
@@ -116,25 +86,9 @@ export interface UncertainAttempt {
   tracestate: string | null
 }
 
-export interface AuditedAttempt {
-  attemptId: string
-  projectId: string
-}
-
 export function claimUncertain(
   sql: Sql,
   params: { exceptProjects: readonly string[]; maxProjects: number; moveOnMs: number },
 ): Promise<UncertainAttempt[]> {
   return sql.query(CLAIM_UNCERTAIN, params.exceptProjects, params.maxProjects, params.moveOnMs)
-}
-
-export function claimAudits(
-  sql: Sql,
-  params: { exceptProjects: readonly string[]; limit: number; moveOnMs: number },
-): Promise<AuditedAttempt[]> {
-  return sql.query(CLAIM_AUDITS, params.exceptProjects, params.limit, params.moveOnMs)
-}
-
-export async function endAudits(sql: Sql, attemptIds: readonly string[]): Promise<void> {
-  if (attemptIds.length > 0) await sql.query(END_AUDITS, attemptIds)
 }

@@ -46,7 +46,7 @@ WHERE id = $1::uuid
 `
 
 /**
- * Adds late instances to a request that is provisioning; the transaction has locked it. Their first poll falls on the
+ * Adds late instances to the request of an attempt that made others; the transaction has locked it. Their first poll falls on the
  * grid of claim-instances. $1 request, $2 attempt, $3 instances as JSON, $4 milliseconds to the first poll.
  */
 const ADD_INSTANCES = `
@@ -60,7 +60,7 @@ born AS (
   FROM provision_request r
   CROSS JOIN json_to_recordset($3::json) AS n("id" text, "name" text)
   CROSS JOIN clock
-  WHERE r.id = $1::uuid AND r.state = 'provisioning'
+  WHERE r.id = $1::uuid
   ON CONFLICT (project_id, id) DO NOTHING
   RETURNING id
 ),

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
+import { eventually } from '../support/eventually.ts'
+import { createReconcileWorld, type ReconcileWorld, useTestDatabase } from '../support/reconcile-world.ts'
+
+const database = await useTestDatabase()
+
+const RANGE = { min_count: 1, max_count: 3 }
+
+/** A request whose 202 has left out all servers but one, as it may. */
+async function placeWithout(world: ReconcileWorld) {
+  const placed = await world.place(RANGE)
+  world.simulator.faults.add({ kind: 'misname', names: 'fewer' })
+  await world.dispatch()
+  expect(await world.request(placed.id)).toMatchObject({ state: 'provisioning', createdCount: 1 })
+  return placed
+}
+
+/** Lets every pending instance of a request run, as a poll would find it. */
+async function letRun(world: ReconcileWorld, id: string) {
+  const { instances, projectId } = await world.request(id)
+  const pending = instances.filter(({ state }) => state === 'pending')
+  await recordReadiness(
+    database,
+    pending.map((instance) => ({
+      ...{ projectId, id: instance.id, provisionRequestId: id, polls: instance.polls },
+      ...{ state: 'running' as const, ran: true, name: 'web', serverId: 's', imageId: 'image' },
+      ...{ networkInterfaces: [], upstreamState: 'running', errorCode: null, errorMessage: null },
+    })),
+    1000,
+  )
+}
+
+const auditsDue = () => database.prisma.attempt.count({ where: { auditAt: { not: null } } })
+/** Audits and looks. */
+const makeDue = () =>
+  database.query(
+    `UPDATE attempt SET audit_at = audit_at - interval '1 hour', reconcile_at = reconcile_at - interval '1 hour'`,
+  )
+
+const knows = (world: ReconcileWorld, id: string, created: number) =>
+  eventually(async () => {
+    const request = await world.request(id)
+    expect(request).toMatchObject({ createdCount: created })
+    expect(request.instances).toHaveLength(created)
+    return request
+  })
+
+describe('an answer that named fewer instances than it could', () => {
+  test('is audited once, by a listing that began after the settling time', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await placeWithout(world)
+    const { attempt } = await world.request(id)
+    expect(Number(attempt?.auditAt) - Number(attempt?.finishedAt)).toBe(400)
+
+    await world.run(world.reconciler())
+    const request = await knows(world, id, 3)
+    const created = world.creations()[0]?.instance_ids ?? []
+    expect(request.instances.map((instance) => instance.id).toSorted()).toEqual(created.toSorted())
+    expect(request).toMatchObject({ state: 'provisioning', attempt: { state: 'created' } })
+    const dispatched = (await world.events(requestId)).filter(({ kind }) => kind === 'request.dispatched')
+    expect(dispatched.map(({ data }) => (data.instance_ids as string[]).length)).toEqual([1, 2])
+    await eventually(async () => expect(await auditsDue()).toBe(0))
+    expect(world.listings()).toHaveLength(1)
+    expect(world.listings()[0]?.at_ms).toBeGreaterThanOrEqual(Number(attempt?.auditAt) - 50)
+    expect(await world.metric('invariant_violations_total')).toBe(0)
+  })
+
+  test('is not audited when it named as many as it could', async () => {
+    const world = await createReconcileWorld(database)
+    await world.place(RANGE)
+    await world.dispatch()
+    expect(await auditsDue()).toBe(0)
+  })
+
+  test('adds what it left out to a request that has ended, which keeps its state', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await placeWithout(world)
+    await letRun(world, id)
+    const ended = await world.request(id)
+    expect(ended.state).toBe('running')
+
+    await makeDue()
+    await world.run(world.reconciler())
+    await knows(world, id, 3)
+    await letRun(world, id)
+    expect(await world.request(id)).toMatchObject({
+      ...{ state: 'running', version: ended.version, completedAt: ended.completedAt, errorCode: null },
+      ...{ createdCount: 3, runningCount: 3, failedCount: 0 },
+    })
+    expect((await world.events(requestId)).map(({ kind }) => kind)).toEqual([
+      'request.accepted',
+      'request.dispatched',
+      'instance.running',
+      'request.completed',
+      'request.dispatched',
+      'instance.running',
+      'instance.running',
+    ])
+  })
+})
+
+describe('one listing', () => {
+  test('serves all audits of a project that are due', async () => {
+    const world = await createReconcileWorld(database)
+    const placed = []
+    for (let n = 0; n < 5; n += 1) placed.push(await placeWithout(world))
+    await makeDue()
+    await world.run(world.reconciler())
+    for (const { id } of placed) await knows(world, id, 3)
+    await eventually(async () => expect(await auditsDue()).toBe(0))
+    expect(world.listings()).toHaveLength(1)
+  })
+
+  test('serves uncertain attempts and audits alike', async () => {
+    const world = await createReconcileWorld(database)
+    const audited = await placeWithout(world)
+    const lost = await world.place()
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+    await world.dispatch()
+    await makeDue()
+    await world.run(world.reconciler({ settleMs: 60_000 }))
+    await knows(world, audited.id, 3)
+    await eventually(async () => expect((await world.request(lost.id)).state).toBe('provisioning'))
+    expect(world.listings()).toHaveLength(1)
+  })
+
+  test('is followed by another for audits only after a long rest', async () => {
+    const world = await createReconcileWorld(database)
+    const first = await placeWithout(world)
+    await database.query('UPDATE rate_bucket SET refill_per_second = 0.01')
+    await makeDue()
+    await world.run(world.reconciler())
+    await knows(world, first.id, 3)
+    const second = await placeWithout(world)
+    await makeDue()
+    // An attempt of unknown outcome does not wait for audits, and takes them along.
+    world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+    const lost = await world.place()
+    await world.dispatch()
+    await eventually(async () => expect((await world.request(lost.id)).state).toBe('provisioning'))
+    await knows(world, second.id, 3)
+    expect(world.listings()).toHaveLength(2)
+  })
+
+  test('that fails leaves audits due', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await placeWithout(world)
+    const failing = world.simulator.faults.add({ kind: 'truncate', keep: 1, end: true, count: 2 })
+    await makeDue()
+    await world.run(world.reconciler())
+    await world.simulator.faults.struck(failing.id, 2)
+    expect(await auditsDue()).toBe(1)
+    await knows(world, id, 3)
+  })
+})
