@@ -20,9 +20,9 @@ const NAME = 'resolve-command'
 /** Well below the 30 s after which an idle connection would end by itself. */
 const PATIENCE_MS = 20_000
 
-/** `npm run resolve` with these arguments; rejects when it fails, or is still there after PATIENCE_MS. */
-const resolve = (...args: string[]) =>
-  promisify(execFile)('npm', ['run', '--silent', 'resolve', '--', ...args], {
+/** `npm run resolve` with these arguments; rejects when it fails, or is still there PATIENCE_MS after its last word. */
+function resolve(...args: string[]) {
+  const running = promisify(execFile)('npm', ['run', '--silent', 'resolve', '--', ...args], {
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
@@ -31,8 +31,16 @@ const resolve = (...args: string[]) =>
       CLOUDDC_ENDPOINT: 'http://127.0.0.1:9',
       SECRET_KEYS: `k:${randomBytes(32).toString('base64')}`,
     },
-    timeout: PATIENCE_MS,
   })
+  const { child } = running
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.once('data', () => {
+      const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+      child.once('close', () => clearTimeout(timer))
+    })
+  }
+  return running
+}
 
 const connections = () => created.query('SELECT FROM pg_stat_activity WHERE application_name = $1', [NAME])
 
