@@ -15,14 +15,15 @@ export interface ReadinessLimits {
   provisionTimeoutMs: number
   /** A new instance may be missing from CloudDC's answers for so long. */
   visibilityMs: number
-  /** So long after an instance ran, the name of its server is waited for. */
+  /** So long after an instance ran, a listing with its server is waited for. */
   serverWaitMs: number
 }
 
 /**
  * The record of a sighting: pure. Running and failed are final; gone means terminated while we waited. Absence
  * counts only after `visibilityMs`, and the time limits only on an answer: an upstream that is away ends nothing.
- * An instance that ran never fails: it is running once its server is known, or has been waited for long enough.
+ * An instance that ran never fails: it is running once it is listed with its server, and not as pending, when its
+ * addresses may not be known yet; or once that has been waited for long enough.
  */
 export function observe(
   claimed: ClaimedInstance,
@@ -52,9 +53,9 @@ export function observe(
 
   if (claimed.ranMs !== null || (sighting !== 'not_found' && sighting.state === 'running')) {
     const seen = sighting === 'not_found' ? base : { ...base, ...shownOf(sighting) }
-    const isKnown = (seen.serverId ?? claimed.serverId) !== null
+    const isListed = seen.serverId !== null && sighting !== 'not_found' && sighting.state !== 'pending'
     const isLate = (claimed.ranMs ?? 0) >= limits.serverWaitMs
-    return { ...seen, ran: true, state: isKnown || isLate ? 'running' : 'pending' }
+    return { ...seen, ran: true, state: isListed || isLate ? 'running' : 'pending' }
   }
   if (sighting === 'not_found') {
     if (claimed.ageMs >= limits.visibilityMs) {

@@ -28,7 +28,7 @@ export interface ProjectPollOptions {
   database: Database
   client: CloudDcClient
   limits: ReadinessLimits
-  /** From the first answer that an instance runs to the next poll, where its server is not known. */
+  /** From the first answer that an instance runs to the next poll, where it is not listed so. */
   pollMinMs: number
   /** 0..1 of the call budget. */
   readinessShare: number
@@ -142,7 +142,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     reached('readiness.observed')
     const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
     const missing = instances.filter(({ id }) => !sightings.has(id))
-    // What ran when it was asked for singly waits for its server, which only the listing can name.
+    // What ran when it was asked for singly waits for the listing: nothing else names its server.
     const [waiting, unknown] = [missing.filter(hasRun), missing.filter((instance) => !hasRun(instance))]
     for (const { id } of waiting) sightings.set(id, 'not_found')
     await recordSightings(instances, sightings)

@@ -19,7 +19,7 @@ export interface ObservationResult {
 
 /**
  * Records observations, the counts and completion of their requests, and all events, in one transaction.
- * `serverPollMs`: to the next poll of an instance that runs while its server is not known.
+ * `serverPollMs`: to the next poll of an instance that runs and is not listed so yet.
  */
 export async function recordReadiness(
   database: Database,

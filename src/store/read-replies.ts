@@ -37,7 +37,7 @@ export function instanceStatus(row: InstanceRow): RequestStatus['instances'][num
     name: row.name,
     server_id: row.serverId,
     created_at: row.createdAt,
-    // While it is pending, its server is waited for.
+    // While it is pending, its listing is waited for.
     running_at: row.state === 'running' ? row.runningAt : null,
     error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? '' },
   }

@@ -124,6 +124,44 @@ describe('a poll', () => {
     })
   })
 
+  test('tells the addresses that are listed once an instance runs, not those of before', async () => {
+    await placePending(database, { ids: ['i-1'] })
+    let asked = false
+    let listings = 0
+    await startPoller(
+      (call, response) => {
+        if (call.listed === null) {
+          asked = true
+          return reply(response, 200, { state: 'running' })
+        }
+        const listed = (state: string, ipv4_address?: string) =>
+          reply(response, 200, {
+            instances: [
+              {
+                id: 'i-1',
+                state,
+                server_id: 's-1',
+                network_interfaces: [{ subnet_id: 'n-1', ipv4_address }],
+              },
+            ],
+          })
+        listings += 1
+        if (listings === 1) listed('pending')
+        else if (!asked) list(response, [])
+        else if (listings === 3) listed('pending')
+        else listed('running', '10.0.0.1')
+      },
+      { serverWaitMs: 3_600_000 },
+    )
+    await eventually(async () => expect(await statesOf()).toEqual({ 'i-1': 'running' }))
+    const [event] = await database.prisma.outboxEvent.findMany({
+      where: { type: 'provisioner.instance.running' },
+    })
+    expect(JSON.parse(event?.body ?? '').data.network_interfaces).toEqual([
+      { subnet_id: 'n-1', ipv4_address: '10.0.0.1' },
+    ])
+  })
+
   test('asks no further when a status call gets no answer', async () => {
     await placePending(database, { ids: ['i-1', 'i-2', 'i-3'] })
     let statusCalls = 0

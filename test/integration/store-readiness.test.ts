@@ -285,7 +285,7 @@ describe('an observation', () => {
     expect(await database.prisma.instance.findMany()).toMatchObject([{ state: 'pending', polls: 2 }])
   })
 
-  describe('of one that runs while its server is not known', () => {
+  describe('of one that runs and is not listed so', () => {
     const unnamed = (claimed: ClaimedInstance): ObservationRow => ({
       ...seen(claimed, 'pending'),
       ran: true,

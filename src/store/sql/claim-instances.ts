@@ -12,7 +12,7 @@ import { pollOnGrid } from './poll-grid.ts'
  * has no token are put off until one may be there. Where more are due than one claim takes, only full calls are
  * claimed; the rest is due for the next claim.
  *
- * An instance that runs and only waits for the name of its server is polled after the first interval, then each time
+ * An instance that runs and only waits to be listed with its server is polled after the first interval, then each time
  * half as late again.
  *
  * Readiness spends the same tokens as creating: freely while no work is queued, else only its own share, which
@@ -26,7 +26,7 @@ import { pollOnGrid } from './poll-grid.ts'
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
  * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
  * to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays due, $10
- * most milliseconds to wait for the server of an instance that runs: a poll falls on their end.
+ * most milliseconds to wait for the listing of an instance that runs: a poll falls on their end.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -158,7 +158,6 @@ RETURNING
   i.id AS "id",
   i.provision_request_id::text AS "provisionRequestId",
   i.polls AS "polls",
-  i.server_id AS "serverId",
   extract(epoch FROM clock.ts - i.running_at)::float8 * 1000 AS "ranMs",
   p.granted AS "granted",
   p.probing AS "probing",
@@ -179,7 +178,6 @@ export interface ClaimedInstance {
   ageMs: number
   /** Milliseconds since CloudDC first said that it runs; null when it has not. */
   ranMs: number | null
-  serverId: string | null
   /** The project had trouble and sends one call at a time; a good answer ends that. */
   probing: boolean
   /** Consecutive troubles of the project before this claim. */

@@ -7,14 +7,14 @@ import { pollOnGrid } from './poll-grid.ts'
 /**
  * Records what polls found. An instance takes it only while it is pending and no later poll has been claimed: an
  * answer that a paused replica brings late changes nothing. A poll that found nothing new writes nothing. An instance
- * that runs while its server is not known yet stays pending; from the first such answer on it is polled soon.
+ * that runs and is not listed so yet stays pending; from the first such answer on it is polled soon.
  *
  * The requests of instances that have ended are locked first, in order of id, and returned in their newest version, so
  * that of two transactions that see the last two instances of a request run, the second knows of the first.
  *
  * For `few` see claim-requests.
  *
- * $1 rows as JSON, $2 requests to lock, $3 milliseconds to the next poll of an instance that only waits for its server.
+ * $1 rows as JSON, $2 requests to lock, $3 milliseconds to the next poll of an instance that only waits to be listed.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -103,7 +103,7 @@ export interface ObservationRow {
   /** As claimed. */
   polls: number
   state: 'pending' | 'running' | 'failed'
-  /** CloudDC says, or has said, that it runs. Pending then means that its server is not known yet. */
+  /** CloudDC says, or has said, that it runs. Pending then means that it waits to be listed so. */
   ran: boolean
   name: string | null
   serverId: string | null
