@@ -18,6 +18,7 @@ import { createSweeper } from './dispatch/sweeper.ts'
 import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
 import { createSealer } from './intake/seal.ts'
+import { createStuckDeliveries } from './intake/stuck-deliveries.ts'
 import { createRetention } from './maintenance/retention.ts'
 import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
@@ -212,6 +213,11 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   })
 
   const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
+  const stuckDeliveries = createStuckDeliveries({
+    serversFine: () => broker.health().ok && !intake.waitsForDatabase(),
+    logger,
+    metrics: metrics.intake,
+  })
   const intake = createIntake({
     store,
     publisher: deadLetters,
@@ -221,6 +227,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     metrics: metrics.intake,
     batchSize: config.intakeBatchSize,
     deliveryLimit: config.deliveryLimit,
+    onReceived: stuckDeliveries.received,
     onStored: wakeQueue,
     onEvents: relay.wake,
     pauseConsuming: () => consumer.pause(),
@@ -242,7 +249,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     ...on('outbox', eventPublisher, relay, parking),
     ...on('readiness', readiness),
     ...on('dispatch', dispatcher, sweeper, rescuer, reconciler),
-    ...on('intake', deadLetters, {
+    ...on('intake', deadLetters, stuckDeliveries, {
       name: 'intake',
       start: consumer.start,
       // Together: the consumer waits for its handlers, and those that wait for a server end only when intake does.

@@ -37,6 +37,8 @@ export interface IntakeOptions {
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
   deliveryLimit?: number
+  /** Called for each delivery; what it returns is called when the delivery has its verdict. */
+  onReceived?: () => () => void
   /** Called after requests were stored: there is work to dispatch, and there are events to relay. */
   onStored?: (requests: number) => void
   /** Called after events without a request were stored. */
@@ -55,6 +57,8 @@ export interface Intake {
   handle(delivery: Delivery): Promise<Verdict>
   /** Deliveries without a verdict. */
   inHand(): number
+  /** Whether they wait for the database to come back. */
+  waitsForDatabase(): boolean
   /**
    * Gives new deliveries back, ends retries, and resolves when every delivery in hand has its verdict. Cancel the
    * consumer at the same time, and before awaiting either: its own stop waits for these verdicts.
@@ -73,16 +77,19 @@ export function createIntake(options: IntakeOptions): Intake {
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
   const inHand = new Set<Promise<Verdict>>()
+  let databaseAway = false
 
   const pause = async () => options.pauseConsuming?.()
   const retry = createWriteRetry({
     logger,
     signal: stopping.signal,
     onAway: () => {
+      databaseAway = true
       metrics.paused.set(1)
       pause().catch((error: unknown) => logger.error({ err: error }, 'consuming could not be paused'))
     },
     onBack: () => {
+      databaseAway = false
       metrics.paused.set(0)
       options.resumeConsuming?.()
     },
@@ -167,7 +174,9 @@ export function createIntake(options: IntakeOptions): Intake {
   return {
     handle: (delivery) => {
       if (stopping.signal.aborted) return Promise.resolve(requeue())
+      const settled = options.onReceived?.()
       const verdict = decideSafely(delivery).finally(() => {
+        settled?.()
         inHand.delete(verdict)
         metrics.unsettled.set(inHand.size)
       })
@@ -176,6 +185,7 @@ export function createIntake(options: IntakeOptions): Intake {
       return verdict
     },
     inHand: () => inHand.size,
+    waitsForDatabase: () => databaseAway,
     stop: async () => {
       stopping.abort()
       while (inHand.size > 0) await Promise.all(inHand)

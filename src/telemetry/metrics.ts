@@ -67,6 +67,10 @@ export function createMetrics() {
       batchSize: histogram('intake_batch_messages', 'Messages stored by one insert', BATCH),
       insertSeconds: histogram('intake_insert_seconds', 'Duration of one insert with its commit', SECONDS),
       unsettled: gauge('intake_unsettled_messages', 'Deliveries in hand, neither acknowledged nor returned'),
+      stuck: gauge(
+        'intake_stuck_deliveries',
+        'Deliveries without a verdict for more than a minute in which database and broker were fine',
+      ),
       paused: gauge('intake_paused', '1 while consuming is paused because the database is away'),
       deadLetters: counter('dead_letters_total', 'Messages dead-lettered and confirmed, by rejection code', [
         'code',
