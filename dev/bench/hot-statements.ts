@@ -74,9 +74,9 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
   if (first === undefined) throw new Error('nothing was claimed')
   const { projectId } = first
   await readRequest(as('read-request'), first)
-  for (const of of ['all', 'open', 'running', 'exception'] as const) {
-    const state = of === 'exception' ? 'failed' : 'dispatching'
-    await readPage(as(`read-page ${of}`), { projectId, of, state, limit: BATCH, before: undefined })
+  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
+    const state = kind === 'exception' ? 'failed' : 'dispatching'
+    await readPage(as(`read-page ${kind}`), { projectId, of: kind, state, limit: BATCH, before: undefined })
   }
   await findStranded(as('rescue-attempts'), { overdueMs: 60_000, limit: BATCH })
   await claimUncertain(as('claim-uncertain'), { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 })
