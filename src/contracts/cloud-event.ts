@@ -8,7 +8,7 @@ import { isPlainObject } from './spec.ts'
 
 const text = z.string().min(1, 'must not be empty')
 
-const envelopeSchema = z.looseObject({
+const envelopeSchema = z.object({
   specversion: z.literal('1.0', 'must be "1.0"'),
   id: text,
   source: text,

@@ -1,5 +1,6 @@
 import { isSecretName, mayHoldSecrets, type Secrets } from './discretion.ts'
 import { createFindings, type Findings, type Step } from './fault.ts'
+import { isHex, isSurrogate, position } from './json-text.ts'
 
 /** As much of the texts under secret members is kept, in UTF-16 units; a sound message has 26 at most. */
 const MAX_SECRETS_LENGTH = 1024
@@ -48,8 +49,11 @@ class SyntaxFault extends Error {
 const NUMBER_OR_WORD = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![0-9A-Za-z.+-])/y
 const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)))
 const SMALL_U = 0x75
+/** What makes a string worth reading by the character. */
+const SPECIAL = /[\\\u0000-\u001f]/g
 
-const [TAB, LINE_FEED, RETURN, SPACE] = [0x09, 0x0a, 0x0d, 0x20]
+const WHITE_SPACE = /[ \t\n\r]*/y
+const SPACE = 0x20
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d]
 
@@ -57,14 +61,18 @@ const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b
  * Reads a JSON text once and says where it breaks the rules of parseStrictJson, and what it holds in secret. A break of
  * syntax is told at the array or object that it is in. Iterative, so no nesting is too deep for it; one step forward
  * per character; its messages never quote the text.
+ *
+ * @param isStrict the text is known to be faultless: only its secrets are of interest
  */
-export function readJson(text: string, maxDepth: number): JsonReading {
+export function readJson(text: string, maxDepth: number, isStrict = false): JsonReading {
   const findings = createFindings()
   const secrets: string[] = []
   const mayHoldSecret = mayHoldSecrets(text)
   let secretsLength = 0
   let overflow = false
   let malformed = false
+  /** Where the next character stands, seen from the last string, that a string can hold only escaped. */
+  let special = -1
   const frames: Frame[] = []
   let at = 0
 
@@ -84,17 +92,26 @@ export function readJson(text: string, maxDepth: number): JsonReading {
 
   /** Goes to the next token; its first character's code, NaN at the end. */
   const next = (): number => {
-    let code = text.charCodeAt(at)
-    while (code === SPACE || code === LINE_FEED || code === TAB || code === RETURN) {
-      at += 1
-      code = text.charCodeAt(at)
-    }
-    return code
+    const code = text.charCodeAt(at)
+    if (!(code <= SPACE)) return code
+    WHITE_SPACE.lastIndex = at
+    WHITE_SPACE.test(text)
+    at = WHITE_SPACE.lastIndex
+    return text.charCodeAt(at)
   }
 
   /** Reads the string that begins here; undefined where it is broken, and then nothing is read. */
   const readString = (): StringToken | undefined => {
     const token: StringToken = { start: at, escaped: false, nul: false, surrogate: false }
+    if (special < at) {
+      SPECIAL.lastIndex = at
+      special = SPECIAL.exec(text)?.index ?? text.length
+    }
+    const close = text.indexOf('"', at + 1)
+    if (close !== -1 && close < special) {
+      at = close + 1
+      return token
+    }
     for (let end = at + 1; ; end += 1) {
       const code = text.charCodeAt(end)
       if (code === QUOTE) {
@@ -129,9 +146,11 @@ export function readJson(text: string, maxDepth: number): JsonReading {
     frame.name = meaning(string)
     frame.place += 1
     checkCharacters(string)
-    frame.names ??= new Set()
-    if (frame.names.has(frame.name)) report('duplicate key', true)
-    frame.names.add(frame.name)
+    if (!isStrict) {
+      frame.names ??= new Set()
+      if (frame.names.has(frame.name)) report('duplicate key', true)
+      frame.names.add(frame.name)
+    }
     if (frame.secret) keepSecret(frame.name)
     if (next() !== COLON) throw expected("':'")
     at += 1
@@ -214,30 +233,4 @@ export function readJson(text: string, maxDepth: number): JsonReading {
     return { findings: broken, malformed: true, secrets: { values: secrets, overflow } }
   }
   return { findings, malformed, secrets: { values: secrets, overflow } }
-}
-
-/** Whether four hexadecimal digits stand there. */
-function isHex(text: string, start: number): boolean {
-  for (let at = start; at < start + 4; at += 1) {
-    const code = text.charCodeAt(at)
-    const letter = code | 0x20
-    if (!((code >= 0x30 && code <= 0x39) || (letter >= 0x61 && letter <= 0x66))) return false
-  }
-  return true
-}
-
-/** Whether the four hexadecimal digits that stand there are those of a surrogate, d800 to dfff. */
-function isSurrogate(text: string, start: number): boolean {
-  return (text.charCodeAt(start) | 0x20) === 0x64 && text.charCodeAt(start + 1) >= 0x38
-}
-
-/** Where in the text, for a reader; counts characters from 1 after skipping white space. */
-function position(text: string, at: number): string {
-  let line = 1
-  let lineStart = 0
-  for (let end = text.indexOf('\n'); end !== -1 && end < at; end = text.indexOf('\n', end + 1)) {
-    line += 1
-    lineStart = end + 1
-  }
-  return `at line ${line}, column ${at - lineStart + 1}`
 }

@@ -4,11 +4,14 @@ const USER_NAMES = ['root', 'toor', 'Administrator', 'rotartsinimdA']
 
 const MIN_LENGTH = 8
 const MAX_LENGTH = 26
+/** Of a longer text, in UTF-16 units, no more is said than that it is too long. */
+const MAX_READ = 1000
 
 /** What CloudDC has against a password, in words without any of it. */
 export function passwordFaults(text: string): string[] {
   const faults: string[] = []
   if (!hasPasswordLength(text)) faults.push(`must have ${MIN_LENGTH} to ${MAX_LENGTH} characters`)
+  if (text.length > MAX_READ) return faults
   if (!hasPasswordMixture(text)) {
     faults.push(
       'must have three of: capital letters, small letters, digits, special characters !@$%^-_=+[{}]:,./?',

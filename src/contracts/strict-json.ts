@@ -48,7 +48,7 @@ export function parseStrictJson(body: Buffer): StrictJson {
 /** What a body that parseStrictJson has taken holds in secret. */
 export function readSecrets(body: Buffer): Secrets {
   const text = body.toString('utf8')
-  return mayHoldSecrets(text) ? readJson(text, MAX_JSON_DEPTH).secrets : { values: [], overflow: false }
+  return mayHoldSecrets(text) ? readJson(text, MAX_JSON_DEPTH, true).secrets : { values: [], overflow: false }
 }
 
 function unread(fault: string): JsonReading {
