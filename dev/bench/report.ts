@@ -22,7 +22,7 @@ export function writeFigures(file: string, report: BenchReport): void {
 }
 
 export function figures({ scenarios, machine }: BenchReport): string {
-  const { intake, end_to_end: endToEnd, latency, limiter, history, backlog, polling } = scenarios
+  const { intake, end_to_end: endToEnd, latency, limiter, history, backlog, polling, hostile } = scenarios
   const blocks = [
     sentence('Measured on', machine),
     markdownTable(scenarios),
@@ -33,6 +33,8 @@ export function figures({ scenarios, machine }: BenchReport): string {
       sentence('`backlog`:', { ...backlog.details, ...nested(backlog.details.first_call_s, 'first_call_s') }),
     polling &&
       sentence('`polling`:', { ...polling.details, ...nested(polling.details.detection, 'detection') }),
+    hostile &&
+      `\`hostile\`, the worst by times JSON.parse:\n\n${recordsTable(hostile.details.bodies as Row[])}`,
     history && historyPlot(history.details.requests_per_second as HistoryPoint[]),
     latency && latencyPlot(latency.details),
     history && statementsTable(history.details.statements as ExplainedStatements),

@@ -11,6 +11,7 @@ export const SCENARIO_NAMES = [
   'start',
   'idle',
   'status',
+  'hostile',
 ] as const
 
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

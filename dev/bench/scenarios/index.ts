@@ -4,6 +4,7 @@ import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { history } from './history.ts'
+import { hostile } from './hostile.ts'
 import { idle } from './idle.ts'
 import { intake } from './intake.ts'
 import { latency } from './latency.ts'
@@ -26,4 +27,5 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   start,
   idle,
   status,
+  hostile,
 }
