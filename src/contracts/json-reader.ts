@@ -49,8 +49,8 @@ class SyntaxFault extends Error {
 const NUMBER_OR_WORD = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![0-9A-Za-z.+-])/y
 const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)))
 const SMALL_U = 0x75
-/** What makes a string worth reading by the character. */
-const SPECIAL = /[\\\u0000-\u001f]/g
+/** What makes a string worth reading by the character: control characters and the backslash. */
+const SPECIAL = /[^ -[\]-\uffff]/g
 
 const WHITE_SPACE = /[ \t\n\r]*/y
 const SPACE = 0x20
