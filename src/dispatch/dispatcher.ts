@@ -9,6 +9,7 @@ import { createSlots } from '../runtime/slots.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Database } from '../store/database.ts'
+import { isTaken } from '../store/errors.ts'
 import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
 import { wakeProjects } from '../store/sql/wake-projects.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -16,7 +17,7 @@ import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
 import { createCallLog } from './call-log.ts'
 import { createClaimRoom } from './claim-room.ts'
 import { buildBatchCreateBody, markerPlace } from './create-body.ts'
-import { classifyOutcome, type Outcome } from './outcome.ts'
+import { classifyOutcome, namedOthers, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
 import { bucketEffect, NOT_SENDABLE } from './retry-policy.ts'
 import { type LookTimes, type OpenAttempt, settlementOf } from './settlement.ts'
@@ -134,7 +135,20 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     metrics.dispatch.inFlight.set(unanswered)
     if (starved && freeRoom() >= worthClaiming) loop.wake()
     reached('dispatch.answered')
-    await recorder.record({
+    await record(claim, outcome).catch((error: unknown) => {
+      if (outcome.class !== 'created' || !isTaken(error)) throw error
+      const { projectId, requestId, attemptId } = claim.request
+      logger.error(
+        { projectId, requestId, attemptId },
+        'CloudDC answered with ids of instances of other requests',
+      )
+      return record(claim, namedOthers(outcome))
+    })
+    reached('dispatch.recorded')
+  }
+
+  const record = (claim: Claim, outcome: Outcome): Promise<boolean> =>
+    recorder.record({
       projectId: claim.request.projectId,
       row: settlementOf(openAttempt(claim), outcome, options),
       bucket: bucketEffect(outcome, {
@@ -143,8 +157,6 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         refund: refundOf(claim),
       }),
     })
-    reached('dispatch.recorded')
-  }
 
   const refundOf = ({ request, age }: Claim): number => {
     const limit = bucketLimit(options.limitOf(request.projectId))

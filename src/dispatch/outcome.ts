@@ -94,6 +94,20 @@ function ofAnswer(answer: Answer, promised: Promised): Verdict {
   return { class: 'unknown', reason: doubtOf(status), ...facts, ...(closes === null ? {} : { closes }) }
 }
 
+/** The outcome of an answer that looked whole, yet named instances that another attempt has. */
+export function namedOthers(created: Extract<Outcome, { class: 'created' }>): Outcome {
+  const { instanceIds: named, ...facts } = created
+  const reason = 'broken_promise'
+  return {
+    ...facts,
+    class: 'unknown',
+    reason,
+    code: reason,
+    message: 'an instance of another order is named',
+    named,
+  }
+}
+
 /** How an answer breaks the promise to name every instance, each once; null when it keeps it. */
 function breachOf(
   { unusableIds }: Answer,

@@ -27,8 +27,7 @@ export interface SweeperOptions {
 }
 
 /**
- * Carries out what no message and no answer brings about: retries that are due, deadlines, rates that recover, and
- * the end of requests whose answer named only instances of others.
+ * Carries out what no message and no answer brings about: retries that are due, deadlines, rates that recover,.
  */
 export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
@@ -47,8 +46,6 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
       if (moves.length > 0) await moveRequests(sql, moves)
       return moves
     })
-    const failed = ends.filter((move) => move.to === NOT_OURS.state).length
-    if (failed > 0) logger.error({ requests: failed }, NOT_OURS.message)
     return ends.length
   }
 
@@ -84,15 +81,10 @@ const NOT_IN_TIME = {
   code: 'deadline_passed',
   message: 'the deadline passed before the request was dispatched',
 } as const
-const NOT_OURS = {
-  state: 'failed',
-  code: 'instances_not_ours',
-  message: 'CloudDC answered with ids of instances that other requests have',
-} as const
 
-/** The end of a request that was not dispatched in time, or that waits for instances and has none: pure. */
+/** The end of a request that was not dispatched in time: pure. */
 export function endingOf(request: LockedRequest): MoveRow {
-  const { state, code, message } = request.state === 'queued' ? NOT_IN_TIME : NOT_OURS
+  const { state, code, message } = NOT_IN_TIME
   const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
   return {
     id: request.id,

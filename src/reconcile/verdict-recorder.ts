@@ -78,9 +78,14 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
 
   return async (listing: CompleteListing): Promise<void> => {
     if (listing.sought.size === 0) return
-    const judged = [...listing.sought].map(([attempt, sought]) =>
-      judgeOne(attempt, sought, listing, options.settleMs),
-    )
+    // What one attempt is given, the next one cannot have: two answers may have named the same instance.
+    const known = new Map(listing.known)
+    const judged = [...listing.sought].map(([attempt, sought]) => {
+      const one = judgeOne(attempt, sought, { ...listing, known }, options.settleMs)
+      if (one.verdict.kind === 'adopt')
+        for (const id of one.verdict.instanceIds) known.set(id, attempt.attemptId)
+      return one
+    })
     const results = await settleInHalves(judged, record, isRejected)
     results.forEach(resultOf)
   }

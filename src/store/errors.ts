@@ -43,6 +43,11 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
   return REJECTED_CLASSES.has(state.slice(0, 2)) ? 'rejected' : 'unavailable'
 }
 
+/** Whether the statement would have stored what is stored already, under a key that there is once. */
+export function isTaken(error: unknown): boolean {
+  return sqlState(error) === '23505'
+}
+
 /** Whether the statement will fail again, and so may go through without some of its rows. */
 export function isRejected(error: unknown): boolean {
   return classifyDatabaseError(error) === 'rejected'

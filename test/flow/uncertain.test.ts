@@ -133,6 +133,32 @@ test('silence is an answer that is lost, too', async () => {
   expect(own.creations('p')).toHaveLength(1)
 })
 
+test('an answer with the instances of another request is no answer', async () => {
+  const project_id = world.newProject()
+  const first = await world.order({ project_id })
+  const { instances } = await world.ended(first)
+  world.simulator.faults.add({
+    kind: 'error_after',
+    operation: 'RunInstances',
+    project: project_id,
+    status: 202,
+    body: { instances: instances.map(({ id }) => ({ id })) },
+  })
+  const second = await world.order({ project_id })
+  const status = await world.ended(second)
+  expect(status).toMatchObject({ state: 'running', attempts: 1, counts: { created: 1, running: 1 } })
+  const [, creation] = world.creations(project_id)
+  expect(status.instances.map(({ id }) => id)).toEqual(creation?.instance_ids)
+  expect(await causesOf(second)).toEqual([
+    'accepted',
+    'claimed',
+    'broken_promise',
+    'adopted',
+    'instances_ended',
+  ])
+  expect(await world.statusOf(first)).toMatchObject({ counts: { created: 1, running: 1 } })
+})
+
 test('servers that the answer of a range left out are found, and told of although the request has ended', async () => {
   const project_id = world.newProject()
   world.simulator.faults.add({ kind: 'misname', names: 'fewer', project: project_id })

@@ -102,6 +102,22 @@ describe('a 202 that breaks its promise', () => {
     expect(request.attempt?.auditAt).not.toBeNull()
   })
 
+  test('shares no instance with another answer that named the same', async () => {
+    const world = await createReconcileWorld(database)
+    for (let n = 0; n < 2; n += 1) {
+      await world.place({ min_count: 2, max_count: 2 })
+      const fault = { kind: 'error_before', status: 202, body: { instances: [{ id: 'same' }] } } as const
+      world.simulator.faults.add({ ...fault, operation: 'RunInstances' })
+    }
+    await world.dispatch()
+    await world.run(world.reconciler())
+    await eventually(async () => {
+      const attempts = await database.prisma.attempt.findMany()
+      expect(attempts.map(({ state }) => state).toSorted()).toEqual(['adopted', 'void'])
+    })
+    expect(await database.prisma.instance.findMany()).toMatchObject([{ id: 'same' }])
+  })
+
   test('does not get instances that are known to be of others', async () => {
     const world = await createReconcileWorld(database)
     const other = await world.place()

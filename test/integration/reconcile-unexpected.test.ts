@@ -146,19 +146,6 @@ describe('instances found while looking for others', () => {
     await expectAdded(world, answered.id)
   })
 
-  test('are what a request waits for that had none, which the sweep would have ended', async () => {
-    const world = await createReconcileWorld(database)
-    const answered = await world.place({ min_count: 1, max_count: 5 })
-    await world.dispatch()
-    await database.query(`DELETE FROM instance WHERE provision_request_id = $1::uuid`, answered.id)
-    await database.query(
-      `UPDATE provision_request SET created_count = 0, expires_at = now() WHERE id = $1::uuid`,
-      answered.id,
-    )
-    await expectAdded(world, answered.id)
-    expect(await world.request(answered.id)).toMatchObject({ state: 'provisioning', expiresAt: null })
-  })
-
   test('of a call that is still under way are nothing special', async () => {
     const world = await createReconcileWorld(database)
     const underWay = await world.place()

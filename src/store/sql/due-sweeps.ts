@@ -30,7 +30,7 @@ SELECT DISTINCT p.project_id AS "projectId"
 FROM promoted p
 `
 
-/** Locks requests that are to end: whose deadline has passed, or that have no instance to wait for. $1 most rows. */
+/** Locks requests that are to end: whose deadline has passed. $1 most rows. */
 const LOCK_EXPIRED = `
 SELECT r.id::text AS "id"
 FROM provision_request r

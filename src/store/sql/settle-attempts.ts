@@ -11,6 +11,9 @@ import { pollOnGrid } from './poll-grid.ts'
  * The fence: a row takes effect only while its attempt is still in the state, and in the hands of the replica, that
  * the caller saw. What a successor has settled meanwhile stays as it is, with no event and no history.
  *
+ * An instance belongs to one attempt. Rows that bring an instance which another attempt has, here or in the table, are
+ * refused with all the others (isTaken).
+ *
  * For `few` see claim-requests.
  *
  * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 milliseconds to the first poll of an
@@ -60,19 +63,13 @@ settled AS (
   WHERE a.id = l.id
   RETURNING a.id, a.provision_request_id, a.project_id
 ),
-given AS MATERIALIZED (
-  SELECT s.project_id, n."id", s.provision_request_id, s.id AS attempt_id, n."name"
-  FROM settled s
-  JOIN json_to_recordset($4::json) AS n("attemptId" uuid, "id" text, "name" text) ON n."attemptId" = s.id
-),
 born AS (
   INSERT INTO instance (project_id, id, provision_request_id, attempt_id, name, state, created_at, next_poll_at)
-  SELECT g.project_id, g."id", g.provision_request_id, g.attempt_id, g."name", 'pending', clock.ts,
+  SELECT s.project_id, n."id", s.provision_request_id, s.id, n."name", 'pending', clock.ts,
     ${pollOnGrid('$3::float8')}
-  FROM given g
+  FROM settled s
+  JOIN json_to_recordset($4::json) AS n("attemptId" uuid, "id" text, "name" text) ON n."attemptId" = s.id
   CROSS JOIN clock
-  ON CONFLICT (project_id, id) DO NOTHING
-  RETURNING provision_request_id
 ),
 moved AS (
   UPDATE provision_request r
@@ -87,13 +84,9 @@ moved AS (
     retry_at = CASE
       WHEN i."requestState" = 'queued' THEN clock.ts + make_interval(secs => i."retryInMs" / 1000)
     END,
-    expires_at = CASE
-      WHEN i."requestState" = 'queued' THEN r.deadline
-      -- The answer named only instances that other requests have.
-      WHEN i."requestState" = 'provisioning' AND r.created_count + own.born = 0 THEN clock.ts
-    END,
+    expires_at = CASE WHEN i."requestState" = 'queued' THEN r.deadline END,
     attempts = r.attempts - i."refund",
-    created_count = r.created_count + own.born,
+    created_count = r.created_count + i."instanceCount",
     error_code = CASE WHEN i."failed" THEN i."errorCode" END,
     error_message = CASE WHEN i."failed" THEN i."errorMessage" END,
     error_at = CASE WHEN i."failed" THEN ${CHANGED_AT} END,
@@ -104,13 +97,6 @@ moved AS (
   FROM settled s
   JOIN input i ON i."attemptId" = s.id
   CROSS JOIN clock
-  CROSS JOIN LATERAL (
-    -- Counting for each row costs as much as all the rest; it is only needed when some instance was there already.
-    SELECT CASE
-      WHEN (SELECT count(*) FROM born) = (SELECT count(*) FROM given) THEN i."instanceCount"
-      ELSE (SELECT count(*) FROM born b WHERE b.provision_request_id = s.provision_request_id)::int
-    END AS born
-  ) own
   WHERE r.id = s.provision_request_id
   RETURNING r.id, r.project_id, r.version, r.state, r.updated_at, s.id AS attempt_id
 ),

@@ -68,8 +68,6 @@ counted AS (
   UPDATE provision_request r
   SET
     created_count = r.created_count + (SELECT count(*) FROM born)::int,
-    -- It has something to wait for now (settle-attempts).
-    expires_at = NULL,
     updated_at = ${CHANGED_AT}
   FROM clock
   WHERE r.id = $1::uuid AND EXISTS (SELECT 1 FROM born)
