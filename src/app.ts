@@ -19,6 +19,7 @@ import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
 import { createSealer } from './intake/seal.ts'
 import { createStuckDeliveries } from './intake/stuck-deliveries.ts'
+import { createPromiseWatch } from './maintenance/promise-watch.ts'
 import { createRetention } from './maintenance/retention.ts'
 import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
@@ -71,6 +72,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const sealer = createSealer(config.secretKeys)
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
+  const brokerReady = () => broker.health().ok
   const target = {
     endpoint: config.clouddcEndpoint,
     token: config.clouddcAuthToken ?? undefined,
@@ -109,7 +111,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const relay = createRelay({
     database,
     publisher: eventPublisher,
-    brokerReady: () => broker.health().ok,
+    brokerReady,
     replica,
     window: config.outboxWindow,
     metrics,
@@ -212,9 +214,11 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     logger,
   })
 
+  const promiseWatch = createPromiseWatch({ database, replica, brokerReady, metrics, logger })
+
   const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
   const stuckDeliveries = createStuckDeliveries({
-    serversFine: () => broker.health().ok && !intake.waitsForDatabase(),
+    serversFine: () => brokerReady() && !intake.waitsForDatabase(),
     logger,
     metrics: metrics.intake,
   })
@@ -257,7 +261,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
         await Promise.all([consumer.stop(), intake.stop()])
       },
     }),
-    ...on('maintenance', retention),
+    ...on('maintenance', retention, promiseWatch),
     api,
   ]
 

@@ -14,6 +14,7 @@ import { claimInstances } from '../../src/store/sql/claim-instances.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/store/sql/claim-requests.ts'
 import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
 import { lockExpired, promoteRetries } from '../../src/store/sql/due-sweeps.ts'
+import { findIdleRequests } from '../../src/store/sql/idle-requests.ts'
 import { moveRequests } from '../../src/store/sql/move-requests.ts'
 import { readEvents, removeEvents } from '../../src/store/sql/outbox-events.ts'
 import { readPage, readRequest } from '../../src/store/sql/read-requests.ts'
@@ -90,6 +91,8 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     ),
   )
   await settleAttempts(as('settle-attempts'), settlements, 1)
+
+  await findIdleRequests(as('idle-requests'), { after: null, limit: BATCH, quietMs: 0 })
 
   const { instances } = await claimInstances(as('claim-instances'), {
     limit: BATCH,

@@ -8,7 +8,7 @@ import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } f
 import type { Metrics } from '../telemetry/metrics.ts'
 
 /** Duties that one replica at a time carries out. */
-export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention'
+export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
 
 export interface Replica extends Service {
   /** The present identity; a new one after a lost lease. */

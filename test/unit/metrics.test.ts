@@ -1,8 +1,9 @@
+import { globSync, readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import type { Sql } from '../../src/store/database.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics, INVARIANTS } from '../../src/telemetry/metrics.ts'
 
 const silent = pino({ level: 'silent' })
 
@@ -27,9 +28,17 @@ describe('the metrics', () => {
 
   test('show every promise as kept from the start', async () => {
     const text = await createMetrics().registry.metrics()
-    for (const invariant of ['lost', 'duplicate', 'stuck', 'missing_event', 'budget', 'secret']) {
+    for (const invariant of INVARIANTS) {
       expect(text).toContain(`provisioner_invariant_violations_total{invariant="${invariant}"} 0`)
     }
+  })
+
+  test('declare no promise that nothing watches over', () => {
+    const sources = globSync('src/**/*.ts').map((path) => readFileSync(path, 'utf8'))
+    const watched = sources.flatMap((text) =>
+      [...text.matchAll(/invariantViolations\.inc\(\{ invariant: '(\w+)' \}/g)].map(([, name]) => name),
+    )
+    expect([...new Set(watched)].sort()).toEqual([...INVARIANTS].sort())
   })
 
   test('of two processes in one test do not meet', async () => {
