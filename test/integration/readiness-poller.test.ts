@@ -162,6 +162,34 @@ describe('a poll', () => {
     ])
   })
 
+  test.each([
+    ['unauthorized', 401, { error_code: 'APIGW.0301' }],
+    ['forbidden', 403, { error_code: 'iMetal.0004' }],
+    ['misconfigured', 404, { error_code: 'APIGW.0101' }],
+    ['misconfigured', 404, 'no such page'],
+  ])(
+    'whose status calls are refused as %s (%i) ends no instance, and closes the bucket',
+    async (...refusal) => {
+      const [reason, status, body] = refusal
+      await placePending(database, { ids: ['i-1'] })
+      let refused = true
+      await startPoller((call, response) => {
+        if (call.listed !== null) list(response, [])
+        else if (refused) reply(response, status, body)
+        else reply(response, 200, { state: 'running' })
+      })
+      await eventually(async () => expect((await readBucket(database)).blockedReason).toBe(reason))
+      expect(await statesOf()).toEqual({ 'i-1': 'pending' })
+      refused = false
+      await eventually(async () => {
+        await database.query(
+          'UPDATE rate_bucket SET blocked_until = now(), due_at = NULL WHERE blocked_until > now()',
+        )
+        expect(await statesOf()).toEqual({ 'i-1': 'running' })
+      })
+    },
+  )
+
   test('asks no further when a status call gets no answer', async () => {
     await placePending(database, { ids: ['i-1', 'i-2', 'i-3'] })
     let statusCalls = 0

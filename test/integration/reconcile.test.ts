@@ -241,6 +241,31 @@ describe('listings that cannot be trusted', () => {
     expect(bucket?.tokens).toBeLessThan(500)
   })
 
+  test('that are refused close the bucket for all, and prove nothing', async () => {
+    const world = await createReconcileWorld(database)
+    const { id } = await world.place()
+    loseAnswer(world)
+    await world.dispatch()
+    const refusing = world.simulator.faults.add({
+      kind: 'error_before',
+      operation: 'ListInstances',
+      status: 404,
+      body: '<html>no such page</html>',
+      count: null,
+    })
+    await world.run(world.reconciler({ settleMs: 100 }))
+    await eventually(async () => {
+      const [bucket] = await database.prisma.rateBucket.findMany()
+      expect(bucket?.blockedReason).toBe('misconfigured')
+    })
+    expect(await world.request(id)).toMatchObject({ state: 'uncertain', attempt: { listingsWithout: 0 } })
+    world.simulator.faults.remove(refusing.id)
+    await eventually(async () => {
+      await database.query('UPDATE rate_bucket SET blocked_until = now() WHERE blocked_until > now()')
+      expect((await world.request(id)).state).toBe('provisioning')
+    })
+  })
+
   test('that are throttled close the bucket for all', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place()
