@@ -90,7 +90,7 @@ export type Faults = {
   remove(id: number): boolean
   /** Lets every call go that this fault holds now; how many. */
   release(id: number): number
-  /** Resolves once the fault has struck `hits` calls. Rejects when it is removed before. */
+  /** Resolves once the fault has struck `hits` calls, and `hold` holds them. Rejects when it is removed before. */
   struck(id: number, hits?: number): Promise<void>
   clear(): void
 }
@@ -98,7 +98,7 @@ export type Faults = {
 export type FaultQueue = Faults & {
   /** The fault for this call: the first script that matches, else by chance. At most one. */
   claim(call: { n: number; method: string; operation: Operation; project: string }): Strike | null
-  /** Waits in a `hold`. */
+  /** Waits in a `hold`, unless it was removed. */
   hold(fault: Fault): Promise<void>
 }
 
@@ -109,6 +109,8 @@ export function createFaults({ settings, random }: { settings: Settings; random:
   // Those with strikes left, so that a long script costs nothing once it is used up.
   const active = new Set<Fault>()
   const holds = new Map<number, (() => void)[]>()
+  /** Calls struck, or in a hold, so far. */
+  const told = new WeakMap<Fault, number>()
   let waiters: Waiter[] = []
   let lastId = 0
 
@@ -127,12 +129,17 @@ export function createFaults({ settings, random }: { settings: Settings; random:
     if (fault) active.delete(fault)
     return faults.delete(id)
   }
+  const tell = (fault: Fault) => {
+    const hits = (told.get(fault) ?? 0) + 1
+    told.set(fault, hits)
+    const met = waiters.filter((waiter) => waiter.id === fault.id && waiter.hits <= hits)
+    waiters = waiters.filter((waiter) => !met.includes(waiter))
+    for (const waiter of met) waiter.resolve()
+  }
   const strike = (fault: Fault): Strike => {
     fault.hits += 1
     if (fault.hits === fault.count) active.delete(fault)
-    const met = waiters.filter((waiter) => waiter.id === fault.id && waiter.hits <= fault.hits)
-    waiters = waiters.filter((waiter) => !met.includes(waiter))
-    for (const waiter of met) waiter.resolve()
+    if (fault.kind !== 'hold') tell(fault)
     return { plan: fault, fault }
   }
 
@@ -153,7 +160,7 @@ export function createFaults({ settings, random }: { settings: Settings; random:
       new Promise((resolve, reject) => {
         const fault = faults.get(id)
         if (!fault) reject(new Error(`fault ${id} is not known`))
-        else if (fault.hits >= hits) resolve()
+        else if ((told.get(fault) ?? 0) >= hits) resolve()
         else waiters.push({ id, hits, resolve, reject })
       }),
     clear: () => {
@@ -169,6 +176,7 @@ export function createFaults({ settings, random }: { settings: Settings; random:
     },
     hold: (fault) =>
       new Promise((resolve) => {
+        if (!faults.has(fault.id)) return resolve()
         fault.held += 1
         const go = () => {
           fault.held -= 1
@@ -177,6 +185,7 @@ export function createFaults({ settings, random }: { settings: Settings; random:
         const waiting = holds.get(fault.id)
         if (waiting) waiting.push(go)
         else holds.set(fault.id, [go])
+        tell(fault)
       }),
   }
 }

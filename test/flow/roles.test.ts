@@ -10,7 +10,7 @@ const keys: RequestKey[] = []
 
 beforeAll(async () => {
   world = await createAppWorld({
-    settings: { RATE_LIMIT_OVERRIDES: JSON.stringify({ [PROJECT]: { per_second: 10, burst: 1 } }) },
+    settings: { RATE_LIMIT_OVERRIDES: JSON.stringify({ [PROJECT]: { per_second: 10, burst: 100 } }) },
   })
   intake = await world.startApp({ ROLES: 'intake,api' })
 })
@@ -37,7 +37,7 @@ describe('a service of several processes, each with a part of the work', () => {
   })
 
   test('dispatches the higher priority first, then the older request', async () => {
-    dispatch = await world.startApp({ ROLES: 'dispatch' })
+    dispatch = await world.startApp({ ROLES: 'dispatch', DISPATCH_CONCURRENCY: '1' })
     for (const key of keys) {
       await world.statusWhen(key, ({ state }) => expect(state).toBe('provisioning'))
     }

@@ -144,7 +144,7 @@ describe('scripted faults', () => {
     const fault = simulator.faults.add(creating({ kind: 'hold', phase }))
     const answer = create()
     await simulator.faults.struck(fault.id)
-    await expect.poll(() => simulator.faults.list()[0]?.held).toBe(1)
+    expect(simulator.faults.list()[0]?.held).toBe(1)
     expect(simulator.stats().in_flight).toBe(1)
     expect(simulator.ledger.instances()).toHaveLength(created)
     expect(simulator.faults.release(fault.id)).toBe(1)

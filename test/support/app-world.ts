@@ -48,11 +48,12 @@ export interface AppWorldOptions {
 
 /**
  * Limits high enough not to matter where a test is not about them, and pauses short enough for tests. What a machine that
- * stalls could run into (leases, the time of a call) stays as long as it is in production.
+ * stalls could run into stays out of the way: leases and the time of a call are those of production, and a bucket that
+ * is far from full leaves its calls seconds before they count as held up.
  */
 const SETTINGS = {
-  RATE_LIMIT_PER_SECOND: '500',
-  RATE_LIMIT_BURST: '500',
+  RATE_LIMIT_PER_SECOND: '100',
+  RATE_LIMIT_BURST: '2000',
   RECONCILE_SETTLE_MS: '800',
   RECONCILE_INTERVAL_MS: '300',
   POLL_MIN_MS: '100',
