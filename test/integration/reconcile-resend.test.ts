@@ -23,6 +23,7 @@ const FAULTS = {
   faultErrorBefore: 0.05,
   faultErrorAfter: 0.05,
   faultTruncate: 0.1,
+  faultMisname: 0.2,
 }
 const NO_FAULTS = Object.fromEntries(Object.keys(FAULTS).map((fault) => [fault, 0]))
 
@@ -106,6 +107,11 @@ describe('with the dispatcher at work', () => {
     world.simulator.configure(NO_FAULTS)
     await eventually(async () => expect(await left()).toBe(0), { timeoutMs: 120_000, pollMs: 100 })
 
+    // What answers of ranges have left out comes with the audits.
+    await eventually(
+      async () => expect(await database.prisma.attempt.count({ where: { auditAt: { not: null } } })).toBe(0),
+      { timeoutMs: 60_000, pollMs: 100 },
+    )
     const instances = await database.prisma.instance.findMany()
     const known = new Map(instances.map((instance) => [instance.id, instance]))
     const created = world.creations()
