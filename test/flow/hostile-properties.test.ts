@@ -95,6 +95,23 @@ describe('an invalid message with', () => {
   )
 })
 
+test('a valid order is refused when events cannot carry its correlation id, and an event says so', async () => {
+  const body = toBody(buildRequest({ project_id: 'hostile', request_id: 'noise' }))
+  const properties = { correlationId: shortstr(NOISE) }
+  await raw.publish({ routingKey: 'provision.requests', body, properties })
+  const letter = await eventually(() => {
+    const found = world.deadLetters().find((each) => each.body.equals(body))
+    expect(found).toBeDefined()
+    return found
+  })
+  expect(letter).toMatchObject({ code: 'invalid_request', paths: ['correlation_id'] })
+  await eventually(() => {
+    const kinds = world.eventsOf({ projectId: 'hostile', requestId: 'noise' }).map(({ kind }) => kind)
+    expect(kinds).toEqual(['request.rejected'])
+  })
+  letters += 1
+})
+
 describe('invalid messages that come together', () => {
   test('have an event each, whatever the correlation ids of the others are', async () => {
     const requests = Array.from({ length: 40 }, (_, n) => ({ project_id: 'together', request_id: `r${n}` }))
