@@ -80,7 +80,10 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
     logger,
     idleMs,
     runOnce: async () => {
-      if (!(await replica.holdDuty('promises', DUTY_LEASE_MS))) return { again: false }
+      if (!(await replica.holdDuty('promises', DUTY_LEASE_MS))) {
+        head = null
+        return { again: false }
+      }
       await lookForMissingEvent()
       await lookForStuckRequests()
       return page === null ? { again: false } : { again: false, waitMs: PAUSE_MS }
