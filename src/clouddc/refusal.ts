@@ -2,7 +2,7 @@
 export type AccessTrouble = 'unauthorized' | 'forbidden' | 'misconfigured'
 
 /** Why nothing was done: `refused` is about what was asked for, in CloudDC's own words. */
-export type RefusalReason = 'refused' | 'throttled' | 'unreachable' | AccessTrouble
+export type RefusalReason = 'refused' | 'throttled' | AccessTrouble
 
 /**
  * What an answer that is no success says. `done: false` is proof that nothing was done. Otherwise it may have been;
@@ -16,12 +16,10 @@ export type RefusalMeaning =
 const GATEWAY_CODE = /^APIGW?\./i
 /** CloudDC's own. */
 const OWN_CODE = /^iMetal\./i
-/** A code of any service, as CloudDC may pass on: `AS.0001` is what its own reference shows. */
-const SERVICE_CODE = /^[a-z][\w-]*\.\d+$/i
+/** Any word of a service that CloudDC may pass on; `AS.0001` is what its own reference shows. */
+const ANY_CODE = /\S/
 /** The credential is wrong, over, or of another region; on whatever status. */
 const CREDENTIAL_CODE = /^APIGW?\.030[17]$/i
-/** The gateway could not ask whether the credential is good, and went no further. */
-const NOT_FORWARDED_CODE = /^APIGW?\.0613$/i
 
 /** Client errors that say that the wait for an answer ended, not that there was nothing to answer. */
 const GAVE_UP: readonly number[] = [408, 499]
@@ -31,15 +29,15 @@ const OF_CONTENT: readonly number[] = [400, 409, 413, 415, 422]
 const OF_THE_WAY: readonly number[] = [404, 405, 407, 414, 421, 426, 431, 494]
 
 /**
- * The one rule for every answer to every call that is no success: pure, total. Only a code of CloudDC's own makes it a
- * word about what was asked for. An answer that another order of the project would have met as well (a wrong address, a
- * proxy's page, a missing permission) is about us. When in doubt whether anything was done: unknown.
+ * The one rule for every answer to every call that is no success: pure, total. Only an error code that is not the
+ * gateway's makes it a word about what was asked for. An answer that another order of the project would have met as well
+ * (a wrong address, a proxy's page, a missing permission) is about us. When in doubt whether anything was done: unknown.
+ * That holds for every 5xx, whatever its code: a look is cheap, a second server is not.
  */
 export function meaningOf({ status, code }: { status: number; code: string | null }): RefusalMeaning {
   const says = (pattern: RegExp) => code !== null && pattern.test(code)
   if (status >= 300 && status < 400) return unknown('misconfigured')
   if (status >= 500 && status < 600) {
-    if (status === 503 && says(NOT_FORWARDED_CODE)) return nothing('unreachable')
     if (!says(GATEWAY_CODE)) return unknown(null)
     return unknown(status >= 502 && status <= 504 ? 'upstream_unavailable' : 'misconfigured')
   }
@@ -48,7 +46,7 @@ export function meaningOf({ status, code }: { status: number; code: string | nul
   if (status === 403) return nothing('forbidden')
   if (status === 429) return nothing('throttled')
   if (OF_CONTENT.includes(status)) {
-    return nothing(says(SERVICE_CODE) && !says(GATEWAY_CODE) ? 'refused' : 'misconfigured')
+    return nothing(says(ANY_CODE) && !says(GATEWAY_CODE) ? 'refused' : 'misconfigured')
   }
   if (OF_THE_WAY.includes(status)) return nothing(says(OWN_CODE) ? 'refused' : 'misconfigured')
   return unknown(says(GATEWAY_CODE) ? 'misconfigured' : null)

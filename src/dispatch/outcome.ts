@@ -29,7 +29,7 @@ type Verdict =
       closes?: 'misconfigured' | 'upstream_unavailable'
     }
 
-export type NotCreatedReason = RefusalReason | 'not_sent'
+export type NotCreatedReason = RefusalReason | 'unreachable' | 'not_sent'
 
 export type UnknownReason =
   | 'timeout'

@@ -134,9 +134,9 @@ const cases: [name: string, script: Script, outcome: object][] = [
     unknown('server_error', { httpStatus: 500 }),
   ],
   [
-    '503 that was never forwarded',
+    '503 of the gateway, whatever it says',
     answer(503, { error_code: 'APIGW.0613', error_msg: '-' }),
-    notCreated('unreachable', { httpStatus: 503 }),
+    unknown('server_error', { closes: 'upstream_unavailable' }),
   ],
   [
     '500 of the gateway',
