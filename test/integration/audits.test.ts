@@ -146,11 +146,12 @@ describe('one listing', () => {
   test('that fails leaves audits due', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await placeWithout(world)
-    const failing = world.simulator.faults.add({ kind: 'truncate', keep: 1, end: true, count: 2 })
+    const failing = world.simulator.faults.add({ kind: 'truncate', keep: 1, end: true, count: null })
     await makeDue()
     await world.run(world.reconciler())
     await world.simulator.faults.struck(failing.id, 2)
     expect(await auditsDue()).toBe(1)
+    world.simulator.faults.remove(failing.id)
     await knows(world, id, 3)
   })
 })
