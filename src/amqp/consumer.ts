@@ -31,6 +31,8 @@ export interface ConsumerOptions {
   queue: string
   /** Unsettled deliveries the broker gives out to this consumer. Quorum queues allow up to 2,000. */
   prefetch: number
+  /** Bytes of bodies in hand from which on no more is read from the broker. Default 64 MiB. */
+  maxBytes?: number
   /**
    * Called in order of delivery without waiting for the one before. A rejection requeues the message, after a second,
    * and is logged; a handler that expects failures returns a verdict instead.
@@ -42,6 +44,9 @@ export interface ConsumerOptions {
 /** How long a message whose handler threw is held back, lest it come straight back. */
 const THROWN_HOLD_MS = 1000
 
+/** Some hundred times what a thousand requests have together. */
+const MAX_BYTES = 64 * 1024 * 1024
+
 /** One channel and what is consumed on it. */
 interface Line {
   session: Session
@@ -51,7 +56,8 @@ interface Line {
   closing: boolean
 }
 
-export function createConsumer({ broker, queue, prefetch, handle, logger }: ConsumerOptions): Consumer {
+export function createConsumer(options: ConsumerOptions): Consumer {
+  const { broker, queue, prefetch, maxBytes = MAX_BYTES, handle, logger } = options
   const name = `consumer of ${queue}`
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
@@ -64,6 +70,7 @@ export function createConsumer({ broker, queue, prefetch, handle, logger }: Cons
   let attaching: Promise<void> | undefined
   let paused = false
   let inHand = 0
+  let bytesInHand = 0
   let drained: (() => void) | undefined
   let converging: Promise<void> | undefined
   let changed = false
@@ -71,8 +78,16 @@ export function createConsumer({ broker, queue, prefetch, handle, logger }: Cons
 
   const wanted = () => !paused && !stopping.signal.aborted
 
+  /** Who is about to cancel must hear the answer: then all is read that the broker has sent. */
+  const boundBytes = () => {
+    const reading = line?.session.reading
+    if (wanted() && bytesInHand > maxBytes) reading?.hold()
+    else if (!wanted() || bytesInHand <= maxBytes / 2) reading?.release()
+  }
+
   /** Starts or ends consuming where that differs from what is wanted. Returns whether it did. */
   const step = async (): Promise<boolean> => {
+    boundBytes()
     const present = line
     if (present === undefined) return false
     const { session, channel, consumerTag } = present
@@ -116,6 +131,8 @@ export function createConsumer({ broker, queue, prefetch, handle, logger }: Cons
       return
     }
     inHand += 1
+    bytesInHand += message.content.length
+    boundBytes()
     on.acknowledger.delivered(message)
     let verdict: Promise<Verdict>
     try {
@@ -136,6 +153,8 @@ export function createConsumer({ broker, queue, prefetch, handle, logger }: Cons
   const finish = (on: Line, message: ConsumeMessage, verdict: Verdict) => {
     on.acknowledger.settle(message, verdict)
     inHand -= 1
+    bytesInHand -= message.content.length
+    boundBytes()
     if (inHand === 0) drained?.()
     if (inHand === prefetch && line?.consumerTag === null && wanted()) void converge()
   }

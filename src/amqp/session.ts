@@ -5,6 +5,7 @@ import type { BrokerAddress } from './broker-address.ts'
 import { readOwnHeaders } from './content-header.ts'
 import { withDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
+import { type HeldReading, holdReading } from './held-reading.ts'
 import type { DeclareOn } from './topology.ts'
 
 /**
@@ -17,6 +18,8 @@ import type { DeclareOn } from './topology.ts'
 export interface Session {
   readonly consuming: ChannelModel
   readonly publishing: ChannelModel
+  /** Holds back what the broker sends on the consuming connection, its answers included. */
+  readonly reading: HeldReading
   readonly signal: AbortSignal
   /** The largest frame the broker takes, in bytes. */
   readonly frameMax: number
@@ -94,6 +97,8 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
     signal.throwIfAborted()
     const [consuming, publishing] = await Promise.all([open('consume'), open('publish')])
     readOwnHeaders(consuming)
+    const reading = holdReading(consuming)
+    signal.addEventListener('abort', reading.release)
     publishing.on('blocked', (reason: string) => {
       blocked = reason
     })
@@ -124,6 +129,7 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
     return {
       consuming,
       publishing,
+      reading,
       signal,
       frameMax: (publishing.connection as unknown as { frameMax: number }).frameMax,
       blockedReason: () => blocked,

@@ -69,6 +69,52 @@ describe('a consumer', () => {
     expect(await leftAfterStop(consumer)).toEqual([])
   })
 
+  it('holds no more bytes than it may, and goes on when it has let go of some', async () => {
+    const channel = await world.connection().createConfirmChannel()
+    for (const text of numbers(40)) channel.sendToQueue(REQUEST_QUEUE, Buffer.alloc(1_000_000, text))
+    await channel.waitForConfirms()
+    const handler = createHandler()
+    const consumer = await world.run(
+      createConsumer({
+        ...{ broker, queue: REQUEST_QUEUE, prefetch: 100, maxBytes: 10_000_000 },
+        ...{ handle: handler.handle, logger: world.logger },
+      }),
+    )
+    let settled = 0
+    while (settled < 40) {
+      await eventually(() => expect(handler.held.length).toBeGreaterThan(0))
+      expect(consumer.inHand()).toBeLessThanOrEqual(11)
+      for (const { settle } of handler.held.splice(0)) {
+        settle('ack')
+        settled += 1
+      }
+    }
+    expect(await leftAfterStop(consumer)).toEqual([])
+  })
+
+  it('pauses and stops with more bytes in hand than it may hold', async () => {
+    const channel = await world.connection().createConfirmChannel()
+    for (const text of numbers(20)) channel.sendToQueue(REQUEST_QUEUE, Buffer.alloc(1_000_000, text))
+    await channel.waitForConfirms()
+    const handler = createHandler()
+    const consumer = await world.run(
+      createConsumer({
+        ...{ broker, queue: REQUEST_QUEUE, prefetch: 100, maxBytes: 3_000_000 },
+        ...{ handle: handler.handle, logger: world.logger },
+      }),
+    )
+    await eventually(() => expect(handler.held).toHaveLength(4))
+    await consumer.pause()
+    const stopped = consumer.stop()
+    await eventually(() => {
+      for (const { settle } of handler.held.splice(0)) settle('requeue')
+      expect(consumer.inHand()).toBe(0)
+    })
+    await stopped
+    await loseSession()
+    expect(await world.drain()).toHaveLength(20)
+  })
+
   it('holds no more than its prefetch', async () => {
     await world.fill(50)
     const handler = createHandler()
