@@ -110,7 +110,7 @@ function contradictionOf(one: RequestCase): string | null {
   }
   const min = order === null ? row.min : (order.servers?.length ?? order.min)
   const enough = inTime.filter(isRunning).length >= min
-  const justified = !inTime.some(hasFailed) ? 'running' : enough ? 'partially_running' : 'failed'
+  const justified = !enough ? 'failed' : inTime.some(hasFailed) ? 'partially_running' : 'running'
   if (row.state !== justified) return `${row.state}, but ${running} of ${created} run: ${justified}`
   const upstream = new Map(ledgerInstances.map(({ id, state }) => [id, state]))
   for (const { id, state } of instances) {

@@ -45,10 +45,11 @@ export interface Counts {
 
 /**
  * The terminal state that the counts call for, or null while instances are pending: `running` when every created
- * instance runs, `partially_running` when at least the minimum does, else `failed`.
+ * instance runs, `partially_running` when at least the minimum does, and `failed` when fewer than the minimum run, also
+ * where no more were created.
  */
 export function completion(counts: Counts): 'running' | 'partially_running' | 'failed' | null {
   if (counts.running + counts.failed < counts.created) return null
-  if (counts.failed === 0) return 'running'
-  return counts.running >= counts.min ? 'partially_running' : 'failed'
+  if (counts.running < counts.min) return 'failed'
+  return counts.failed === 0 ? 'running' : 'partially_running'
 }

@@ -51,8 +51,8 @@ describe('completion', () => {
       fc.property(counts, (found) => {
         const state = completion(found)
         if (found.running + found.failed < found.created) expect(state).toBeNull()
-        else if (found.failed === 0) expect(state).toBe('running')
-        else expect(state).toBe(found.running >= found.min ? 'partially_running' : 'failed')
+        else if (found.running < found.min) expect(state).toBe('failed')
+        else expect(state).toBe(found.failed === 0 ? 'running' : 'partially_running')
       }),
     )
   })
