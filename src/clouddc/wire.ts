@@ -59,6 +59,13 @@ const textSchema = z
   .catch(null)
   .transform((text) => (text ? text : null))
 
+/** A number, also where it is written as a text. */
+const countSchema = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+  .pipe(z.int().nonnegative())
+  .nullish()
+  .catch(null)
+
 const createdSchema = z.object({ instances: z.array(z.unknown()) })
 const createdItemSchema = z.object({ id: idSchema })
 
@@ -87,7 +94,7 @@ const interfaceSchema = z.object({ subnet_id: textSchema, ipv4_address: textSche
 const pageSchema = z.object({
   instances: z.array(instanceSchema),
   page_info: z.object({ next_marker: textSchema }).nullish().catch(null),
-  count: z.number().int().nonnegative().nullish().catch(null),
+  count: countSchema,
 })
 
 const errorSchema = z.object({ error_code: textSchema, error_msg: textSchema, error_type: textSchema })

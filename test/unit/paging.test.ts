@@ -41,15 +41,38 @@ it('goes on after a short page', async () => {
   expect(markers).toEqual([undefined, 'm1'])
 })
 
-it('ends at an empty page, whatever its marker', async () => {
-  const { ids } = serve(page(['a'], 'm1'), page([], 'm2'))
-  expect(await ids).toEqual(['a'])
+it.each([
+  ['an empty page with a marker', [page(['a'], 'm1'), page([], 'm2')]],
+  ['an empty page with a marker, and nothing before', [page([], 'm1', 0)]],
+  ['a page that repeats its marker', [page(['a'], 'm1'), page(['b'], 'm1')]],
+  ['a circle of markers', [page(['a'], 'm1'), page(['b'], 'm2'), page(['c'], 'm1')]],
+  ['a circle that lowers its count', [page(['a'], 'm1', 9), page(['b'], 'm1', 2)]],
+])('does not pass off as complete: %s', async (_, pages) => {
+  const { ids, markers } = serve(...pages)
+  await expect(ids).rejects.toBeInstanceOf(CloudDcUnexpectedError)
+  expect(markers).toHaveLength(pages.length)
 })
 
-it('ends at a marker that was there before', async () => {
-  const { ids, markers } = serve(page(['a'], 'm1'), page(['b'], 'm2'), page(['c'], 'm1'))
-  expect(await ids).toEqual(['a', 'b', 'c'])
-  expect(markers).toEqual([undefined, 'm1', 'm2'])
+it('takes a listing that ends in a marker for complete when it holds all that is counted', async () => {
+  expect(await serve(page(['a'], 'm1', 2), page(['b'], 'm1', 2)).ids).toEqual(['a', 'b'])
+  expect(await serve(page(['a', 'b'], 'm1', 2), page([], 'm2', 2)).ids).toEqual(['a', 'b'])
+})
+
+it.each([
+  ['pages', { pages: 3, instances: 1000, characters: 1e6 }],
+  ['instances', { pages: 1000, instances: 3, characters: 1e6 }],
+  ['characters', { pages: 1000, instances: 1000, characters: 30 }],
+])('gives up a listing that never ends, by the number of its %s', async (_, bounds) => {
+  let calls = 0
+  const listing = collectPages(async () => {
+    calls += 1
+    const [instance] = page([`i${calls}`], null).instances
+    if (instance === undefined) throw new Error('not an instance')
+    const words = { ...instance, description: '0123456789' }
+    return { instances: [words], nextMarker: `m${calls}`, total: null }
+  }, bounds)
+  await expect(listing).rejects.toBeInstanceOf(CloudDcUnexpectedError)
+  expect(calls).toBeLessThan(6)
 })
 
 it('does not pass off as complete what holds fewer instances than are counted', async () => {

@@ -159,6 +159,19 @@ describe('a page of instances', () => {
     expect(instance({ network_interfaces: many })?.networkInterfaces).toHaveLength(16)
   })
 
+  it.each([
+    ['12', 12],
+    [12, 12],
+    ['', null],
+    ['many', null],
+    ['9'.repeat(30), null],
+    [-1, null],
+    [1.5, null],
+    [{}, null],
+  ])('reads the count %j as %j', (count, total) => {
+    expect(parsePage(JSON.stringify({ instances: [], count }))?.total).toBe(total)
+  })
+
   it('is not read when the list or an id is missing', () => {
     for (const text of [
       '{}',
