@@ -3,6 +3,8 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY simulator/package.json simulator/
+COPY checker/package.json checker/
 # Nothing that runs in the image needs a package's install script.
 RUN npm ci --ignore-scripts
 COPY prisma.config.ts ./

@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** Files in test/integration whose other side is a socket of their own making. */
-const SOCKET_TESTS = ['test/integration/clouddc-*.test.ts', 'test/integration/simulator-*.test.ts']
+/** Files whose other side is a socket of their own making. */
+const SOCKET_TESTS = ['test/integration/clouddc-*.test.ts', 'simulator/test/socket-*.test.ts']
+/** What needs no server; the tools' tests live with the tools. */
+const UNIT_TESTS = ['test/unit/**/*.test.ts', 'simulator/test/*.test.ts', 'checker/test/*.test.ts']
 
 /** Two files at a time suit two cores, and leave Postgres and RabbitMQ room on more. */
 const MAX_WORKERS = 2
@@ -19,7 +21,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'] },
+        test: { name: 'unit', include: UNIT_TESTS, exclude: SOCKET_TESTS },
       },
       {
         extends: true,

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
-import type { PublishedMessage } from './checker/evidence.ts'
-import { NUMBER_HEADER } from './checker/lost.ts'
+import type { PublishedMessage } from '../checker/evidence.ts'
+import { NUMBER_HEADER } from '../checker/lost.ts'
 
 const QUEUE = 'provision.requests'
 const EXCHANGE = 'provision'

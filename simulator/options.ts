@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /**
  * The simulator's knobs. Each key is an option of `createSimulator` and, in upper snake case behind `SIM_`,
- * an environment variable of `npm run simulator` (`bootMinMs` is `SIM_BOOT_MIN_MS`). `docs/simulator.md` lists
+ * an environment variable of `npm run simulator` (`bootMinMs` is `SIM_BOOT_MIN_MS`). `README.md` lists
  * them. Durations are milliseconds, probabilities are 0 to 1.
  */
 /** At most what a timer can wait, nearly 25 days. */

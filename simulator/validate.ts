@@ -2,7 +2,7 @@ import { invalid, missing, type Reply } from './reply.ts'
 
 /**
  * The field rules of RunInstances, CreateInstance and DeleteInstances, read from the API document. Where the
- * document is open the numbered resolutions A1-A21 of docs/simulator.md hold. Messages name the field, never its
+ * document is open the numbered resolutions A1-A21 of README.md hold. Messages name the field, never its
  * value.
  */
 export type InstanceSpec = {

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import { INVARIANTS, type Invariant, type Violation } from '../checker/verdict.ts'
+import { INVARIANTS, type Invariant, type Violation } from '../../checker/verdict.ts'
 import { toJson } from '../demo/report.ts'
 import { createScreen } from '../demo/screen.ts'
 import { createReleasers } from '../demo/stage.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { TERMINAL_STATES } from '../checker/evidence.ts'
-import { createQueueReader } from '../checker/queue-reader.ts'
+import { TERMINAL_STATES } from '../../checker/evidence.ts'
+import { createQueueReader } from '../../checker/queue-reader.ts'
 
 const POLL_MS = 500
 /** Polls in a row that must find everything settled: events may still be on their way to the observer. */

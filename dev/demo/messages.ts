@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { PublishedMessage } from '../checker/evidence.ts'
+import type { PublishedMessage } from '../../checker/evidence.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 import { INVALID_MESSAGES } from './invalid-messages.ts'
 import { type DraftRequest, draftRequests, type NamedServers } from './orders.ts'

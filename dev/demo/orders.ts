@@ -1,4 +1,4 @@
-import type { Expectation, Order } from '../checker/evidence.ts'
+import type { Expectation, Order } from '../../checker/evidence.ts'
 import type { SeededRandom } from '../seeded-random.ts'
 
 /** The servers of a project that the demo's orders name; ids as the simulator's inventory has them. */

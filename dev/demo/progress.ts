@@ -1,8 +1,8 @@
 import pg from 'pg'
-import type { EventObserver } from '../checker/event-observer.ts'
-import { TERMINAL_STATES } from '../checker/evidence.ts'
-import type { LedgerReader } from '../checker/ledger-reader.ts'
-import { createQueueReader } from '../checker/queue-reader.ts'
+import type { EventObserver } from '../../checker/event-observer.ts'
+import { TERMINAL_STATES } from '../../checker/evidence.ts'
+import type { LedgerReader } from '../../checker/ledger-reader.ts'
+import { createQueueReader } from '../../checker/queue-reader.ts'
 
 /** How it stands at one moment. */
 export interface Progress {

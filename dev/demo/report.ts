@@ -1,6 +1,6 @@
-import { worstWindow } from '../checker/budget.ts'
-import type { Evidence } from '../checker/evidence.ts'
-import { countViolations, type Verdict } from '../checker/verdict.ts'
+import { worstWindow } from '../../checker/budget.ts'
+import type { Evidence } from '../../checker/evidence.ts'
+import { countViolations, type Verdict } from '../../checker/verdict.ts'
 
 /** The numbers of a run. */
 export interface Report {

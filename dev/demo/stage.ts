@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { LedgerReader } from '../checker/ledger-reader.ts'
+import type { LedgerReader } from '../../checker/ledger-reader.ts'
 import { createReplicas, type Replicas } from '../replicas.ts'
 import { createRunFolder, type RunFolder } from '../servers/run-folder.ts'
 import { type Servers, startServers } from '../servers.ts'

@@ -1,4 +1,4 @@
-import { INVARIANTS, type Invariant, type Verdict, type Violation } from '../checker/verdict.ts'
+import { INVARIANTS, type Invariant, type Verdict, type Violation } from '../../checker/verdict.ts'
 import type { Batch } from './messages.ts'
 import type { DemoOptions } from './options.ts'
 import type { Report } from './report.ts'

@@ -8,7 +8,7 @@ const BATCH = [1, 2, 5, 10, 20, 50, 100, 200, 500]
 
 /**
  * The promises that a running service can see broken. Every count above 0 is an alarm. A message that was lost, a
- * window of the budget exceeded and a secret shown can be seen from outside alone: that is for dev/checker.
+ * window of the budget exceeded and a secret shown can be seen from outside alone: that is for checker.
  */
 export const INVARIANTS = ['duplicate', 'stuck', 'missing_event'] as const
 export type Invariant = (typeof INVARIANTS)[number]

@@ -1,6 +1,6 @@
 import { type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readEvent } from '../../dev/checker/event-contract.ts'
+import { readEvent } from '../../checker/event-contract.ts'
 import { EVENT_EXCHANGE } from '../../src/amqp/topology.ts'
 import { type AppWorld, createAppWorld, type RequestKey } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'

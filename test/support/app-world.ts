@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
-import { type EventObserver, observeEvents } from '../../dev/checker/event-observer.ts'
+import { type EventObserver, observeEvents } from '../../checker/event-observer.ts'
 import type { SimulatorOptions } from '../../simulator/options.ts'
 import { createSimulator, type Simulator } from '../../simulator/simulator.ts'
 import { createApp } from '../../src/app.ts'

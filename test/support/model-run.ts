@@ -8,7 +8,7 @@ import type {
   LedgerInstance,
   ObservedEvent,
   PublishedMessage,
-} from '../../dev/checker/evidence.ts'
+} from '../../checker/evidence.ts'
 
 /** Known mistakes that the model of the service can be told to make. */
 export type Mistake =

@@ -188,11 +188,21 @@ test('raw statements go through one door', () => {
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {
-  const outside = (root: string) =>
-    readSources(root).flatMap((file) =>
+  expect([...importsFromOutside('src'), ...importsFromOutside('simulator')]).toEqual([])
+})
+
+test('the checker knows nothing of the service that it judges', () => {
+  const known = importsFromOutside('checker').filter((imported) => imported.includes('/src/'))
+  expect(known).toEqual([])
+})
+
+/** What the files of a folder, but its tests, import from beside it. */
+function importsFromOutside(root: string): string[] {
+  return readSources(root)
+    .filter(({ path }) => !path.startsWith('test/'))
+    .flatMap((file) =>
       file.imports
         .filter((imported) => ownTarget(file, imported)?.startsWith('..'))
         .map((imported) => `${root}/${file.path} > ${imported}`),
     )
-  expect([...outside('src'), ...outside('simulator')]).toEqual([])
-})
+}

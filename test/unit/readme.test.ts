@@ -103,7 +103,7 @@ describe('the index of decisions', () => {
 })
 
 describe('the documents', () => {
-  const documents = globSync(['*.md', 'docs/**/*.md', 'src/**/*.md'])
+  const documents = globSync(['*.md', 'docs/**/*.md', '{src,simulator,checker}/**/*.md'])
 
   test('link to files and headings that are there', () => {
     const broken = documents.flatMap((path) =>

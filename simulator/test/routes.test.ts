@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { pageOf, readIds, readLimit } from '../../simulator/paging.ts'
-import { matchRoute } from '../../simulator/routes.ts'
+import { pageOf, readIds, readLimit } from '../paging.ts'
+import { matchRoute } from '../routes.ts'
 
 describe('matchRoute', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
-import type { SimulatorOptions } from '../../simulator/options.ts'
-import { createSimulator, type Simulator } from '../../simulator/simulator.ts'
+import type { SimulatorOptions } from '../options.ts'
+import { createSimulator, type Simulator } from '../simulator.ts'
 
 export type Answer = {
   status: number

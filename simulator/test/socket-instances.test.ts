@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startCaller } from './simulator-caller.ts'
+import { startCaller } from './caller.ts'
 
 const boot = { bootMinMs: 1000, bootMaxMs: 1000, deleteMinMs: 300, deleteMaxMs: 300 }
 const idsOf = (answer: { json: { instances: { id: string }[] } }) =>

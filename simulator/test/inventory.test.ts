@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createInventory, manageStates } from '../../simulator/inventory.ts'
+import { createInventory, manageStates } from '../inventory.ts'
 
 describe('createInventory', () => {
   it('derives ids that lead back to their server', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { worstWindow } from '../../dev/checker/budget.ts'
+import { worstWindow } from '../budget.ts'
 
 /** Every window that begins and ends with a call, one by one. */
 function worstByTrying(times: readonly number[], perSecond: number, burst: number): number {

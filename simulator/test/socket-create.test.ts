@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { goodBody, startCaller } from './simulator-caller.ts'
+import { goodBody, startCaller } from './caller.ts'
 
 const servers = (...ids: string[]) => ({ servers: ids.map((id) => ({ id })) })
 const placed = (...ids: string[]) => ({ placement: { server_id_set: ids } })

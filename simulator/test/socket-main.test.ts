@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { goodBody } from './simulator-caller.ts'
+import { goodBody } from './caller.ts'
 
 type Run = { process: ChildProcess; out: string; err: string }
 

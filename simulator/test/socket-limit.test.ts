@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { ThrottleForm } from '../../simulator/options.ts'
-import { startCaller } from './simulator-caller.ts'
+import type { ThrottleForm } from '../options.ts'
+import { startCaller } from './caller.ts'
 
 const tight = { limiterRate: 2, limiterBurst: 1 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkBatchCreate, checkBatchDelete, checkCreate } from '../../simulator/validate.ts'
+import { checkBatchCreate, checkBatchDelete, checkCreate } from '../validate.ts'
 
 const good = {
   name: 'web-1',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { envName, knobs, optionsFromEnv, resolveOptions } from '../../simulator/options.ts'
+import { envName, knobs, optionsFromEnv, resolveOptions } from '../options.ts'
 
 describe('resolveOptions', () => {
   it('has a default for every knob', () => {
@@ -84,8 +84,8 @@ describe('optionsFromEnv', () => {
   })
 })
 
-describe('docs/simulator.md', () => {
+describe('the README', () => {
   it.each(knobs.map(envName))('explains %s', (name) => {
-    expect(readFileSync('docs/simulator.md', 'utf8')).toContain(`\`${name}\``)
+    expect(readFileSync('simulator/README.md', 'utf8')).toContain(`\`${name}\``)
   })
 })

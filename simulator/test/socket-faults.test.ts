@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import type { FaultScript } from '../../simulator/faults.ts'
-import { goodBody, startCaller } from './simulator-caller.ts'
+import type { FaultScript } from '../faults.ts'
+import { goodBody, startCaller } from './caller.ts'
 
 const creating = (script: Omit<FaultScript, 'operation'>): FaultScript => ({
   ...script,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { judge } from '../../dev/checker/judge.ts'
-import { countViolations, type Invariant } from '../../dev/checker/verdict.ts'
-import { type Mistake, modelRun } from '../support/model-run.ts'
+import { type Mistake, modelRun } from '../../test/support/model-run.ts'
+import { judge } from '../judge.ts'
+import { countViolations, type Invariant } from '../verdict.ts'
 
 /** The mistakes that services of this kind are known to make, and the invariant that must give each away. */
 const CAUGHT_BY: Record<Exclude<Mistake, 'none'>, Invariant> = {

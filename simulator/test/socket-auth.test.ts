@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { goodBody, startCaller } from './simulator-caller.ts'
+import { goodBody, startCaller } from './caller.ts'
 
 const path = '/v1/p/instances'
 const withToken = (token: string) => ({ 'X-Auth-Token': token })

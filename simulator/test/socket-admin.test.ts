@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { createSimulator } from '../../simulator/simulator.ts'
-import { goodBody, startCaller } from './simulator-caller.ts'
+import { createSimulator } from '../simulator.ts'
+import { goodBody, startCaller } from './caller.ts'
 
 describe('ledger', () => {
   it('tells which call created what', async () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkBudget } from '../../simulator/budget-check.ts'
-import { createLimiter, describeLimit } from '../../simulator/limiter.ts'
-import { resolveOptions } from '../../simulator/options.ts'
+import { checkBudget } from '../budget-check.ts'
+import { createLimiter, describeLimit } from '../limiter.ts'
+import { resolveOptions } from '../options.ts'
 
 /** Gaps between calls in ms, turned into ascending times. */
 const arrivals = fc

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { LedgerCall } from '../../dev/checker/evidence.ts'
-import { judge } from '../../dev/checker/judge.ts'
-import { countViolations, type Invariant } from '../../dev/checker/verdict.ts'
-import { type MutableEvidence, modelRun, passwordOf } from '../support/model-run.ts'
+import { type MutableEvidence, modelRun, passwordOf } from '../../test/support/model-run.ts'
+import type { LedgerCall } from '../evidence.ts'
+import { judge } from '../judge.ts'
+import { countViolations, type Invariant } from '../verdict.ts'
 
 /** Takes the first of a list; the model's lists are never empty. */
 function first<Item>(items: readonly Item[]): Item {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { tracesOf } from '../../dev/checker/leaks.ts'
+import { tracesOf } from '../leaks.ts'
 
 const secrets = ['Canary9-abc-001', 'Canary9-abc-002', 'Canary9-abd-003']
 const found = (text: string, among: readonly string[] = secrets) =>
