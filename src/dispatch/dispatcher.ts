@@ -21,6 +21,7 @@ import { classifyOutcome, namedOthers, type Outcome } from './outcome.ts'
 import type { OutcomeRecorder } from './outcome-recorder.ts'
 import { bucketEffect, NOT_SENDABLE } from './retry-policy.ts'
 import { type LookTimes, type OpenAttempt, settlementOf } from './settlement.ts'
+import { createTightTokens, type TightToken } from './tight-tokens.ts'
 import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
 import { createUnansweredClaims } from './unanswered-claims.ts'
 
@@ -58,6 +59,8 @@ interface Claim {
   replicaId: string
   /** Milliseconds since the claim was sent: no less than since the claim on the database's clock. */
   age: () => number
+  /** Of a tight bucket, else null. */
+  tightToken: TightToken | null
 }
 
 /**
@@ -72,6 +75,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   let unanswered = 0
   const arrivals = createArrivalGuard()
   const callLog = createCallLog({ logger })
+  const tightTokens = createTightTokens({ database, logger, onNoted: () => loop.wake() })
   const unansweredClaims = createUnansweredClaims({
     database,
     holderId: replica.id,
@@ -85,16 +89,18 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   let limitsSynced = false
 
   /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-  const refuseToSend = ({ request, replicaId, age }: Claim): void => {
+  const refuseToSend = ({ request, replicaId, age, tightToken }: Claim): void => {
     if (!replica.holdsLease() || replica.id() !== replicaId)
       throw new NotSentError('the lease of the claim is lost')
     const ageMs = age()
     if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
       throw new NotSentError('the deadline has passed')
     const spreadMs = allowedSpreadMs(request.tokens, options.limitOf(request.projectId))
+    const inTime = tightToken?.admits(ageMs) ?? arrivals.admits({ ageMs, spreadMs })
     // A probe is alone: it may be as late as it likes, and must not be held back for ever by a way that has become slow.
-    if (!arrivals.admits({ ageMs, spreadMs }) && !request.probing)
+    if (!inTime && !request.probing)
       throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
+    tightToken?.written(age)
   }
 
   const send = async (claim: Claim): Promise<Outcome> => {
@@ -130,6 +136,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
 
   const carryOut = async (claim: Claim): Promise<void> => {
     reached('dispatch.claimed')
+    await claim.tightToken?.due(claim.age)
     const outcome = await slots.run(() => call(claim))
     unanswered -= 1
     metrics.dispatch.inFlight.set(unanswered)
@@ -180,7 +187,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       const age = startAge()
       const replicaId = replica.id()
       const attemptIds = Array.from({ length: free }, () => newUuid())
-      const { requests, waitMs, asleep } = await claimRequests(database, {
+      const { clockMs, requests, waitMs, asleep } = await claimRequests(database, {
         replicaId,
         attemptIds,
         maxProjects: MAX_PROJECTS,
@@ -190,14 +197,17 @@ export function createDispatcher(options: DispatcherOptions): Loop {
         unansweredClaims.add({ replicaId, attemptIds, claimedAt })
         throw error
       })
-      metrics.dispatch.claimSeconds.observe((performance.now() - claimedAt) / 1000)
+      const receivedAt = performance.now()
+      tightTokens.answered({ sentAt: claimedAt, receivedAt, clockMs })
+      metrics.dispatch.claimSeconds.observe((receivedAt - claimedAt) / 1000)
       metrics.dispatch.claimed.inc(requests.length)
       metrics.dispatch.tokensTaken.inc(requests.length)
       starved = requests.length === free
       unanswered += requests.length
       metrics.dispatch.inFlight.set(unanswered)
       for (const request of requests) {
-        const carried = carryOut({ request, replicaId, age })
+        const tightToken = tightTokens.tokenOf(request, claimedAt)
+        const carried = carryOut({ request, replicaId, age, tightToken })
           .catch((error: unknown) => {
             logger.error(
               { err: error, attemptId: request.attemptId },
@@ -218,6 +228,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     },
     onStop: async () => {
       await Promise.all(inHand)
+      await tightTokens.drained()
     },
   })
   return loop

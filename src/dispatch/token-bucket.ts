@@ -19,24 +19,27 @@ export interface BucketLimit {
 const ARRIVAL_SPREAD_SECONDS = 0.1
 /** The most that may be given up of the rate where the burst leaves no room for the spread. */
 const RATE_MARGIN = 0.01
+/** Below this burst the bucket is tight: it holds one token, and begins to fill again when its call has been written. */
+const TIGHT_BELOW_BURST = 2
 
 /**
  * The bucket for a configured limit. The limit is promised for calls as CloudDC sees them, at most
  * `burst + perSecond * T` in any window of T seconds, but tokens are taken a moment before: with arrival spread J, a
  * bucket of capacity c and refill r lets `c + r * (T + J)` through. So J * r is taken off the burst, at most half of
  * what it has above 1, because a claim that comes late needs room to catch up in. A call that is later than that is
- * not sent (arrival-guard.ts). Without any burst, J costs at most 1 % of the rate.
+ * not sent (arrival-guard.ts).
+ *
+ * A burst below two leaves no such room. Then the bucket is tight: it counts a call from when it is written, however
+ * late that is, and J, which is now no more than what differs on the way, costs at most 1 % of the rate.
  */
 export function bucketLimit({ perSecond, burst }: CallLimit): BucketLimit {
-  const spare = burst - 1
-  const headroom = Math.min(perSecond * ARRIVAL_SPREAD_SECONDS, spare / 2)
-  const uncoveredSeconds = ARRIVAL_SPREAD_SECONDS - headroom / perSecond
-  const intervalSeconds = 1 / perSecond
-  const covered = spare > 0 ? 0 : Math.min(uncoveredSeconds, intervalSeconds * RATE_MARGIN)
-  return {
-    refillPerSecond: Math.min(perSecond, 1 / (intervalSeconds + covered)),
-    capacity: Math.max(1, burst - headroom),
+  if (burst < TIGHT_BELOW_BURST) {
+    const intervalSeconds = 1 / perSecond
+    const margin = Math.min(ARRIVAL_SPREAD_SECONDS, intervalSeconds * RATE_MARGIN)
+    return { refillPerSecond: Math.min(perSecond, 1 / (intervalSeconds + margin)), capacity: 1 }
   }
+  const headroom = Math.min(perSecond * ARRIVAL_SPREAD_SECONDS, (burst - 1) / 2)
+  return { refillPerSecond: perSecond, capacity: burst - headroom }
 }
 
 export interface BucketLevel {

@@ -18,7 +18,8 @@ describe('a claim', () => {
     )
     const limits = fc.record({
       perSecond: fc.double({ min: 0.5, max: 40, noNaN: true }),
-      burst: fc.double({ min: 1, max: 12, noNaN: true }),
+      // Below two it is tight: store-tight-bucket.test.ts.
+      burst: fc.double({ min: 2, max: 12, noNaN: true }),
     })
     await fc.assert(
       fc.asyncProperty(limits, steps, async (limit, sequence) => {
@@ -156,7 +157,7 @@ describe('a claim', () => {
 
   test('tells when the next token comes, and that there is nothing to wait for', async () => {
     expect((await claim(database)).waitMs).toBeNull()
-    await placeRequests(database, { count: 2, limit: { perSecond: 0.5, burst: 1 } })
+    await placeRequests(database, { count: 2, limit: { perSecond: 0.5, burst: 2 } })
     const { requests, waitMs } = await claim(database)
     expect(requests).toHaveLength(1)
     expect(waitMs).toBeGreaterThan(1000)

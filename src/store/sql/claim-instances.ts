@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import { bucketLevel } from './bucket-level.ts'
+import { bucketLevel, refilledAfterReading } from './bucket-level.ts'
 import { pollOnGrid } from './poll-grid.ts'
 
 /**
@@ -101,7 +101,7 @@ paid AS (
   UPDATE rate_bucket b
   SET
     tokens = r.tokens - r.granted,
-    refilled_at = r.refilled_at,
+    refilled_at = ${refilledAfterReading},
     poll_credit = greatest(0, r.poll_credit - r.granted),
     poll_wanted_until = CASE
       WHEN r.granted < r.calls THEN clock.ts + make_interval(secs => 5 * $5::float8 / 1000)

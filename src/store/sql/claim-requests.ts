@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import { bucketLevel } from './bucket-level.ts'
+import { AHEAD, bucketLevel, RESERVE, TIGHT, TOKEN_TIME } from './bucket-level.ts'
 import { CHANGED_AT } from './event-list.ts'
 
 /**
@@ -8,12 +8,13 @@ import { CHANGED_AT } from './event-list.ts'
  *
  * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
- *                after trouble, one less while a readiness call waits for its share
+ *                after trouble, one less while a readiness call waits for its share. A tight bucket (bucket-level)
+ *                gives its token a little before its time
  * grants         free slots dealt out to the projects one by one, round after round
  * picked         the first requests of each project, by rank
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
  *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
- *                place in the line
+ *                place in the line. A tight bucket fills again when the reserve is over
  *
  * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
  * caller to look for, after the commit (wake-projects).
@@ -49,14 +50,19 @@ refilled AS MATERIALIZED (
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
+    ${TIGHT} AS tight,
+    token.at AS token_at,
     CASE
       WHEN b.blocked_until > clock.ts THEN 0
       WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
-      ELSE floor(greatest(0, level.tokens - CASE WHEN b.poll_wanted_until > clock.ts AND level.poll_credit >= 1 THEN 1 ELSE 0 END))
+      WHEN ${TIGHT} AND token.at <= clock.ts + ${AHEAD} AND NOT polls.next THEN 1
+      ELSE floor(greatest(0, level.tokens - polls.next::int))
     END::int AS available
   FROM due_buckets b
   CROSS JOIN clock
   CROSS JOIN LATERAL ${bucketLevel('$5::float8')} level
+  CROSS JOIN LATERAL ${TOKEN_TIME} token
+  CROSS JOIN LATERAL (SELECT coalesce(b.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false) AS next) polls
 ),
 grants AS (
   SELECT dealt.project_id, count(*)::int AS n
@@ -121,20 +127,22 @@ spent AS MATERIALIZED (
 paid AS (
   UPDATE rate_bucket b
   SET
-    tokens = s.tokens - s.n,
-    refilled_at = s.refilled_at,
+    tokens = greatest(0, s.tokens - s.n),
+    refilled_at = CASE WHEN s.tight AND s.n > 0 THEN greatest(s.refilled_at, s.token_at + ${RESERVE}) ELSE s.refilled_at END,
     poll_credit = s.poll_credit,
     due_at = CASE
       WHEN s.n < s.granted THEN NULL
       WHEN s.blocked_until > clock.ts THEN s.blocked_until
       WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
+      WHEN s.tight AND s.n > 0 THEN s.token_at + ${RESERVE} + make_interval(secs => 1 / s.refill) - ${AHEAD}
+      WHEN s.tight THEN greatest(clock.ts, s.token_at - ${AHEAD})
       ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
     END
   FROM spent s
   JOIN LATERAL (SELECT s.project_id OFFSET 0) few USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
-  RETURNING b.project_id, b.due_at
+  RETURNING b.project_id, b.due_at, b.refilled_at
 ),
 next AS (
   SELECT extract(epoch FROM least(
@@ -147,6 +155,7 @@ next AS (
   FROM clock
 )
 SELECT
+  extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
   next.wait_ms AS "waitMs",
   next.asleep AS "asleep",
   c.id::text AS "id",
@@ -164,12 +173,15 @@ SELECT
   c.traceparent AS "traceparent",
   c.tracestate AS "tracestate",
   r.tokens AS "tokens",
+  CASE WHEN r.tight THEN extract(epoch FROM r.token_at)::float8 * 1000 END AS "tokenAt",
+  CASE WHEN r.tight THEN p.refilled_at::text END AS "reservedUntil",
   r.troubles AS "troubles",
   r.probing AS "probing"
 FROM next
 CROSS JOIN clock
 LEFT JOIN claimed c ON true
 LEFT JOIN refilled r ON r.project_id = c.project_id
+LEFT JOIN paid p ON p.project_id = c.project_id
 `
 
 export interface ClaimedRequest {
@@ -192,6 +204,9 @@ export interface ClaimedRequest {
   tracestate: string | null
   /** The project's tokens before this claim. */
   tokens: number
+  /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs; and the end of its reserve. */
+  tokenAt: number | null
+  reservedUntil: string | null
   /** Consecutive troubles of the project before this claim. */
   troubles: number
   /** The claim is the probe of a project that had trouble. */
@@ -200,6 +215,8 @@ export interface ClaimedRequest {
 
 export interface ClaimResult {
   requests: ClaimedRequest[]
+  /** The database's clock at the claim, in milliseconds since 1970, to the microsecond. */
+  clockMs: number
   /** Milliseconds until some project's turn comes; null when no project has work. */
   waitMs: number | null
   /** Projects in whose queue this claim saw nothing more. */
@@ -218,15 +235,10 @@ export async function claimRequests(
   },
 ): Promise<ClaimResult> {
   type Row = Omit<ClaimResult, 'requests'> & (ClaimedRequest | { id: null })
-  const rows = await sql.query<Row>(
-    TEXT,
-    params.replicaId,
-    params.attemptIds,
-    params.maxProjects,
-    params.probeMs,
-    params.readinessShare,
-  )
+  const { replicaId, attemptIds, maxProjects, probeMs, readinessShare } = params
+  const rows = await sql.query<Row>(TEXT, replicaId, attemptIds, maxProjects, probeMs, readinessShare)
   return {
+    clockMs: rows[0]?.clockMs ?? Number.NaN,
     requests: rows.filter((row): row is ClaimedRequest & Omit<ClaimResult, 'requests'> => row.id !== null),
     waitMs: rows[0]?.waitMs ?? null,
     asleep: rows[0]?.asleep ?? [],

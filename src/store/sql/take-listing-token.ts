@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import { bucketLevel } from './bucket-level.ts'
+import { bucketLevel, refilledAfterReading } from './bucket-level.ts'
 
 /**
  * Takes one token of a project for one page of a reconciling listing. An order of unknown outcome holds up somebody,
@@ -31,7 +31,7 @@ refilled AS MATERIALIZED (
 UPDATE rate_bucket b
 SET
   tokens = r.tokens - r.granted,
-  refilled_at = r.refilled_at,
+  refilled_at = ${refilledAfterReading},
   poll_credit = CASE WHEN r.granted = 1 OR r.blocked THEN b.poll_credit ELSE 1 END,
   poll_wanted_until = CASE WHEN r.granted = 1 OR r.blocked THEN b.poll_wanted_until ELSE clock.ts + interval '5 seconds' END
 FROM refilled r

@@ -1,5 +1,5 @@
 import type { Sql } from '../database.ts'
-import { bucketLevel } from './bucket-level.ts'
+import { bucketLevel, refilledAfterReading } from './bucket-level.ts'
 
 /** Takes a token of a project for a single readiness call, by the rule of claim-instances. $1 project, $2 share (0..1). */
 const TEXT = `
@@ -27,7 +27,7 @@ refilled AS MATERIALIZED (
 UPDATE rate_bucket b
 SET
   tokens = r.tokens - r.granted,
-  refilled_at = r.refilled_at,
+  refilled_at = ${refilledAfterReading},
   poll_credit = greatest(0, r.poll_credit - r.granted),
   poll_wanted_until = CASE WHEN r.granted = 0 THEN clock.ts + interval '5 seconds' END
 FROM refilled r

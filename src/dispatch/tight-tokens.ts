@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { createBatcher } from '../runtime/batcher.ts'
+import type { Database } from '../store/database.ts'
+import { CREATE_RESERVE_MS } from '../store/sql/bucket-level.ts'
+import type { ClaimedRequest } from '../store/sql/claim-requests.ts'
+import { noteWritten, type WrittenCall } from '../store/sql/note-written.ts'
+import { createDatabaseClock } from './database-clock.ts'
+
+/** The token of one call on a tight bucket (token-bucket.ts). Ages are of its claim, in milliseconds. */
+export interface TightToken {
+  /** Waits until the token is there. */
+  due(age: () => number): Promise<void>
+  /** Whether a call of this age can still be written within its reserve. */
+  admits(ageMs: number): boolean
+  /** Tells the bucket, without waiting, that the call is written in this very turn. */
+  written(age: () => number): void
+}
+
+export interface TightTokens {
+  /** A claim was answered; instants by performance.now(), the database's in its own milliseconds. */
+  answered(claim: { sentAt: number; receivedAt: number; clockMs: number }): void
+  /** Null where the bucket is not tight. */
+  tokenOf(request: ClaimedRequest, claimedAt: number): TightToken | null
+  /** Resolves when the buckets know of every call. */
+  drained(): Promise<void>
+}
+
+/**
+ * The calls of buckets that leave no room for a late one: each waits for its token's time, prepared, and the bucket fills
+ * again from the instant at which it is written. A note that does not arrive costs the reserve, and never the limit.
+ */
+export function createTightTokens({
+  database,
+  logger,
+  onNoted,
+}: {
+  database: Database
+  logger: Logger
+  /** Buckets may be due earlier now. */
+  onNoted: () => void
+}): TightTokens {
+  const clock = createDatabaseClock()
+  const notes = createBatcher<WrittenCall, void>({
+    maxSize: 200,
+    concurrency: 2,
+    gatherMs: 5,
+    flush: async (calls) => {
+      await noteWritten(database, calls)
+      onNoted()
+      return calls.map(() => undefined)
+    },
+  })
+
+  return {
+    answered: ({ clockMs, ...seen }) => clock.observe({ ...seen, databaseMs: clockMs }),
+    tokenOf: ({ projectId, tokenAt, reservedUntil }, claimedAt) => {
+      if (tokenAt === null || reservedUntil === null) return null
+      const { earliest, latest } = clock.locate(tokenAt)
+      return {
+        due: async (age) => {
+          for (let leftMs = latest - claimedAt - age(); leftMs > 0; leftMs = latest - claimedAt - age())
+            await sleep(Math.ceil(leftMs))
+        },
+        admits: (ageMs) => ageMs - (earliest - claimedAt) < CREATE_RESERVE_MS,
+        written: (age) => {
+          // Microtasks come after the writing, so whatever has held that up counts as well.
+          queueMicrotask(() => {
+            const lateMs = Math.max(0, age() - (earliest - claimedAt))
+            notes.add({ projectId, reservedUntil, lateMs }).catch((error: unknown) => {
+              logger.debug({ err: error, projectId }, 'a bucket does not know when its call was written')
+            })
+          })
+        },
+      }
+    },
+    drained: notes.drained,
+  }
+}

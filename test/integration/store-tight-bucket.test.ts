@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
+import { bucketLimit } from '../../src/dispatch/token-bucket.ts'
+import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/store/sql/bucket-level.ts'
+import type { ClaimedRequest } from '../../src/store/sql/claim-requests.ts'
+import { noteWritten } from '../../src/store/sql/note-written.ts'
+import { takeListingToken } from '../../src/store/sql/take-listing-token.ts'
+import { takeToken } from '../../src/store/sql/take-token.ts'
+import { eventually } from '../support/eventually.ts'
+import {
+  clearTables,
+  createReconcileWorld,
+  PASSWORD,
+  tirelessReplica,
+  useTestDatabase,
+} from '../support/reconcile-world.ts'
+import { claim, placeRequests, readBucket, SHARE, setBucket } from './store-world.ts'
+
+const database = await useTestDatabase()
+beforeEach(() => clearTables(database))
+
+const LIMIT = { perSecond: 1, burst: 1 }
+const INTERVAL_MS = 1000 / bucketLimit(LIMIT).refillPerSecond
+
+/** Moves the bucket's past, so that `ms` have gone by. */
+const pass = (ms: number) =>
+  setBucket(database, 'p', { refilled_at: `refilled_at - interval '${ms} ms'`, due_at: 'now()' })
+
+async function claimOne(): Promise<ClaimedRequest & { waitsMs: number }> {
+  const { requests, clockMs } = await claim(database)
+  expect(requests).toHaveLength(1)
+  const [request] = requests as [ClaimedRequest]
+  return { ...request, waitsMs: (request.tokenAt ?? 0) - clockMs }
+}
+
+const millisecondsOf = async (expression: string): Promise<number> => {
+  const [row] = await database.query<{ ms: number }>(
+    `SELECT extract(epoch FROM ${expression})::float8 * 1000 AS ms FROM rate_bucket`,
+  )
+  return row?.ms ?? 0
+}
+
+const note = ({ reservedUntil }: ClaimedRequest, lateMs: number) =>
+  noteWritten(database, [{ projectId: 'p', reservedUntil: reservedUntil ?? '', lateMs }])
+
+describe('a bucket of a burst below two', () => {
+  test('gives a token a little before its time, with the time', async () => {
+    await placeRequests(database, { count: 3, limit: LIMIT })
+    await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '10 s'` })
+    const early = await claim(database)
+    expect(early.requests).toEqual([])
+    expect(early.waitMs).toBeGreaterThan(0)
+    expect(early.waitMs).toBeLessThanOrEqual(10_000 + INTERVAL_MS - CLAIM_AHEAD_MS)
+
+    const untilFull = INTERVAL_MS - CLAIM_AHEAD_MS + 1
+    await setBucket(database, 'p', { refilled_at: `now() - interval '${untilFull} ms'`, due_at: 'now()' })
+    const fullAt = (await millisecondsOf('refilled_at')) + INTERVAL_MS
+    const request = await claimOne()
+    expect(request.waitsMs).toBeLessThanOrEqual(CLAIM_AHEAD_MS)
+    // Whoever comes only after its time has it at once.
+    if (request.waitsMs > 0) expect(request.tokenAt).toBeCloseTo(fullAt, 1)
+    expect(await readBucket(database)).toMatchObject({ tokens: 0 })
+  })
+
+  test('fills again from when the call was written, and until that is known from the end of the reserve', async () => {
+    await placeRequests(database, { count: 2, limit: LIMIT })
+    const request = await claimOne()
+    const reserved = await readBucket(database)
+    expect(reserved.dueAt).toBeCloseTo(reserved.refilledAt + (INTERVAL_MS - CLAIM_AHEAD_MS) / 1000, 3)
+    await note(request, 30)
+    const written = await readBucket(database)
+    expect(reserved.refilledAt - written.refilledAt).toBeCloseTo((CREATE_RESERVE_MS - 30) / 1000, 3)
+    expect(written.dueAt).toBeCloseTo(written.refilledAt + (INTERVAL_MS - CLAIM_AHEAD_MS) / 1000, 3)
+  })
+
+  test('takes no note for an older token, none twice, and none of a call beyond the reserve', async () => {
+    await placeRequests(database, { count: 3, limit: LIMIT })
+    const first = await claimOne()
+    await note(first, CREATE_RESERVE_MS)
+    await pass(CREATE_RESERVE_MS + INTERVAL_MS)
+    const second = await claimOne()
+    const { refilledAt } = await readBucket(database)
+    await note(first, 0)
+    expect((await readBucket(database)).refilledAt).toBe(refilledAt)
+    await note(second, 10)
+    const noted = await readBucket(database)
+    await note(second, 0)
+    expect(await readBucket(database)).toEqual(noted)
+  })
+
+  test('keeps any two calls as far apart as the limit says, whoever makes them and however late', async () => {
+    const steps = fc.array(
+      fc.record({
+        idleMs: fc.integer({ min: 0, max: 3000 }),
+        by: fc.constantFrom('creating', 'creating', 'polling', 'listing'),
+        late: fc.double({ min: 0, max: 0.99, noNaN: true }),
+        noted: fc.boolean(),
+      }),
+      { minLength: 2, maxLength: 20 },
+    )
+    await fc.assert(
+      fc.asyncProperty(steps, async (sequence) => {
+        await clearTables(database)
+        await placeRequests(database, { count: 30, limit: LIMIT })
+        let passedMs = 0
+        const written: number[] = []
+        for (const { idleMs, by, late, noted } of sequence) {
+          await pass(idleMs)
+          passedMs += idleMs
+          if (by === 'creating') {
+            const { requests } = await claim(database)
+            for (const request of requests) {
+              const lateMs = late * CREATE_RESERVE_MS
+              written.push((request.tokenAt ?? 0) + passedMs + lateMs)
+              if (noted) await note(request, lateMs)
+            }
+            continue
+          }
+          const takenAfter = (await millisecondsOf('clock_timestamp()')) + passedMs
+          const granted =
+            by === 'polling'
+              ? await takeToken(database, { projectId: 'p', share: SHARE })
+              : (await takeListingToken(database, 'p'))?.granted
+          if (granted) written.push(takenAfter + late * 50)
+        }
+        for (const [index, at] of written.slice(1).entries())
+          expect(at - (written[index] ?? 0)).toBeGreaterThanOrEqual(1000 / LIMIT.perSecond - 0.01)
+      }),
+      { numRuns: 12, endOnFailure: true },
+    )
+  })
+})
+
+test('a call of a burst of one that is held up after its claim is made all the same', async () => {
+  const world = await createReconcileWorld(database)
+  const limit = { perSecond: 20, burst: 1 }
+  const ids = [(await world.place()).id, (await world.place()).id]
+  await database.query(`UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 19.8`)
+  let calls = 0
+  const recorder = createOutcomeRecorder({
+    database,
+    firstPollMs: 1000,
+    metrics: world.metrics,
+    logger: world.logger,
+    onRecorded: () => undefined,
+    signal: new AbortController().signal,
+  })
+  const dispatcher = createDispatcher({
+    database,
+    client: {
+      ...world.client,
+      batchCreate: async (call) => {
+        calls += 1
+        if (calls === 2) await sleep(200)
+        return world.client.batchCreate(call)
+      },
+    },
+    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
+    replica: tirelessReplica(world.replicaId),
+    syncLimits: async () => undefined,
+    recorder,
+    concurrency: 4,
+    callTimeoutMs: 5000,
+    limitOf: () => limit,
+    readinessShare: 0.02,
+    firstLookMs: 100,
+    metrics: world.metrics,
+    logger: world.logger,
+  })
+  await world.run(dispatcher)
+  for (const id of ids) {
+    await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
+    const { attemptRecords } = await world.request(id)
+    const messages = attemptRecords.map((attempt) => attempt.errorMessage ?? '')
+    // Only a machine that stands still for a second uses up the reserve.
+    expect(messages.filter((message) => /held up for \d{1,3} ms/.test(message))).toEqual([])
+  }
+})
