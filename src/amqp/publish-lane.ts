@@ -1,8 +1,8 @@
 import { type ConfirmChannel, IllegalOperationError, type Message, type Options } from 'amqplib'
 import { coerceError } from '../runtime/errors.ts'
+import { createFifo } from '../runtime/fifo.ts'
 import { contentHeaderBytes } from './encoded-size.ts'
 import { DeadlineError, PublishError, type PublishFailure } from './errors.ts'
-import { createFifo } from './fifo.ts'
 import type { OutgoingMessage } from './message.ts'
 
 export interface LaneLimits {

@@ -8,6 +8,7 @@ import type { MessageRejection, RejectionCode } from '../contracts/rejection.ts'
 import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { reached } from '../runtime/steps.ts'
+import { createTurns } from '../runtime/turns.ts'
 import { sqlState } from '../store/errors.ts'
 import type { RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -24,6 +25,8 @@ const SUSPECT_DELIVERIES = 2
 const INSERTS_IN_FLIGHT = 2
 /** Before a delivery that met a fault of this program goes back to the queue, lest it go round in a circle. */
 const FAULT_PAUSE_MS = 1000
+/** Reading and sealing one message takes about 0.1 ms, and a thousand may come at once. */
+const TURN_SHARE_MS = 4
 
 export interface IntakeOptions {
   store: RequestStore
@@ -39,6 +42,8 @@ export interface IntakeOptions {
   deliveryLimit?: number
   /** Called for each delivery; what it returns is called when the delivery has its verdict. */
   onReceived?: () => () => void
+  /** Most milliseconds that reading messages takes of one turn of the event loop. */
+  turnShareMs?: number
   /** Called after requests were stored: there is work to dispatch, and there are events to relay. */
   onStored?: (requests: number) => void
   /** Called after events without a request were stored. */
@@ -72,7 +77,7 @@ export interface Intake {
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { store, publisher, sealer, passwordDigester, logger, metrics, now = () => new Date() } = options
-  const { batchSize = 200, deliveryLimit = 20 } = options
+  const { batchSize = 200, deliveryLimit = 20, turnShareMs = TURN_SHARE_MS } = options
   const { onStored = () => undefined, onEvents = () => undefined } = options
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
@@ -111,6 +116,7 @@ export function createIntake(options: IntakeOptions): Intake {
     flush: writer.write,
   })
   const suspects = createOneByOne()
+  const turns = createTurns({ shareMs: turnShareMs })
 
   const acknowledge = (result: string): Verdict => {
     metrics.messages.inc({ result })
@@ -162,6 +168,7 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   const decideSafely = async (delivery: Delivery): Promise<Verdict> => {
+    if (stopping.signal.aborted) return requeue()
     try {
       return await decide(delivery)
     } catch (error) {
@@ -173,9 +180,11 @@ export function createIntake(options: IntakeOptions): Intake {
 
   return {
     handle: (delivery) => {
-      if (stopping.signal.aborted) return Promise.resolve(requeue())
       const settled = options.onReceived?.()
-      const verdict = decideSafely(delivery).finally(() => {
+      const decided = new Promise<Verdict>((resolve) => {
+        turns.run(() => resolve(decideSafely(delivery)))
+      })
+      const verdict = decided.finally(() => {
         settled?.()
         inHand.delete(verdict)
         metrics.unsettled.set(inHand.size)

@@ -167,6 +167,7 @@ test('a call of a burst of one that is held up after its claim is made all the s
     limitOf: () => limit,
     readinessShare: 0.02,
     firstLookMs: 100,
+    settleMs: 400,
     metrics: world.metrics,
     logger: world.logger,
   })

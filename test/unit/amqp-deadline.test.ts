@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { withDeadline } from '../../src/amqp/deadline.ts'
 import { DeadlineError } from '../../src/amqp/errors.ts'
-import { createFifo } from '../../src/amqp/fifo.ts'
+import { createFifo } from '../../src/runtime/fifo.ts'
 
 const never = new Promise<never>(() => undefined)
 
