@@ -9,6 +9,8 @@ export interface Usage {
   cpuSeconds: number
   /** The most memory it ever had in RAM; NaN where the system does not tell. */
   peakRssMb: number
+  /** The memory it has in RAM now; NaN where the system does not tell. */
+  rssMb: number
 }
 
 /** A process under measurement. */
@@ -65,8 +67,9 @@ function usageOf(pid: number): Usage {
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
       peakRssMb: Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024,
+      rssMb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
     }
   } catch {
-    return { cpuSeconds: Number.NaN, peakRssMb: Number.NaN }
+    return { cpuSeconds: Number.NaN, peakRssMb: Number.NaN, rssMb: Number.NaN }
   }
 }

@@ -22,7 +22,17 @@ export function writeFigures(file: string, report: BenchReport): void {
 }
 
 export function figures({ scenarios, machine }: BenchReport): string {
-  const { intake, end_to_end: endToEnd, latency, limiter, history, backlog, polling, hostile } = scenarios
+  const {
+    intake,
+    end_to_end: endToEnd,
+    latency,
+    limiter,
+    history,
+    backlog,
+    flood,
+    polling,
+    hostile,
+  } = scenarios
   const blocks = [
     sentence('Measured on', machine),
     markdownTable(scenarios),
@@ -31,6 +41,7 @@ export function figures({ scenarios, machine }: BenchReport): string {
     limiter && `\`limiter\`, by replicas:\n\n${recordsTable(limiter.details.runs as Row[])}`,
     backlog &&
       sentence('`backlog`:', { ...backlog.details, ...nested(backlog.details.first_call_s, 'first_call_s') }),
+    flood && sentence('`flood`:', flood.details),
     polling &&
       sentence('`polling`:', { ...polling.details, ...nested(polling.details.detection, 'detection') }),
     hostile &&

@@ -6,6 +6,7 @@ export const SCENARIO_NAMES = [
   'history',
   'held_snapshot',
   'backlog',
+  'flood',
   'polling',
   'outbox',
   'start',

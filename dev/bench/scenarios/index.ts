@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import type { ScenarioName } from '../scenario-names.ts'
 import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
+import { flood } from './flood.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { history } from './history.ts'
 import { hostile } from './hostile.ts'
@@ -22,6 +23,7 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   history,
   held_snapshot: heldSnapshot,
   backlog,
+  flood,
   polling,
   outbox,
   start,
