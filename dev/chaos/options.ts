@@ -6,6 +6,10 @@ export interface ChaosOptions {
   requests: number
   replicas: number
   kills: number
+  /** Calls per second of each project, for the service, and for the simulator that judges it. */
+  rate: number
+  /** Calls at once of each project. */
+  burst: number
   seed: number
   /** Length of the phase with faults; null: as long as kills and requests need. */
   minutes: number | null
@@ -23,6 +27,8 @@ doubled, forgotten, overspent or leaked. A seed repeats the plan of the faults, 
   --requests N    valid requests; duplicates, conflicts and invalid ones come on top (1000)
   --replicas K    processes of the service (3)
   --kills N       processes killed with SIGKILL at planned moments; fault plans kill more (12)
+  --rate R        calls per second of each project, which service and simulator are given alike (40)
+  --burst B       calls at once of each project (20)
   --seed S        what requests and faults are drawn from (random, printed)
   --minutes M     how long faults go on (as long as kills and requests need)
   --faults LIST   any of ${FAULT_KINDS.join(', ')}; or all (all)
@@ -52,6 +58,8 @@ export function readOptions(args: readonly string[]): ChaosOptions | null {
     requests: number('requests', values.requests, 1, 1_000_000),
     replicas: number('replicas', values.replicas, 1, 20),
     kills: number('kills', values.kills, 0, 10_000),
+    rate: number('rate', values.rate, 0.1, 10_000, false),
+    burst: number('burst', values.burst, 1, 10_000),
     seed: values.seed === undefined ? randomInt(2 ** 31) : number('seed', values.seed, 0, 2 ** 31),
     minutes: values.minutes === undefined ? null : number('minutes', values.minutes, 0.1, 1440, false),
     faults,
@@ -63,10 +71,12 @@ export function readOptions(args: readonly string[]): ChaosOptions | null {
 }
 
 /** The command line that repeats a run. */
-export function commandOf({ requests, replicas, kills, seed, minutes, faults }: ChaosOptions): string {
+export function commandOf(options: ChaosOptions): string {
+  const { requests, replicas, kills, rate, burst, seed, minutes, faults } = options
   const list = faults.length === FAULT_KINDS.length ? 'all' : faults.join(',')
   return [
     `npm run chaos -- --seed ${seed} --requests ${requests} --replicas ${replicas} --kills ${kills}`,
+    `--rate ${rate} --burst ${burst}`,
     ...(minutes === null ? [] : [`--minutes ${minutes}`]),
     `--faults ${list}`,
   ].join(' ')
@@ -82,6 +92,8 @@ function parse(args: readonly string[]) {
         requests: { type: 'string', default: '1000' },
         replicas: { type: 'string', default: '3' },
         kills: { type: 'string', default: '12' },
+        rate: { type: 'string', default: '40' },
+        burst: { type: 'string', default: '20' },
         seed: { type: 'string' },
         minutes: { type: 'string' },
         faults: { type: 'string', default: 'all' },

@@ -30,7 +30,6 @@ import { startProxies } from './proxies.ts'
 import { lookAround, type Standing, settle } from './settling.ts'
 
 const PROJECTS = 5
-const PACE: Pace = { rate: 40, burst: 20 }
 const LEASE_MS = 3000
 /** Everything that waits minutes in production waits seconds here. */
 const SETTINGS = {
@@ -66,7 +65,8 @@ export interface ChaosResult {
 
 /** One run: faults while messages come in, then calm, then judgement. */
 export async function runChaos({ options, screen, releasers, signal }: ChaosContext): Promise<ChaosResult> {
-  const { seed, requests, replicas: count } = options
+  const { seed, requests, replicas: count, rate, burst } = options
+  const pace: Pace = { rate, burst }
   const durationMs = durationOf(options)
   const batch = draftBatch(options)
   const steps = createSteps({ screen, signal })
@@ -78,7 +78,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const world = await steps.run('tables, CloudDC simulator, proxies, replicas', async () => {
     await migrate({ databaseUrl })
     const folder = openRunFolder(releasers)
-    const simulator = await startCloud({ folder, seed, pace: PACE, token: batch.token })
+    const simulator = await startCloud({ folder, seed, pace, token: batch.token })
     await fillInventory(simulator, batch)
     const proxies = startProxies()
     releasers.add(proxies.close)
@@ -92,7 +92,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     const replicas = await createService({
       folder,
       count,
-      pace: PACE,
+      pace,
       token: batch.token,
       addresses,
       settings: SETTINGS,
@@ -167,7 +167,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     ledger: createLedgerReader(simulator.admin),
     events: observer.events,
     published: publisher.published.map(asOpenEnded),
-    limit: { perSecond: PACE.rate, burst: PACE.burst },
+    limit: { perSecond: rate, burst },
     secrets: [...batch.secrets, batch.token],
     logs: replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
@@ -186,10 +186,10 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
 
 const endedByItself = { subject: 'a replica', message: 'ended, and no fault had been set on it' }
 
-function durationOf({ minutes, kills, requests, faults }: ChaosOptions): number {
+function durationOf({ minutes, kills, requests, rate, faults }: ChaosOptions): number {
   if (minutes !== null) return minutes * 60_000
   const killing = faults.includes('kill') ? kills * MS_PER_KILL : 0
-  const ordering = (requests / PROJECTS / PACE.rate) * 1000 * SLACK
+  const ordering = (requests / PROJECTS / rate) * 1000 * SLACK
   return Math.max(MIN_DURATION_MS, killing, ordering)
 }
 

@@ -65,7 +65,9 @@ describe('the plan of a chaos run', () => {
 
 describe('the options of the chaos run', () => {
   it('draw a seed where none is given, and repeat a run by it', () => {
-    const options = readOptions(['--requests', '500', '--faults', 'kill,network', '--minutes', '0.5'])
+    const given = ['--requests', '500', '--rate', '2.5', '--burst', '1', '--faults', 'kill,network']
+    const options = readOptions([...given, '--minutes', '0.5'])
+    expect(options).toMatchObject({ requests: 500, rate: 2.5, burst: 1 })
     expect(options?.seed).toBeGreaterThanOrEqual(0)
     if (options === null) throw new Error('these were no options')
     const args = commandOf(options).replace('npm run chaos -- ', '').split(' ')
@@ -77,6 +79,7 @@ describe('the options of the chaos run', () => {
     [['--kill', '3'], /--kill/],
     [['--seed', 'x'], /--seed must be a whole number/],
     [['--minutes', '0'], /--minutes must be a number/],
+    [['--rate', '0', '--burst', '0.5'], /--rate must be a number.*\n--burst must be a whole number/],
   ])('refuse %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError)
     expect(() => readOptions(args)).toThrow(message)
