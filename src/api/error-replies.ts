@@ -83,6 +83,9 @@ function problemFields(error: unknown): ProblemFields {
   return { status: 500, code: 'internal_error', detail: 'something went wrong here; the log says what' }
 }
 
+/** Codes of replies to those who are too many. */
+const OVERLOAD: readonly string[] = ['too_many_reads', 'too_many_waiters']
+
 /** The code of what is out of order for now, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
@@ -107,6 +110,8 @@ function logFailure(error: unknown, { status, code }: ProblemFields, request: Fa
     status,
   }
   if (status === 500) request.log.error(facts, 'request failed')
+  // There are many of these when there is one; /metrics counts them.
+  else if (OVERLOAD.includes(code)) request.log.debug(facts, 'request refused')
   else if (code !== 'not_ready') request.log.warn(facts, 'request could not be answered')
 }
 

@@ -5,7 +5,7 @@ import { PROBLEM_TYPE } from './problem.ts'
 const PROBLEMS = {
   400: 'A parameter is not valid; `errors` lists the faults',
   404: 'Unknown',
-  503: 'Not now: the database does not answer, or too many ask or wait at once',
+  503: 'Not now: the database does not answer, or too many ask or wait at once; `Retry-After` says when again',
 } as const
 
 /** The replies of a route, for its schema: success as described, and the problems it may answer with. */

@@ -69,7 +69,8 @@ export function registerRequestsRoutes(
     },
     async ({ params, query, signal }): Promise<RequestStatus> => {
       const key = { projectId: params.project_id, requestId: params.request_id }
-      return waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
+      const reply = () => waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
+      return query.wait ? watcher.hold(reply) : reply()
     },
   )
 

@@ -9,7 +9,8 @@ import type { Reads } from '../store/reads.ts'
 const LOOK_MS = 500
 /** Ids per statement. */
 const BATCH = 1000
-const MAX_WAITERS = 10_000
+/** Replies held at once by one replica: each costs a connection, and a read when it begins and when it ends. */
+export const MAX_HELD = 1000
 
 /** Thrown when more clients wait than one replica holds. */
 export class TooManyWaitersError extends Error {
@@ -31,7 +32,12 @@ export interface WaitOptions {
 export type WaitEnd = 'changed' | 'timeout' | 'gone' | 'stopped'
 
 export interface StatusWatcher extends Service {
-  /** Resolves when the wait ends, and never rejects. Throws a TooManyWaitersError when too many wait already. */
+  /**
+   * Makes a reply that may be held, from its first read on. Throws a TooManyWaitersError, before anything is read, when
+   * too many are held already.
+   */
+  hold<Reply>(make: () => Promise<Reply>): Promise<Reply>
+  /** Resolves when the wait ends, and never rejects. */
   waitForChange(options: WaitOptions): Promise<WaitEnd>
   /** Says that this process has just changed requests, by their keys; saves their waiters the time to the next look. */
   notify(keys: Iterable<string>): void
@@ -54,11 +60,13 @@ export function createStatusWatcher(options: {
   reads: Pick<Reads, 'states'>
   logger: Logger
   waiters?: Gauge
+  maxHeld?: number
 }): StatusWatcher {
-  const { reads, logger, waiters: gauge } = options
+  const { reads, logger, waiters: gauge, maxHeld = MAX_HELD } = options
   const waiters = new Set<Waiter>()
   const waitersByKey = new Map<string, Set<Waiter>>()
   const changed = new Set<string>()
+  let held = 0
   let nextLookAt = 0
   let stopped = false
 
@@ -116,8 +124,16 @@ export function createStatusWatcher(options: {
       for (const key of keys) if (waitersByKey.has(key)) changed.add(key)
       if (changed.size > 0) loop.wake()
     },
+    hold: async (make) => {
+      if (held >= maxHeld) throw new TooManyWaitersError(`this replica holds ${maxHeld} replies already`)
+      held += 1
+      try {
+        return await make()
+      } finally {
+        held -= 1
+      }
+    },
     waitForChange: ({ id, key, since, timeoutMs, signal }) => {
-      if (waiters.size >= MAX_WAITERS) throw new TooManyWaitersError('too many clients wait')
       if (stopped) return Promise.resolve('stopped')
       if (signal.aborted) return Promise.resolve('gone')
       return new Promise<WaitEnd>((resolve) => {

@@ -51,8 +51,8 @@ export interface Reads {
 /** Entries of one kind in a history: more come only from a request that was throttled for days. */
 const MAX_HISTORY = 5000
 
-/** Reads in line for a slot: some seconds' worth. */
-const MAX_WAITING_READS = 1000
+/** Reads in line for a slot: some seconds' worth, and more than there are held replies, which may all end at once. */
+const MAX_WAITING_READS = 2000
 
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
   const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })

@@ -60,10 +60,11 @@ export interface ApiWorld {
 /** An API over the given reads, stopped when the test ends; not yet listening. */
 export function createApi(
   reads: Reads,
-  options: Partial<
-    Pick<ApiServerOptions, 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>
-  > = {},
+  options: Partial<Pick<ApiServerOptions, 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>> & {
+    maxHeld?: number
+  } = {},
 ): ApiWorld {
+  const { maxHeld, ...server } = options
   const lines: string[] = []
   const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
   const metrics = createMetrics()
@@ -71,12 +72,13 @@ export function createApi(
     reads,
     logger: pino({ level: 'silent' }),
     waiters: metrics.http.waiters,
+    ...(maxHeld === undefined ? {} : { maxHeld }),
   })
   const api = createApiServer({
     cancel: async () => 'cancelled',
     checks: {},
     drainMs: 0,
-    ...options,
+    ...server,
     reads,
     metrics,
     logger,

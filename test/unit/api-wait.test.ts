@@ -59,4 +59,23 @@ describe('a wait', () => {
     await expect(reply).rejects.toThrow()
     await eventually(() => expect(watcher.size()).toBe(0))
   })
+
+  test('is refused with the time to come again when too many replies are held', async () => {
+    const { world, reads } = createOneRequestReads()
+    const { api, watcher, log } = createApi(reads, { maxHeld: 1 })
+    const held = Promise.withResolvers<void>()
+    const first = watcher.hold(() => held.promise)
+    const refused = await api.app.inject(`${REQUEST_PATH}?wait=60s`)
+    expect(refused.statusCode).toBe(503)
+    expect(refused.headers['content-type']).toContain('application/problem+json')
+    expect(refused.headers['retry-after']).toBe('1')
+    expect(refused.json()).toMatchObject({ code: 'too_many_waiters' })
+    expect(log()).not.toContain('"level":"warn"')
+    expect(world.statusReads).toBe(0)
+    // Who does not wait is answered.
+    expect((await api.app.inject(REQUEST_PATH)).statusCode).toBe(200)
+    held.resolve()
+    await first
+    expect((await api.app.inject(`${REQUEST_PATH}?wait=1ms`)).statusCode).toBe(200)
+  })
 })

@@ -4,7 +4,7 @@ import { createStatusWatcher, type WaitOptions } from '../../src/api/status-watc
 import type { RequestState } from '../../src/domain/provision-request.ts'
 import { eventually } from '../support/eventually.ts'
 
-function setUp() {
+function setUp(options: { maxHeld?: number } = {}) {
   const world = { states: new Map<string, RequestState>(), asked: [] as string[][], failures: 0 }
   const watcher = createStatusWatcher({
     reads: {
@@ -23,6 +23,7 @@ function setUp() {
       },
     },
     logger: pino({ level: 'silent' }),
+    ...options,
   })
   onTestFinished(() => watcher.stop())
   const wait = (id: string, options: Partial<WaitOptions> = {}) =>
@@ -130,8 +131,21 @@ test('a database that is away is asked again, and clients wait on', async () => 
   expect(world.asked.length).toBe(2)
 })
 
-test('more clients than one replica holds are refused', () => {
-  const { wait } = setUp()
-  for (let count = 0; count < 10_000; count += 1) void wait(`r${count}`)
-  expect(() => wait('one too many')).toThrow('too many clients wait')
+test('more replies than one replica holds are refused before anything is read, until one ends', async () => {
+  const { watcher } = setUp({ maxHeld: 2 })
+  const first = Promise.withResolvers<string>()
+  const second = Promise.withResolvers<string>()
+  const replies = [watcher.hold(() => first.promise), watcher.hold(() => second.promise)]
+  let made = 0
+  const third = () =>
+    watcher.hold(async () => {
+      made += 1
+      return 'third'
+    })
+  await expect(third()).rejects.toThrow('holds 2 replies')
+  expect(made).toBe(0)
+  first.resolve('first')
+  second.reject(new Error('gone'))
+  expect((await Promise.allSettled(replies)).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  expect(await third()).toBe('third')
 })
