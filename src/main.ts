@@ -1,6 +1,7 @@
 import { type App, createApp } from './app.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { createLogger } from './logger.ts'
+import { boundMemory } from './runtime/memory-bounds.ts'
 
 /** sysexits.h EX_CONFIG */
 const EXIT_CONFIG = 78
@@ -15,6 +16,7 @@ function readConfig(): Config {
   }
 }
 
+boundMemory(process)
 const config = readConfig()
 const logger = createLogger({ level: config.logLevel })
 
