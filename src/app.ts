@@ -25,7 +25,7 @@ import { createParking } from './outbox/parking.ts'
 import { createRelay } from './outbox/relay.ts'
 import { createReadinessPoller, POLLS_AT_ONCE } from './readiness/readiness-poller.ts'
 import { firstLookMs as firstLook } from './reconcile/look-schedule.ts'
-import { createReconciler } from './reconcile/reconciler.ts'
+import { createReconciler, LOOKS_AT_ONCE } from './reconcile/reconciler.ts'
 import { createRescuer } from './reconcile/rescuer.ts'
 import { createReplica } from './replica/replica.ts'
 import { type Service, startAll, stopAll } from './runtime/service.ts'
@@ -83,8 +83,8 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     endpoint: target.endpoint,
     auth: createAuth(target),
     callTimeoutMs: config.callTimeoutMs,
-    // Polls must not wait for one after they have paid: the rest is for listings.
-    connections: POLLS_AT_ONCE + 8,
+    // Neither polls nor listings must wait for one after they have paid, however slow the others are.
+    connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
     logger,
   })
 

@@ -9,7 +9,7 @@ import { type CallEnd, createCreateConnections } from './create-connections.ts'
 import { CloudDcAccessError, CloudDcRefusedError } from './errors.ts'
 import type { CallEvidence } from './evidence.ts'
 import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
-import { collectPages } from './paging.ts'
+import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
 import {
@@ -72,12 +72,16 @@ export interface CloudDcClient {
   batchCreate(call: BatchCreateCall): Promise<CallEvidence>
   /** One page; an empty list of ids gives an empty page without a call. Throws CloudDcError. */
   listInstances(query: ListInstancesQuery): Promise<InstancePage>
-  /** All instances of the project, or throws. `beforeCall` is awaited before each page: each costs a token. */
+  /**
+   * A complete listing of the project, or throws CloudDcError. `beforeCall` is awaited before each page: each costs a
+   * token. Where `keep` is given, only what it chooses is kept.
+   */
   listAllInstances(query: {
     projectId: string
+    keep?: (instance: UpstreamInstance) => boolean
     beforeCall?: () => Promise<void>
     beforeWrite?: BeforeWrite
-  }): Promise<UpstreamInstance[]>
+  }): Promise<Listing>
   /** Throws CloudDcError. */
   showInstanceStatus(query: {
     projectId: string
@@ -198,11 +202,11 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   return {
     batchCreate,
     listInstances,
-    listAllInstances: ({ beforeCall, ...query }) =>
+    listAllInstances: ({ keep, beforeCall, ...query }) =>
       collectPages(async (marker) => {
         await beforeCall?.()
         return listInstances({ ...query, ...(marker === undefined ? {} : { marker }) })
-      }),
+      }, keep),
     showInstanceStatus: async ({ projectId, instanceId, beforeWrite }) => {
       const path = `/instances/${encodeURIComponent(instanceId)}/status`
       try {

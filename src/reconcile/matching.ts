@@ -104,21 +104,16 @@ export function findLookalikes(
 }
 
 /**
- * The instances of a listing whose rows matter for the sought attempts: those with the id of any attempt in them, those
+ * Tells the instances of a listing that matter for the sought attempts: those with the id of any attempt in them, those
  * that an answer named, and, where an attempt has no marker, all that share its name.
  */
-export function relevantInstances(
-  sought: readonly Sought[],
-  instances: readonly UpstreamInstance[],
-): UpstreamInstance[] {
+export function relevanceTo(sought: readonly Sought[]): (instance: UpstreamInstance) => boolean {
   const names = new Set(sought.filter(({ place }) => place === 'none').map(({ spec }) => spec.name))
   const named = new Set(sought.flatMap((attempt) => attempt.named))
-  return instances.filter(
-    (instance) =>
-      named.has(instance.id) ||
-      attemptMarkers(instance).length > 0 ||
-      (names.size > 0 && (instance.name === null || names.has(instance.name))),
-  )
+  return (instance) =>
+    named.has(instance.id) ||
+    attemptMarkers(instance).length > 0 ||
+    (names.size > 0 && (instance.name === null || names.has(instance.name)))
 }
 
 function hasSamePairs(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CloudDcClient } from '../clouddc/client.ts'
+import { CloudDcError } from '../clouddc/errors.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
 import { leastCreditBack } from '../dispatch/token-bucket.ts'
@@ -26,9 +27,17 @@ export class BucketClosedError extends Error {
   override readonly name = 'BucketClosedError'
 }
 
+/** Thrown when a listing took longer than it may. */
+export class ListingOverdueError extends CloudDcError {
+  override readonly name = 'ListingOverdueError'
+  readonly retryable = true
+}
+
 export interface ProjectListing {
-  /** Every instance of the project, each once. */
+  /** The instances of the project that were to be kept, each once. */
   instances: readonly UpstreamInstance[]
+  /** How many the project has in all. */
+  listed: number
   /** performance.now() when the first call began: what was created later may be missing. */
   beganAt: number
   /** Calls made, each paid for. */
@@ -41,6 +50,10 @@ export interface ProjectListingOptions {
   database: Database
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   projectId: string
+  /** Which instances to keep. */
+  keep: (instance: UpstreamInstance) => boolean
+  /** No call is begun later than so many milliseconds after the start. */
+  limitMs: number
   /** Servers that are asked for by id as well, given when the listing began. */
   serverIds: (beganAt: number) => readonly string[]
   /** Both shared by all listings of the process. */
@@ -51,12 +64,13 @@ export interface ProjectListingOptions {
 }
 
 /**
- * Lists a project completely, or throws. Each page waits for a token of the project's call budget, however long that
- * takes; only a closed bucket is not waited for. A token that came late is let go: its call would arrive together with
+ * Lists a project completely, or throws. Each page waits for a token of the project's call budget, as long as the
+ * listing may take; a closed bucket is not waited for. A token that came late is let go: its call would arrive together with
  * another's.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
-  const { database, client, projectId, serverIds, arrivals, stale, signal, onToken } = options
+  const { database, client, projectId, keep, limitMs, serverIds, arrivals, stale, signal, onToken } = options
+  const listingAge = startAge()
   let beganAt: number | undefined
   let paidFor = startAge()
   let calls = 0
@@ -73,6 +87,10 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
     const late: number[] = []
     for (;;) {
       signal.throwIfAborted()
+      if (listingAge() > limitMs) {
+        const message = `the listing was not complete after ${calls} pages and ${limitMs} ms`
+        throw new ListingOverdueError(message, { code: 'LISTING_OVERDUE' })
+      }
       const age = startAge()
       const token = await takeListingToken(database, projectId)
       if (token === null) break
@@ -97,9 +115,8 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
   const beforeWrite = () => stale.check(paidFor)
 
   const instances = new Map<string, UpstreamInstance>()
-  for (const instance of await client.listAllInstances({ projectId, beforeCall: pay, beforeWrite })) {
-    instances.set(instance.id, instance)
-  }
+  const listing = await client.listAllInstances({ projectId, keep, beforeCall: pay, beforeWrite })
+  for (const instance of listing.instances) instances.set(instance.id, instance)
   const listingBeganAt = beganAt ?? performance.now()
   const servers = serverIds(listingBeganAt)
   for (let from = 0; from < servers.length; from += SERVERS_PER_CALL) {
@@ -109,7 +126,13 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
       serverIds: servers.slice(from, from + SERVERS_PER_CALL),
       beforeWrite,
     })
-    for (const instance of page.instances) instances.set(instance.id, instance)
+    for (const instance of page.instances.filter(keep)) instances.set(instance.id, instance)
   }
-  return { instances: [...instances.values()], beganAt: listingBeganAt, calls, refillPerSecond }
+  return {
+    instances: [...instances.values()],
+    listed: listing.size,
+    beganAt: listingBeganAt,
+    calls,
+    refillPerSecond,
+  }
 }

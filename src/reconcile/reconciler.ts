@@ -19,8 +19,8 @@ import { findOwners } from '../store/sql/unexpected-instances.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createListingPace } from './listing-pace.ts'
 import { addLook, timeAfter } from './look-evidence.ts'
-import { relevantInstances, soughtOf } from './matching.ts'
-import { BucketClosedError, listProject } from './project-listing.ts'
+import { relevanceTo, soughtOf } from './matching.ts'
+import { BucketClosedError, ListingOverdueError, listProject } from './project-listing.ts'
 import { createUnexpectedInstances } from './unexpected-instances.ts'
 import { createVerdictRecorder } from './verdict-recorder.ts'
 
@@ -29,7 +29,7 @@ const IDLE_MS = 250
 const DUTY_LEASE_MS = 5000
 const DUTY_RENEW_MS = 1000
 /** Projects looked at side by side. */
-const MAX_LOOKS = 64
+export const LOOKS_AT_ONCE = 64
 /** How often due audits are looked for where nothing else is to be listed. */
 const AUDITS_EVERY_MS = 1000
 const FAILED = { minMs: 500, maxMs: 30_000 }
@@ -46,6 +46,10 @@ export interface ReconcilerOptions {
   firstPollMs: number
   /** What a reconciler that dies in the middle of a look costs. */
   intervalMs?: number
+  /** Projects looked at side by side. */
+  looksAtOnce?: number
+  /** How long a project's first look may take; if that was not enough, the next one may take twice as long. */
+  lookLimitMs?: number
   metrics: Metrics
   logger: Logger
   /** Called after each commit that settled attempts. */
@@ -72,13 +76,14 @@ interface ProjectClaim {
 export function createReconciler(options: ReconcilerOptions): Loop {
   const { database, client, replica, settleMs, metrics, logger, onEvents } = options
   const moveOnMs = options.intervalMs ?? 5000
+  const looksAtOnce = options.looksAtOnce ?? LOOKS_AT_ONCE
   const outage = createOutageLog({ logger, subject: 'reconciling' })
   const storeUnexpected = createUnexpectedInstances(options)
   const recordVerdicts = createVerdictRecorder(options)
   const arrivals = createArrivalGuard()
   const stale = createStaleGuard()
   const looks = new Map<string, Promise<void>>()
-  const pace = createListingPace()
+  const pace = createListingPace({ limitMs: options.lookLimitMs })
   let auditsLookedForAt = Number.NEGATIVE_INFINITY
   const lookSignal = new AbortController()
   let dutyCheckedAt = Number.NEGATIVE_INFINITY
@@ -92,6 +97,8 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       database,
       client,
       projectId,
+      keep: relevanceTo([...sought.values()]),
+      limitMs: pace.limitMs(projectId),
       // What stands on a selected server is asked for in both ways before its absence may be believed.
       serverIds: (beganAt) => {
         const settled = claim.attempts.filter(
@@ -109,20 +116,19 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     outage.recovered()
     reached('reconcile.listed')
 
-    const relevant = relevantInstances([...sought.values()], listing.instances)
-    const ids = new Set(relevant.map((instance) => instance.id))
+    const ids = new Set(listing.instances.map((instance) => instance.id))
     for (const { named } of sought.values()) for (const id of named) ids.add(id)
     const known = await findOwners(database, projectId, [...ids])
     await recordVerdicts({
       sought,
-      instances: relevant,
-      listed: listing.instances.length,
+      instances: listing.instances,
+      listed: listing.listed,
       known,
       elapsedMs: listing.beganAt - claim.claimedAt,
     })
     reached('reconcile.recorded')
 
-    const keys = await storeUnexpected(projectId, relevant)
+    const keys = await storeUnexpected(projectId, listing.instances)
     if (keys.length > 0) onEvents?.(keys)
     if (claim.audits !== null) await endAudits(database, claim.audits)
   }
@@ -130,7 +136,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   /** The next look after a failed listing; what failed is kept, though it proves nothing. */
   const putOff = async (projectId: string, claim: ProjectClaim, error: CloudDcError): Promise<void> => {
     metrics.reconcile.listings.inc({ result: 'failed' })
-    const count = pace.failed(projectId)
+    const count = pace.failed(projectId, { overran: error instanceof ListingOverdueError })
     if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
     const effect = effectOfFailedReading(projectId, error, count - 1)
     if (effect !== null) await settleBuckets(database, [effect])
@@ -190,8 +196,9 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   }
 
   const claim = async (): Promise<Map<string, ProjectClaim>> => {
-    const exceptProjects = [...new Set([...looks.keys(), ...pace.resting()])]
-    const maxProjects = MAX_LOOKS - looks.size
+    const tooSlow = pace.tooSlow([...looks.keys()], looksAtOnce)
+    const exceptProjects = [...new Set([...looks.keys(), ...pace.resting(), ...tooSlow])]
+    const maxProjects = looksAtOnce - looks.size
     const attempts = await claimUncertain(database, { exceptProjects, maxProjects, moveOnMs })
     const claimedAt = performance.now()
     const audits = await dueAudits(new Set(attempts.map((attempt) => attempt.projectId)), {
@@ -216,8 +223,12 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     logger,
     idleMs: IDLE_MS,
     runOnce: async () => {
-      if (!(await hasDuty()) || looks.size >= MAX_LOOKS) return { again: false }
+      if (!(await hasDuty()) || looks.size >= looksAtOnce) return { again: false }
       for (const [projectId, projectClaim] of await claim()) {
+        if (pace.tooSlow([...looks.keys()], looksAtOnce).includes(projectId)) {
+          pace.putOff(projectId, moveOnMs)
+          continue
+        }
         const running = lookSafely(projectId, projectClaim).finally(() => looks.delete(projectId))
         looks.set(projectId, running)
       }

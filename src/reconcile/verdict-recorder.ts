@@ -27,7 +27,7 @@ export interface VerdictRecorderOptions extends SettlementRules {
 /** A complete listing of one project, and the attempts it is held against. */
 export interface CompleteListing {
   sought: ReadonlyMap<UncertainAttempt, Sought>
-  /** The instances that may matter (relevantInstances). */
+  /** The instances that may matter (relevanceTo). */
   instances: readonly UpstreamInstance[]
   /** How many the listing held in all. */
   listed: number

@@ -128,7 +128,8 @@ describe('listAllInstances', () => {
     const beforeCall = async () => {
       calls += 1
     }
-    const instances = await clients.open(cloud.endpoint).listAllInstances({ projectId: 'p1', beforeCall })
+    const client = clients.open(cloud.endpoint)
+    const { instances } = await client.listAllInstances({ projectId: 'p1', beforeCall })
     expect(instances.map((instance) => instance.id)).toEqual(['a', 'b', 'c', 'd'])
     expect(cloud.arrivals.map((arrival) => arrival.path)).toEqual([
       '/v1/p1/instances?limit=1000',

@@ -229,6 +229,36 @@ describe('listings that cannot be trusted', () => {
     expect((await becomes(world, id, 'provisioning')).createdCount).toBe(3)
   })
 
+  test('that never end are given up, and hold up no other project', async () => {
+    const world = await createReconcileWorld(database)
+    const placed = [await world.place(), await world.place(), await world.place()]
+    for (const _ of placed) loseAnswer(world)
+    await world.dispatch()
+    const [endless, , healthy] = placed.map(({ id }) => id)
+    for (const { id } of placed.slice(0, 2)) {
+      await database.query(`UPDATE provision_request SET project_id = $1 WHERE id = $1::uuid`, id)
+      await database.query(
+        `UPDATE attempt SET project_id = $1, reconcile_at = now() - interval '1 hour'
+         WHERE provision_request_id = $1::uuid`,
+        id,
+      )
+    }
+    const client = {
+      ...world.client,
+      listAllInstances: async (query: Parameters<typeof world.client.listAllInstances>[0]) => {
+        while (query.projectId !== PROJECT) await query.beforeCall?.()
+        return world.client.listAllInstances(query)
+      },
+    }
+    await world.run(world.reconciler({ client, settleMs: 60_000, looksAtOnce: 2, lookLimitMs: 50 }))
+    await becomes(world, healthy ?? '', 'provisioning')
+    await eventually(async () => {
+      const request = await world.request(endless ?? '')
+      expect(looksOf(request)[0]).toMatchObject({ error: 'LISTING_OVERDUE' })
+      expect(request).toMatchObject({ state: 'uncertain', attempt: { listingsWithout: 0 } })
+    })
+  })
+
   test('of many short pages are read to the end', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place({ min_count: 5, max_count: 5 })

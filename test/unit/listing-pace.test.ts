@@ -4,7 +4,7 @@ import { createListingPace } from '../../src/reconcile/listing-pace.ts'
 
 function startPace() {
   let now = 0
-  const pace = createListingPace(() => now)
+  const pace = createListingPace({ now: () => now })
   return {
     ...pace,
     advance: (ms: number) => {
@@ -57,4 +57,26 @@ test('a project that was put off rests as long, and its audits are not kept back
   expect(pace.gathering()).toEqual([])
   pace.advance(100)
   expect(pace.resting()).toEqual([])
+})
+
+test('a listing that took too long gets twice the time, until one succeeds', () => {
+  const pace = startPace()
+  const first = pace.limitMs('p')
+  pace.failed('p', { overran: true })
+  pace.failed('p')
+  expect([pace.limitMs('p'), pace.limitMs('q')]).toEqual([2 * first, first])
+  for (let n = 0; n < 50; n += 1) pace.failed('p', { overran: true })
+  expect(pace.limitMs('p')).toBe(900_000)
+  pace.listed('p', { calls: 1, refillPerSecond: 1 })
+  expect(pace.limitMs('p')).toBe(first)
+})
+
+test('slow projects wait while half of all listings are of such', () => {
+  const pace = startPace()
+  for (const slow of ['a', 'b', 'c']) pace.failed(slow, { overran: true })
+  expect(pace.tooSlow(['x', 'y', 'a'], 4)).toEqual([])
+  expect(pace.tooSlow(['a', 'b'], 4)).toEqual(['a', 'b', 'c'])
+  expect([pace.tooSlow([], 1), pace.tooSlow(['a'], 1)]).toEqual([[], ['a', 'b', 'c']])
+  pace.listed('a', { calls: 1, refillPerSecond: 1 })
+  expect(pace.tooSlow(['a', 'b'], 4)).toEqual([])
 })

@@ -2,13 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { UpstreamInstance } from '../../src/clouddc/wire.ts'
 import { buildBatchCreateBody, MARKER_KEY, markerPlace } from '../../src/dispatch/create-body.ts'
-import {
-  findLookalikes,
-  findNamed,
-  findOwn,
-  relevantInstances,
-  soughtOf,
-} from '../../src/reconcile/matching.ts'
+import { findLookalikes, findNamed, findOwn, relevanceTo, soughtOf } from '../../src/reconcile/matching.ts'
 
 const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 const OTHER = '0198170e-4ca7-7ee4-89a7-fa6318439999'
@@ -148,7 +142,7 @@ test('narrowing a listing loses nothing that is found in the whole', () => {
         ...(one.isNamed ? {} : { name: null }),
       }))
       const sought = specs.map((one) => seek(one))
-      const relevant = relevantInstances(sought, all)
+      const relevant = all.filter(relevanceTo(sought))
       for (const one of sought) {
         expect(findOwn(one, relevant, NOTHING_KNOWN)).toEqual(findOwn(one, all, NOTHING_KNOWN))
         if (one.place !== 'none') continue
@@ -175,6 +169,6 @@ describe('an instance that an answer named', () => {
   })
 
   test('matters in a listing, whatever it looks like', () => {
-    expect(relevantInstances([sought], [instance(), instance({ id: 'i-2' })])).toEqual([instance()])
+    expect([instance(), instance({ id: 'i-2' })].filter(relevanceTo([sought]))).toEqual([instance()])
   })
 })

@@ -19,7 +19,7 @@ function serve(...pages: InstancePage[]) {
     markers.push(marker)
     return next
   })
-  return { markers, ids: listing.then((instances) => instances.map((instance) => instance.id)) }
+  return { markers, ids: listing.then(({ instances }) => instances.map((instance) => instance.id)) }
 }
 
 it('gives every instance once, whatever the sizes of the pages', async () => {
@@ -64,13 +64,17 @@ it.each([
   ['characters', { pages: 1000, instances: 1000, characters: 30 }],
 ])('gives up a listing that never ends, by the number of its %s', async (_, bounds) => {
   let calls = 0
-  const listing = collectPages(async () => {
-    calls += 1
-    const [instance] = page([`i${calls}`], null).instances
-    if (instance === undefined) throw new Error('not an instance')
-    const words = { ...instance, description: '0123456789' }
-    return { instances: [words], nextMarker: `m${calls}`, total: null }
-  }, bounds)
+  const listing = collectPages(
+    async () => {
+      calls += 1
+      const [instance] = page([`i${calls}`], null).instances
+      if (instance === undefined) throw new Error('not an instance')
+      const words = { ...instance, description: '0123456789' }
+      return { instances: [words], nextMarker: `m${calls}`, total: null }
+    },
+    undefined,
+    bounds,
+  )
   await expect(listing).rejects.toBeInstanceOf(CloudDcUnexpectedError)
   expect(calls).toBeLessThan(6)
 })
@@ -85,4 +89,13 @@ it('does not pass off as complete what holds fewer instances than are counted', 
 it('is not disturbed by instances that come or go meanwhile', async () => {
   expect(await serve(page(['a'], 'm1', 2), page(['b'], null, 5)).ids).toEqual(['a', 'b'])
   expect(await serve(page(['a'], 'm1', 3), page(['b'], null, 2)).ids).toEqual(['a', 'b'])
+})
+
+it('keeps what it is told to keep, and counts the others', async () => {
+  const pages = [page(['a', 'b'], 'm1', 3), page(['c', 'b'], null, 3)]
+  const listing = await collectPages(
+    async () => pages.shift() ?? page([], null),
+    ({ id }) => id === 'b',
+  )
+  expect(listing).toMatchObject({ instances: [{ id: 'b' }], size: 3 })
 })
