@@ -28,6 +28,7 @@ import { firstLookMs as firstLook } from './reconcile/look-schedule.ts'
 import { createReconciler, LOOKS_AT_ONCE } from './reconcile/reconciler.ts'
 import { createRescuer } from './reconcile/rescuer.ts'
 import { createReplica } from './replica/replica.ts'
+import { createQuiet } from './runtime/quiet.ts'
 import { type Service, startAll, stopAll } from './runtime/service.ts'
 import { createDatabase } from './store/database.ts'
 import { createReads } from './store/reads.ts'
@@ -54,6 +55,7 @@ export interface App {
  */
 export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
   const metrics = createMetrics()
+  const quiet = createQuiet()
   const readinessShare = config.readinessSharePercent / 100
   const firstLookMs = firstLook(config.reconcileSettleMs)
   const limits = createCallLimits(
@@ -109,6 +111,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
 
   const eventPublisher = createPublisher({ broker, logger, name: 'events', maxInFlight: config.outboxWindow })
   const relay = createRelay({
+    quiet,
     database,
     publisher: eventPublisher,
     brokerReady,
@@ -159,6 +162,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     signal: recording.signal,
   })
   const dispatcher = createDispatcher({
+    quiet,
     database,
     client,
     sealer,
@@ -223,6 +227,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     metrics: metrics.intake,
   })
   const intake = createIntake({
+    quiet,
     store,
     publisher: deadLetters,
     sealer,

@@ -4,6 +4,7 @@ import type { Sealer } from '../intake/seal.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import { coerceError } from '../runtime/errors.ts'
+import type { Quiet } from '../runtime/quiet.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { createSlots } from '../runtime/slots.ts'
 import { reached } from '../runtime/steps.ts'
@@ -52,6 +53,7 @@ export interface DispatcherOptions extends LookTimes {
   readinessShare: number
   metrics: Metrics
   logger: Logger
+  quiet?: Quiet
 }
 
 interface Claim {
@@ -68,14 +70,14 @@ interface Claim {
  * before the call; the call is made only while the lease under which it was claimed surely holds.
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
-  const { database, client, sealer, replica, recorder, concurrency, metrics, logger } = options
+  const { database, client, sealer, replica, recorder, concurrency, metrics, quiet, logger } = options
   const inHand = new Set<Promise<void>>()
   const slots = createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY })
   const room = createClaimRoom({ concurrency })
   let unanswered = 0
   const arrivals = createArrivalGuard()
   const callLog = createCallLog({ logger })
-  const tightTokens = createTightTokens({ database, logger, onNoted: () => loop.wake() })
+  const tightTokens = createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() })
   const unansweredClaims = createUnansweredClaims({
     database,
     holderId: replica.id,

@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { createBatcher } from '../runtime/batcher.ts'
+import { createQuiet, type Quiet } from '../runtime/quiet.ts'
 import type { Database } from '../store/database.ts'
 import { CREATE_RESERVE_MS } from '../store/sql/bucket-level.ts'
 import type { ClaimedRequest } from '../store/sql/claim-requests.ts'
 import { noteWritten, type WrittenCall } from '../store/sql/note-written.ts'
 import { createDatabaseClock } from './database-clock.ts'
+
+/** So long before a token's time the rest of the process is asked for quiet. */
+const QUIET_AHEAD_MS = 25
 
 /** The token of one call on a tight bucket (token-bucket.ts). Ages are of its claim, in milliseconds. */
 export interface TightToken {
@@ -32,10 +36,12 @@ export interface TightTokens {
  */
 export function createTightTokens({
   database,
+  quiet = createQuiet(),
   logger,
   onNoted,
 }: {
   database: Database
+  quiet: Quiet | undefined
   logger: Logger
   /** Buckets may be due earlier now. */
   onNoted: () => void
@@ -57,15 +63,19 @@ export function createTightTokens({
     tokenOf: ({ projectId, tokenAt, reservedUntil }, claimedAt) => {
       if (tokenAt === null || reservedUntil === null) return null
       const { earliest, latest } = clock.locate(tokenAt)
+      let endQuiet: (() => void) | undefined
       return {
         due: async (age) => {
-          for (let leftMs = latest - claimedAt - age(); leftMs > 0; leftMs = latest - claimedAt - age())
-            await sleep(Math.ceil(leftMs))
+          const dueMs = latest - claimedAt
+          await reach(age, dueMs - QUIET_AHEAD_MS)
+          endQuiet = quiet.ask()
+          await reach(age, dueMs)
         },
         admits: (ageMs) => ageMs - (earliest - claimedAt) < CREATE_RESERVE_MS,
         written: (age) => {
           // Microtasks come after the writing, so whatever has held that up counts as well.
           queueMicrotask(() => {
+            endQuiet?.()
             const lateMs = Math.max(0, age() - (earliest - claimedAt))
             notes.add({ projectId, reservedUntil, lateMs }).catch((error: unknown) => {
               logger.debug({ err: error, projectId }, 'a bucket does not know when its call was written')
@@ -76,4 +86,8 @@ export function createTightTokens({
     },
     drained: notes.drained,
   }
+}
+
+async function reach(age: () => number, ms: number): Promise<void> {
+  for (let left = ms - age(); left > 0; left = ms - age()) await sleep(Math.ceil(left))
 }

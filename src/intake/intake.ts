@@ -7,6 +7,7 @@ import type { Fault } from '../contracts/fault.ts'
 import type { MessageRejection, RejectionCode } from '../contracts/rejection.ts'
 import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
+import type { Quiet } from '../runtime/quiet.ts'
 import { reached } from '../runtime/steps.ts'
 import { createTurns } from '../runtime/turns.ts'
 import { sqlState } from '../store/errors.ts'
@@ -44,6 +45,7 @@ export interface IntakeOptions {
   onReceived?: () => () => void
   /** Most milliseconds that reading messages takes of one turn of the event loop. */
   turnShareMs?: number
+  quiet?: Quiet
   /** Called after requests were stored: there is work to dispatch, and there are events to relay. */
   onStored?: (requests: number) => void
   /** Called after events without a request were stored. */
@@ -116,7 +118,7 @@ export function createIntake(options: IntakeOptions): Intake {
     flush: writer.write,
   })
   const suspects = createOneByOne()
-  const turns = createTurns({ shareMs: turnShareMs })
+  const turns = createTurns({ shareMs: turnShareMs, quiet: options.quiet })
 
   const acknowledge = (result: string): Verdict => {
     metrics.messages.inc({ result })

@@ -5,6 +5,7 @@ import type { OutgoingMessage } from '../amqp/message.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import { EVENT_EXCHANGE } from '../amqp/topology.ts'
 import type { Replica } from '../replica/replica.ts'
+import type { Quiet } from '../runtime/quiet.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { createTurns } from '../runtime/turns.ts'
@@ -39,6 +40,7 @@ export interface RelayOptions {
   window: number
   metrics: Metrics
   logger: Logger
+  quiet?: Quiet
 }
 
 /**
@@ -52,7 +54,7 @@ export function createRelay(options: RelayOptions): Loop {
   const { database, publisher, brokerReady, replica, window, metrics, logger } = options
   const cursor = createReadCursor()
   const inHand = createInHand()
-  const turns = createTurns({ shareMs: TURN_SHARE_MS })
+  const turns = createTurns({ shareMs: TURN_SHARE_MS, quiet: options.quiet })
   /** Times that events were given back to be read again. */
   let drops = 0
   let confirmed: number[] = []
@@ -174,7 +176,7 @@ export function createRelay(options: RelayOptions): Loop {
       const outdated = () => drops !== dropsBefore
       if (outdated()) return { again: true }
       for (const event of events) {
-        if (turns.over()) {
+        while (turns.over()) {
           await turns.next()
           if (outdated()) return { again: true }
         }

@@ -1,4 +1,5 @@
 import { createFifo } from './fifo.ts'
+import type { Quiet } from './quiet.ts'
 
 export interface Turns {
   /** Whether the work has had its share of this turn of the event loop. */
@@ -15,10 +16,13 @@ export interface Turns {
  */
 export function createTurns({
   shareMs,
+  quiet,
   now = () => performance.now(),
   schedule = setImmediate,
 }: {
   shareMs: number
+  /** While it is asked for, there are no shares. */
+  quiet?: Pick<Quiet, 'isAsked'> | undefined
   now?: () => number
   /** Calls back in the next turn. */
   schedule?: (callback: () => void) => void
@@ -34,7 +38,7 @@ export function createTurns({
         work()
       })
     }
-    return now() >= endsAt
+    return now() >= endsAt || (quiet?.isAsked() ?? false)
   }
 
   const work = () => {
