@@ -97,6 +97,18 @@ export function hostileBodies(bytes: number): HostileBody[] {
       fill(`{${IDS},"a":[`, (n) => `{"password":"Sup3r-Secret!${n}"}`, ']}'),
     ),
     body(
+      'secrets like the ids',
+      fill(
+        `{"project_id":"${'a'.repeat(64)}","request_id":"${'a'.repeat(128)}","tokens":[`,
+        (n) => `"${n.toString(36).padStart(6, 'a')}"`,
+        ']}',
+      ),
+    ),
+    body(
+      'secrets that are numbers',
+      order(',"tokens":[', (n) => String(1000 + n), ']'),
+    ),
+    body(
       'a member of the password for each name',
       fill(`{"spec":{${SECRET},"k":{"password":{`, (n) => `"k${n}":1`, '}}}}'),
     ),

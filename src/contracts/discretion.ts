@@ -1,11 +1,12 @@
 import { hasPasswordLength, hasPasswordMixture } from './password.ts'
+import { createSecretSearch, RECOGNISABLE } from './secret-search.ts'
 
 /** What a text holds under members that are, or were meant to be, secret. */
 export interface Secrets {
   /** Every text, number and name below such members. */
   values: readonly string[]
-  /** There was more than is worth comparing with. */
-  overflow: boolean
+  /** False where the text could not be read to its end: there may be more. */
+  complete: boolean
 }
 
 /** What of the sender's own words may be told to others, in a rejection's paths and ids. */
@@ -42,13 +43,15 @@ export function mayHoldSecrets(text: string): boolean {
 
 /** As people and programs name members: `min_cuont`, `Priority`, `cost-center`. */
 const PLAUSIBLE_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,39}$/
-/** A shorter part of a secret is found in any text. */
-const RECOGNISABLE = 4
+/** More than this of secrets, in UTF-16 units, is not compared with every name; a sound message has 26 at most. */
+const MAX_COMPARED_LENGTH = 1024
 
 /**
  * For a message of this contract. A name that the contract does not know is shown only where the whole text could be
  * read, and when it is plausible and has no four characters in a row in common with a secret. Where the password is
  * missed, any name may be it, and one with digits or with a password's mixture of characters is held back.
+ *
+ * Of names there may be as many as fit into a message, of texts a few: these are compared with any number of secrets.
  *
  * @param known the contract's own names
  * @param malformed the text is broken or ambiguous: what is a name in it, and what a value, is not certain
@@ -59,9 +62,13 @@ export function createDiscretion(options: {
   secrets: Secrets
 }): Discretion {
   const { known, malformed, secrets } = options
+  const length = secrets.values.reduce((sum, value) => sum + value.length, 0)
+  const showsNames = !malformed && secrets.complete && length <= MAX_COMPARED_LENGTH
   const values = secrets.values.map((value) => value.toLowerCase())
-  const all = values.join('\n')
-  const passwordFound = secrets.values.some((value) => hasPasswordLength(value) && hasPasswordMixture(value))
+  const holdsSecret = createSecretSearch(values)
+  const all = showsNames ? values.join('\n') : ''
+  const passwordFound =
+    showsNames && secrets.values.some((value) => hasPasswordLength(value) && hasPasswordMixture(value))
 
   const resemblesSecret = (name: string) => {
     if (values.includes(name)) return true
@@ -74,15 +81,11 @@ export function createDiscretion(options: {
   return {
     showsName: (name) => {
       if (known.has(name)) return true
-      if (malformed || secrets.overflow || !PLAUSIBLE_NAME.test(name)) return false
+      if (!showsNames || !PLAUSIBLE_NAME.test(name)) return false
       if (isSecretName(name)) return USUAL_SECRET_NAMES.has(name.toLowerCase().replaceAll(/[_-]/g, ''))
       if (!passwordFound && (/[0-9]/.test(name) || hasPasswordMixture(name))) return false
       return !resemblesSecret(name.toLowerCase())
     },
-    showsText: (text) => {
-      if (secrets.overflow) return false
-      const lower = text.toLowerCase()
-      return !values.some((value) => (value.length < RECOGNISABLE ? lower === value : lower.includes(value)))
-    },
+    showsText: (text) => secrets.complete && !holdsSecret(text.toLowerCase()),
   }
 }

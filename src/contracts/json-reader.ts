@@ -2,14 +2,16 @@ import { isSecretName, mayHoldSecrets, type Secrets } from './discretion.ts'
 import { createFindings, type Findings, type Step } from './fault.ts'
 import { isHex, isSurrogate, position } from './json-text.ts'
 
-/** As much of the texts under secret members is kept, in UTF-16 units; a sound message has 26 at most. */
-const MAX_SECRETS_LENGTH = 1024
-
 export interface JsonReading {
   /** The first break of syntax, where there is one, else every duplicate member and forbidden character. */
   findings: Findings
   /** False when NUL characters are all that was found. */
   malformed: boolean
+  /**
+   * The paths of the members that are written more than once in the body's object, or in an object that is a member of
+   * it, whatever else was found. As far as the text could be read.
+   */
+  repeated: readonly (readonly string[])[]
   /** What stands under secret members, as far as the text could be read. */
   secrets: Secrets
 }
@@ -68,8 +70,10 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
   const findings = createFindings()
   const secrets: string[] = []
   const mayHoldSecret = mayHoldSecrets(text)
-  let secretsLength = 0
-  let overflow = false
+  const repeated: string[][] = []
+  /** The first break of syntax. */
+  let broken: Findings | undefined
+  let complete = true
   let malformed = false
   /** Where the next character stands, seen from the last string, that a string can hold only escaped. */
   let special = -1
@@ -79,16 +83,16 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
   const pathTo = (depth: number): Step[] =>
     frames.slice(0, depth).map(({ close, name, place }) => (close === CLOSE_BRACE ? { name, place } : place))
   const report = (message: string, breaks: boolean) => {
-    findings.add(() => pathTo(frames.length), message)
+    if (broken === undefined) findings.add(() => pathTo(frames.length), message)
     malformed ||= breaks
+  }
+  const breakAt = (level: number, message: string) => {
+    if (broken !== undefined) return
+    broken = createFindings()
+    broken.add(pathTo(Math.max(level, 0)), message)
   }
   const expected = (what: string) =>
     new SyntaxFault(`expected ${what} ${position(text, at)}`, frames.length - 1)
-  const keepSecret = (value: string) => {
-    secretsLength += value.length
-    if (secretsLength > MAX_SECRETS_LENGTH) overflow = true
-    else secrets.push(value)
-  }
 
   /** Goes to the next token; its first character's code, NaN at the end. */
   const next = (): number => {
@@ -140,6 +144,11 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
     if (string.surrogate && !meaning(string).isWellFormed()) report('contains a lone surrogate', true)
   }
 
+  const noteRepeated = () => {
+    if (frames.length > 2 || frames.some(({ close }) => close === CLOSE_BRACKET)) return
+    repeated.push(frames.map(({ name }) => name))
+  }
+
   const readMember = (frame: Frame, what: string) => {
     const string = next() === QUOTE ? readString() : undefined
     if (string === undefined) throw expected(what)
@@ -148,10 +157,13 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
     checkCharacters(string)
     if (!isStrict) {
       frame.names ??= new Set()
-      if (frame.names.has(frame.name)) report('duplicate key', true)
+      if (frame.names.has(frame.name)) {
+        report('duplicate key', true)
+        noteRepeated()
+      }
       frame.names.add(frame.name)
     }
-    if (frame.secret) keepSecret(frame.name)
+    if (frame.secret) secrets.push(frame.name)
     if (next() !== COLON) throw expected("':'")
     at += 1
   }
@@ -166,10 +178,10 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
     }
     const isSecret = belowSecret()
     if (string === undefined) {
-      if (isSecret) keepSecret(text.slice(start, at))
+      if (isSecret) secrets.push(text.slice(start, at))
     } else {
       checkCharacters(string)
-      if (isSecret) keepSecret(meaning(string))
+      if (isSecret) secrets.push(meaning(string))
     }
   }
 
@@ -186,7 +198,8 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
       readText()
       return false
     }
-    if (frames.length >= maxDepth) throw new SyntaxFault(`more than ${maxDepth} levels`, maxDepth)
+    // It is read on: other readers may take the text, and what follows may be a secret, or an id a second time.
+    if (frames.length >= maxDepth) breakAt(maxDepth, `more than ${maxDepth} levels`)
     const close = code === OPEN_BRACE ? CLOSE_BRACE : CLOSE_BRACKET
     const frame: Frame = { close, names: undefined, name: '', place: -1, secret: belowSecret() }
     at += 1
@@ -228,9 +241,9 @@ export function readJson(text: string, maxDepth: number, isStrict = false): Json
     } while (readSeparator())
   } catch (error) {
     if (!(error instanceof SyntaxFault)) throw error
-    const broken = createFindings()
-    broken.add(pathTo(Math.max(error.level, 0)), error.message)
-    return { findings: broken, malformed: true, secrets: { values: secrets, overflow } }
+    breakAt(error.level, error.message)
+    complete = false
   }
-  return { findings, malformed, secrets: { values: secrets, overflow } }
+  const found = broken === undefined ? { findings, malformed } : { findings: broken, malformed: true }
+  return { ...found, repeated, secrets: { values: secrets, complete } }
 }

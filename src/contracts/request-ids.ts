@@ -1,5 +1,4 @@
 import type { BodyFormat } from './content-type.ts'
-import type { Findings } from './fault.ts'
 import { PROJECT_ID, REQUEST_ID } from './request-schema.ts'
 import { isPlainObject } from './spec.ts'
 
@@ -24,35 +23,35 @@ export function findRequestId(
 /**
  * The ids of a faulty message.
  *
- * @param ambiguous what was found in a text that two readers may understand differently, or null
+ * @param repeated the paths of the members that two readers may understand differently, for being written twice
  */
 export function findIds(
   value: unknown,
   format: BodyFormat,
   messageId: string | undefined,
-  ambiguous: Findings | null,
+  repeated: readonly (readonly string[])[],
 ): FoundIds {
   if (!isPlainObject(value)) return {}
   const data = dataOf(value, format)
   if (data === undefined) return {}
-  const doubtful = ambiguous === null ? () => false : doubtsOf(ambiguous)
-  const requestId = findRequestId(value, format, messageId).value
+  const isRepeated = (...path: string[]) =>
+    repeated.some((other) => other.length === path.length && other.every((name, at) => name === path[at]))
+  const above = format === 'cloudevents' ? ['data'] : []
+  if (above.length > 0 && isRepeated(...above)) return {}
+  const { value: requestId, path } = findRequestId(value, format, messageId)
   const ids: FoundIds = {}
-  if (typeof data.project_id === 'string' && PROJECT_ID.test(data.project_id) && !doubtful('project_id')) {
+  if (
+    typeof data.project_id === 'string' &&
+    PROJECT_ID.test(data.project_id) &&
+    !isRepeated(...above, 'project_id')
+  ) {
     ids.projectId = data.project_id
   }
-  if (typeof requestId === 'string' && REQUEST_ID.test(requestId) && !doubtful('request_id', 'id')) {
+  const isDoubtful = isRepeated(...above, 'request_id') || (path === 'id' && isRepeated('id'))
+  if (typeof requestId === 'string' && REQUEST_ID.test(requestId) && !isDoubtful) {
     ids.requestId = requestId
   }
   return ids
-}
-
-/** Whether a member of one of these names, or what it stands in, may have another value to another reader. */
-function doubtsOf({ told, total }: Findings): (...names: string[]) => boolean {
-  if (total() > told.length) return () => true
-  const ends = told.map(({ path }) => path.at(-1))
-  const names = new Set(ends.map((end) => (typeof end === 'object' ? end.name : end)))
-  return (...wanted) => names.has('data') || wanted.some((name) => names.has(name))
 }
 
 function dataOf(value: Record<string, unknown>, format: BodyFormat): Record<string, unknown> | undefined {

@@ -53,7 +53,7 @@ export function parseRequestMessage(
   }
   const json = parseStrictJson(body)
   if (!json.ok && json.reading.malformed) {
-    const ids = findIds(json.value, format, messageId, json.reading.findings)
+    const ids = findIds(json.value, format, messageId, json.reading.repeated)
     return createRejection('invalid_json', { ...json.reading, ids, tracing: input })
   }
   const findings = json.ok ? createFindings() : json.reading.findings
@@ -64,7 +64,7 @@ export function parseRequestMessage(
   }
   return createRejection('invalid_request', {
     findings,
-    ids: findIds(json.value, format, messageId, null),
+    ids: findIds(json.value, format, messageId, []),
     tracing: input,
     secrets: json.ok ? readSecrets(body) : json.reading.secrets,
     malformed: false,
@@ -75,12 +75,13 @@ export function parseRequestMessage(
 export function rejectUnread(input: MessageInput, code: RejectionCode, fault: Fault): MessageRejection {
   const { body, contentType, messageId } = input
   const json = body.length <= MAX_SEARCHED_BYTES ? parseStrictJson(body) : undefined
+  const reading = json?.ok === false ? json.reading : undefined
   return createRejection(code, {
     findings: findingsOf(fault),
-    ids: json?.ok ? findIds(json.value, bodyFormat(contentType) ?? 'plain', messageId, null) : {},
+    ids: findIds(json?.value, bodyFormat(contentType) ?? 'plain', messageId, reading?.repeated ?? []),
     tracing: input,
     // What a body holds in secret that is not read, nobody knows.
-    secrets: json?.ok ? readSecrets(body) : { values: [], overflow: true },
+    secrets: json?.ok ? readSecrets(body) : (reading?.secrets ?? { values: [], complete: false }),
     malformed: true,
   })
 }

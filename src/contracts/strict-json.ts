@@ -48,13 +48,13 @@ export function parseStrictJson(body: Buffer): StrictJson {
 /** What a body that parseStrictJson has taken holds in secret. */
 export function readSecrets(body: Buffer): Secrets {
   const text = body.toString('utf8')
-  return mayHoldSecrets(text) ? readJson(text, MAX_JSON_DEPTH, true).secrets : { values: [], overflow: false }
+  return mayHoldSecrets(text) ? readJson(text, MAX_JSON_DEPTH, true).secrets : { values: [], complete: true }
 }
 
 function unread(fault: string): JsonReading {
   const findings = createFindings()
   findings.add([], fault)
-  return { findings, malformed: true, secrets: { values: [], overflow: false } }
+  return { findings, malformed: true, repeated: [], secrets: { values: [], complete: false } }
 }
 
 function bytesFault(body: Buffer): string | undefined {

@@ -15,6 +15,11 @@ const MOST_MS = 20
 const SLICE_MS = 40
 const PASSES_PER_LOOK = 5
 const SHOWN = 10
+/** As long as an event can carry, and like the secrets in the bodies. */
+const TRACING = {
+  correlationId: 'a'.repeat(255),
+  headers: { traceparent: 'a'.repeat(512), tracestate: 'b'.repeat(512) },
+}
 
 /** What a body of the largest size can cost at most, beside what JSON.parse needs for the same bytes. */
 export const hostile: Scenario = async ({ options, log }) => {
@@ -65,7 +70,7 @@ function createTakeIn() {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
   const deps = { sealer: createSealer(keys), passwordDigester: createPasswordDigester(keys) }
   return (body: Buffer, { contentType }: HostileBody): unknown => {
-    const parsed = parseRequestMessage({ body, contentType, messageId: undefined })
+    const parsed = parseRequestMessage({ body, contentType, messageId: undefined, ...TRACING })
     if (parsed.ok) return toNewRequest(parsed.command, parsed.tracing, deps)
     const { code, detail, tracing, projectId = 'p', requestId = 'r' } = parsed
     return [JSON.stringify(detail), requestRejected({ projectId, requestId, ...tracing }, { code, detail })]
