@@ -17,6 +17,7 @@ import { createOutcomeRecorder } from './dispatch/outcome-recorder.ts'
 import { createSweeper } from './dispatch/sweeper.ts'
 import { createPasswordDigester } from './intake/digest.ts'
 import { createIntake } from './intake/intake.ts'
+import { mayHoldPassword } from './intake/password-search.ts'
 import { createSealer } from './intake/seal.ts'
 import { createStuckDeliveries } from './intake/stuck-deliveries.ts'
 import { createPromiseWatch } from './maintenance/promise-watch.ts'
@@ -72,6 +73,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   })
   const store = createRequestStore({ database, limitOf: limits.of })
   const sealer = createSealer(config.secretKeys)
+  const passwordDigester = createPasswordDigester(config.secretKeys)
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
   const brokerReady = () => broker.health().ok
@@ -147,6 +149,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
       serverWaitMs: config.pollMaxMs,
     },
     readinessShare,
+    holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
     metrics,
     logger,
     onEvents,
@@ -231,7 +234,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
     store,
     publisher: deadLetters,
     sealer,
-    passwordDigester: createPasswordDigester(config.secretKeys),
+    passwordDigester,
     logger,
     metrics: metrics.intake,
     batchSize: config.intakeBatchSize,

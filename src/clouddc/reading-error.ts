@@ -13,7 +13,13 @@ import { FAULT_CODES } from './evidence.ts'
 import type { Exchange } from './exchange.ts'
 import { meaningOf } from './refusal.ts'
 
-/** The error for a reading call that gave nothing readable, cleaned of the given secrets. */
+/** What CloudDC, its gateways and IAM use as codes. */
+const KNOWN_CODE = /^(?:iMetal|APIGW?|IAM|CloudDC|COM)\.\d{1,8}$/i
+
+/**
+ * The error for a reading call that gave nothing readable, cleaned of the given secrets. A listing concerns many orders, and what it
+ * says may quote the password of any of them, so that of its words only a known code is kept.
+ */
 export function readingError(result: Exchange, secrets: readonly string[]): CloudDcError {
   if (result.kind === 'no_response') {
     const { code } = result
@@ -22,9 +28,13 @@ export function readingError(result: Exchange, secrets: readonly string[]): Clou
     if (code === FAULT_CODES.notSent) return new CloudDcNotSentError(message, { code })
     return new CloudDcUnreachableError(message, { code })
   }
-  const { message, ...facts } = answerFacts(result, secrets)
+  const { message: _, ...answered } = answerFacts(result, secrets)
+  const code = answered.code !== null && KNOWN_CODE.test(answered.code) ? answered.code : null
+  const facts = { ...answered, code }
+  const cut = result.complete ? '' : ', the answer was cut short'
+  const message = `HTTP ${facts.status}${code === null ? '' : ` ${code}`}${cut}`
   if (isSuccess(facts.status)) return new CloudDcUnexpectedError(`unreadable answer: ${message}`, facts)
-  const meaning = meaningOf(facts)
+  const meaning = meaningOf(answered)
   // A reading call leaves nothing in doubt: what others would meet is all that matters.
   switch (meaning.done === false ? meaning.reason : meaning.closes) {
     case 'unauthorized':

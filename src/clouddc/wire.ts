@@ -49,6 +49,9 @@ export interface InstancePage {
 
 const ID = /^[\x21-\x7e]{1,128}$/
 const WORD_LENGTH = 255
+const UNKNOWN = 'unknown'
+/** Of an instance's error message, in UTF-16 units: one as long as this was cut, perhaps in the middle of a secret. */
+export const ERROR_LENGTH = 1000
 /** CloudDC gives an instance two. */
 const MOST_INTERFACES = 16
 
@@ -168,7 +171,7 @@ function instanceOf(item: z.output<typeof instanceSchema>): UpstreamInstance {
 }
 
 function statusOf(item: z.output<typeof statusSchema>): InstanceStatus {
-  const upstreamState = cleanText(item.state ?? item.status ?? '', [], WORD_LENGTH)
+  const upstreamState = shortOr('', item.state ?? item.status ?? '')
   return {
     state: instanceStateOf(upstreamState, item.operation_state),
     upstreamState,
@@ -200,14 +203,24 @@ function metadataOf(value: unknown): Record<string, string> {
 
 function instanceErrorOf(value: unknown): InstanceError | null {
   if (typeof value === 'string' && value !== '') {
-    return { code: 'unknown', message: cleanText(value, []) }
+    return { code: UNKNOWN, message: messageOf(value) }
   }
   const parsed = errorSchema.safeParse(value)
   if (!parsed.success) return null
   const { error_code: code, error_msg: message, error_type: type } = parsed.data
   if (code === null && message === null && type === null) return null
   return {
-    code: cleanText(code ?? type ?? 'unknown', [], WORD_LENGTH),
-    message: cleanText(message ?? '', []),
+    code: shortOr(UNKNOWN, code ?? type ?? UNKNOWN),
+    message: messageOf(message ?? ''),
   }
+}
+
+/** A word whole, or `other` where it is too long for one: half of it could be half of a secret. */
+function shortOr(other: string, text: string): string {
+  const word = cleanText(text, [], Number.POSITIVE_INFINITY)
+  return word.length > WORD_LENGTH ? other : word
+}
+
+function messageOf(text: string): string {
+  return cleanText(text, [], Number.POSITIVE_INFINITY).slice(0, ERROR_LENGTH).toWellFormed()
 }

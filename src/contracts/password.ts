@@ -2,8 +2,9 @@ const CHARACTER_CLASSES = [/[A-Z]/, /[a-z]/, /[0-9]/, /[!@$%^\-_=+[{}\]:,./?]/]
 /** The request does not say which system it installs, so both administrators' names are barred, in exact case. */
 const USER_NAMES = ['root', 'toor', 'Administrator', 'rotartsinimdA']
 
-const MIN_LENGTH = 8
-const MAX_LENGTH = 26
+/** Code points. */
+export const MIN_LENGTH = 8
+export const MAX_LENGTH = 26
 /** Of a longer text, in UTF-16 units, no more is said than that it is too long. */
 const MAX_READ = 1000
 

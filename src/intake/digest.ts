@@ -22,14 +22,17 @@ export function contentDigest({ projectId, requestId, spec, priority, deadline }
   return hash('sha256', JSON.stringify(content), 'buffer')
 }
 
+/** A password, and the request that it is digested for. */
+export type PasswordOwner = Pick<ProvisionCommand, 'projectId' | 'requestId' | 'password'>
+
 export interface PasswordDigester {
   /** `<key id>:<base64 HMAC-SHA256>` under the first key, bound to project and request. */
-  digest(command: ProvisionCommand): string
+  digest(owner: PasswordOwner): string
   /**
-   * Whether a stored digest is that of the command's password. A digest whose key is no longer configured cannot
+   * Whether a stored digest is that of this password. A digest whose key is no longer configured cannot
    * be compared: it counts as a match, and the content alone tells a duplicate from a conflict.
    */
-  matches(command: ProvisionCommand, stored: string): boolean
+  matches(owner: PasswordOwner, stored: string): boolean
 }
 
 /** The HMAC keys are derived from the secret keys, so that the same bytes never serve two purposes. */
@@ -40,16 +43,16 @@ export function createPasswordDigester(keys: readonly SecretKey[]): PasswordDige
     createSecretKey(Buffer.from(hkdfSync('sha256', key, '', 'provisioner password digest', 32)))
   const firstKey = derive(first)
   const byId = new Map<string, KeyObject>(keys.map((key) => [key.id, derive(key)]))
-  const mac = (key: KeyObject, { projectId, requestId, password }: ProvisionCommand) =>
+  const mac = (key: KeyObject, { projectId, requestId, password }: PasswordOwner) =>
     createHmac('sha256', key).update(`${projectId}/${requestId}\0${password}`).digest()
 
   return {
-    digest: (command) => `${first.id}:${mac(firstKey, command).toString('base64')}`,
-    matches: (command, stored) => {
+    digest: (owner) => `${first.id}:${mac(firstKey, owner).toString('base64')}`,
+    matches: (owner, stored) => {
       const [keyId = '', encoded = ''] = stored.split(':')
       const key = byId.get(keyId)
       if (key === undefined) return true
-      const expected = mac(key, command)
+      const expected = mac(key, owner)
       const found = Buffer.from(encoded, 'base64')
       return found.length === expected.length && timingSafeEqual(found, expected)
     },

@@ -14,6 +14,7 @@ import { takeToken } from '../store/sql/take-token.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
 import { effectOfRecovery } from './poll-effect.ts'
+import { type HoldsPassword, withoutPasswords } from './quoted-password.ts'
 import { recordReadiness } from './readiness-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
@@ -32,6 +33,7 @@ export interface ProjectPollOptions {
   pollMinMs: number
   /** 0..1 of the call budget. */
   readinessShare: number
+  holdsPassword: HoldsPassword
   metrics: Metrics
   /** Called after each commit that wrote events. */
   onEvents: (requestKeys: readonly string[]) => void
@@ -54,7 +56,7 @@ export interface ClaimedCall {
 export type ProjectPoll = (call: ClaimedCall, signal: AbortSignal) => Promise<void>
 
 export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
-  const { database, client, limits, pollMinMs, readinessShare, metrics, onEvents } = options
+  const { database, client, limits, pollMinMs, readinessShare, holdsPassword, metrics, onEvents } = options
   const stale = createStaleGuard()
 
   const measured = async <Answer>(call: 'list' | 'status', ask: () => Promise<Answer>): Promise<Answer> => {
@@ -96,12 +98,11 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     claimed: readonly ClaimedInstance[],
     sightings: ReadonlyMap<string, Sighting>,
   ): Promise<void> => {
-    const results = await record.add(
-      claimed.flatMap((instance) => {
-        const sighting = sightings.get(instance.id)
-        return sighting === undefined ? [] : [observe(instance, sighting, limits)]
-      }),
-    )
+    const rows = claimed.flatMap((instance) => {
+      const sighting = sightings.get(instance.id)
+      return sighting === undefined ? [] : [observe(instance, sighting, limits)]
+    })
+    const results = await record.add(await withoutPasswords(database, rows, holdsPassword))
     results.forEach(resultOf)
   }
 

@@ -69,8 +69,27 @@ test('no password and no token is ever seen, whatever happens to its request', a
     keys.push(key)
     await world.ended(key)
   }
+  faults.add({ kind: 'boot', boot_ms: 3_600_000, operation, project })
+  const failing = await world.order({ project_id: project })
+  keys.push(failing)
+  const [instance] = await eventually(async () => {
+    const { instances } = await world.statusOf(failing)
+    expect(instances).toHaveLength(1)
+    return instances
+  })
+  const error = { error_code: 'iMetal.0110', error_msg: `cannot set the password ${CANARY}` }
+  const listed = { instances: [{ id: instance?.id, state: 'error', error }] }
+  const quoting = faults.add({
+    ...{ kind: 'error_before', operation: 'ListInstances', project },
+    ...{ status: 200, body: listed, count: null },
+  })
+  expect((await world.ended(failing)).state).toBe('failed')
+  faults.remove(quoting.id)
+  const [told] = (await world.statusOf(failing)).instances
+  expect(told?.error).toMatchObject({ code: 'iMetal.0110', message: expect.stringContaining('not shown') })
+
   for (const status of [400, 500]) {
-    const body = { error_code: 'APIGW.0301', error_msg: `${AUTH_TOKEN} is no good` }
+    const body = { error_code: 'APIGW.0301', error_msg: `${AUTH_TOKEN} is no good for ${CANARY}` }
     faults.add({ kind: 'error_before', status, body, operation: 'ListInstances', project })
   }
   keys.push(await world.order({ project_id: project }))

@@ -96,7 +96,7 @@ describe('listInstances', () => {
     ['408', answer(408), CloudDcUnexpectedError, { retryable: true }],
     ['302', answer(302), CloudDcAccessError, { trouble: 'misconfigured', status: 302 }],
     ['418', answer(418), CloudDcUnexpectedError, { status: 418 }],
-    ['500', answer(500, '<html>'), CloudDcUnexpectedError, { status: 500, message: '<html>' }],
+    ['500', answer(500, '<html>'), CloudDcUnexpectedError, { status: 500, message: 'HTTP 500' }],
     ['no JSON', answer(200, 'hello'), CloudDcUnexpectedError, { status: 200 }],
     ['an instance without an id', answer(200, { instances: [{}] }), CloudDcUnexpectedError, {}],
     ['half an answer', answerHalf(200, page(['a']), 9, reset), CloudDcUnexpectedError, {}],

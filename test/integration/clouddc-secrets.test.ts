@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { CloudDcError } from '../../src/clouddc/errors.ts'
 import { createClients, TOKEN } from '../support/clouddc-client.ts'
 import {
   answer,
@@ -61,10 +62,22 @@ it('the words around a secret stay', async () => {
   expect(evidence).toMatchObject({ code: 'x', message: 'bad password [redacted] given' })
 })
 
-it('a reading call that fails keeps the token out of its error', async () => {
+it.each([...quotations, ['as the code', answer(500, { error_code: TOKEN, error_msg: PASSWORD })] as const])(
+  'a reading call that fails has nothing of what was said in its error but a code: %s',
+  async (_, script) => {
+    cloud.setScript(script)
+    const listing = clients.open(cloud.endpoint).listInstances({ projectId: 'p1' })
+    const error: unknown = await listing.catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(CloudDcError)
+    const { message, code } = error as CloudDcError
+    for (const secret of [CORE, TOKEN]) expect(`${message} ${code}`).not.toContain(secret)
+  },
+)
+
+it('a reading call that fails names the status and the code', async () => {
   cloud.setScript(answer(401, { error_code: 'APIGW.0301', error_msg: `decrypt ${TOKEN} fail` }))
   const listing = clients.open(cloud.endpoint).listInstances({ projectId: 'p1' })
-  await expect(listing).rejects.toThrow('decrypt [redacted] fail')
+  await expect(listing).rejects.toThrow(/^HTTP 401 APIGW.0301$/)
 })
 
 it('words fit to be stored: no control characters, no half characters, a bounded length', async () => {

@@ -32,6 +32,7 @@ async function startPoller(
     pollMaxMs,
     limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0, serverWaitMs: 50, ...limits },
     readinessShare: 0.5,
+    holdsPassword: async (text, { requestId }) => text.includes(`password of ${requestId}`),
     metrics: createMetrics(),
     logger: pino({ level: 'info' }, { write: (line: string) => lines.push(line) }),
     onEvents: () => undefined,
@@ -91,6 +92,41 @@ describe('a poll', () => {
         'i-hidden': 'running',
       }),
     )
+  })
+
+  test('keeps what CloudDC says of a failure to itself where it quotes the password', async () => {
+    const id = await placePending(database, { ids: ['i-plain', 'i-quotes', 'i-code', 'i-long'] })
+    const { requestId } = await database.prisma.provisionRequest.findUniqueOrThrow({ where: { id } })
+    const secret = `password of ${requestId}`
+    const errors = {
+      'i-plain': { error_code: 'E1', error_msg: 'no power' },
+      'i-quotes': { error_code: 'E2', error_msg: `bad ${secret}!` },
+      'i-code': { error_code: secret, error_msg: 'x' },
+      'i-long': { error_code: 'E3', error_msg: `${'-'.repeat(990)}${secret}` },
+    }
+    await startPoller((_, response) => {
+      const instances = Object.entries(errors).map(([instanceId, error]) => ({
+        id: instanceId,
+        state: 'error',
+        error,
+      }))
+      reply(response, 200, { instances })
+    })
+    await eventually(async () => {
+      const rows = await database.prisma.instance.findMany({
+        where: { state: 'failed' },
+        orderBy: { id: 'asc' },
+      })
+      const hidden = expect.stringContaining('not shown')
+      expect(rows.map((row) => [row.id, row.errorCode, row.errorMessage])).toEqual([
+        ['i-code', 'instance_failed', 'x'],
+        ['i-long', 'E3', '-'.repeat(844)],
+        ['i-plain', 'E1', 'no power'],
+        ['i-quotes', 'E2', hidden],
+      ])
+    })
+    const events = await database.prisma.outboxEvent.findMany()
+    expect(events.map(({ body }) => body).join()).not.toContain('password of')
   })
 
   test('waits for the listing to name the server of an instance that runs, whatever it says of it', async () => {

@@ -1,0 +1,69 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { passwordFaults } from '../../src/contracts/password.ts'
+import { createPasswordDigester } from '../../src/intake/digest.ts'
+import { mayHoldPassword } from '../../src/intake/password-search.ts'
+
+const owner = { projectId: 'p', requestId: 'order-1' }
+const digester = createPasswordDigester([{ id: 'k', key: Buffer.alloc(32, 7) }])
+
+const html = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+const spellings: readonly ((password: string) => string)[] = [
+  (password) => password,
+  (password) => JSON.stringify(password).slice(1, -1),
+  encodeURIComponent,
+  html,
+]
+
+const passwords = fc
+  .string({ unit: 'grapheme', minLength: 8, maxLength: 26 })
+  .map((text) => text.replace(/[\p{Cc}\s\\%&]/gu, 'x'))
+  .chain((text) => fc.constantFrom(text, `Ab1${text.slice(3)}`))
+  .filter((text) => text.isWellFormed() && passwordFaults(text).length === 0)
+
+test('a password is found wherever it stands, in every spelling', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      passwords,
+      fc.string({ maxLength: 30 }),
+      fc.string({ maxLength: 30 }),
+      fc.constantFrom(...spellings),
+      async (password, before, after, spell) => {
+        const stored = digester.digest({ ...owner, password })
+        const quoted = spell(password)
+        expect(await mayHoldPassword(digester, quoted, owner, stored)).toBe(true)
+        if (quoted === password)
+          expect(await mayHoldPassword(digester, before + quoted + after, owner, stored)).toBe(true)
+      },
+    ),
+  )
+})
+
+test("neither another password nor another request's is taken for it", async () => {
+  const stored = digester.digest({ ...owner, password: 'Passw0rd!' })
+  for (const text of ['', 'Passw0rd', 'Passw0rd?', 'server 7C is broken: E-4711 at 10.0.0.1'])
+    expect(await mayHoldPassword(digester, text, owner, stored)).toBe(false)
+  const other = { ...owner, requestId: 'order-2' }
+  expect(await mayHoldPassword(digester, 'Passw0rd!', other, stored)).toBe(false)
+})
+
+test('a digest whose key is gone leaves it open, and that is said', async () => {
+  const stored = 'old:AAAA'
+  expect(await mayHoldPassword(digester, 'Some words, 12 of them', owner, stored)).toBe(true)
+  expect(await mayHoldPassword(digester, 'no password', owner, stored)).toBe(false)
+})
+
+test('no more parts of a text are digested than a password may be', async () => {
+  let digests = 0
+  const counting = {
+    matches: () => {
+      digests += 1
+      return false
+    },
+  }
+  await mayHoldPassword(counting, 'aB3'.repeat(333), owner, 'k:AAAA')
+  expect(digests).toBeLessThan(19_000)
+  digests = 0
+  await mayHoldPassword(counting, 'the server did not come up in time '.repeat(28), owner, 'k:AAAA')
+  expect(digests).toBe(0)
+})
