@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const generated = `${root}src/store/generated`
+const generated = `${root}src/database/generated`
 const stampFile = `${generated}/.stamp`
 const cli = `${root}node_modules/prisma/build/index.js`
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from './config.ts'
+import { migrate } from './database/migrate.ts'
 import { coerceError } from './runtime/errors.ts'
-import { migrate } from './store/migrate.ts'
 
 const EXIT_CONFIG = 78
 const WAIT_FOR_DATABASE_MS = 60_000

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 import { ConfigError, loadConfig } from './config.ts'
+import { createDatabase } from './database/database.ts'
 import { createLogger } from './logger.ts'
 import { type HandVerdict, resolveByHand } from './reconcile/resolve-by-hand.ts'
 import { coerceError } from './runtime/errors.ts'
-import { createDatabase } from './store/database.ts'
 
 /** sysexits.h: EX_USAGE, EX_CONFIG */
 const EXIT_USAGE = 64

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { parseSecretKeys, type SecretKey } from './intake/seal.ts'
+import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 
 /** The kinds of values that settings have in the environment, where all is text. */
 

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Sql } from '../../src/store/database.ts'
+import type { Sql } from '../../src/database/database.ts'
 
 /** What one statement did, by EXPLAIN (ANALYZE, BUFFERS). */
 export interface StatementPlan {

@@ -1,7 +1,7 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
 import pg from 'pg'
 import { declareTopology } from '../../src/amqp/topology.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { migrate } from '../../src/database/migrate.ts'
 import { createRunFolder, type RunFolder } from '../servers/run-folder.ts'
 import { type Servers, startServers } from '../servers.ts'
 

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { problemSchema, requestStateSchema, requestStatusSchema } from '../contracts/status.ts'
-import type { CancelOutcome } from '../dispatch/cancel.ts'
-import { isRetryable } from '../store/errors.ts'
-import { DatabaseUnavailableError, type Reads, type RequestKey } from '../store/reads.ts'
+import { isRetryable } from '../database/errors.ts'
+import type { CancelOutcome } from './cancel.ts'
 import { requestParams } from './parameters.ts'
 import { notFound, PROBLEM_TYPE, problemDocument } from './problem.ts'
+import { DatabaseUnavailableError, type Reads, type RequestKey } from './reads.ts'
 import { replies } from './replies.ts'
 
 const tooLateSchema = problemSchema

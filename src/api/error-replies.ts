@@ -4,8 +4,8 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
-import { DatabaseUnavailableError } from '../store/reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
+import { DatabaseUnavailableError } from './reads.ts'
 import { TooManyWaitersError } from './status-watcher.ts'
 
 /** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { type InstanceReply, instanceSchema } from '../contracts/status.ts'
-import type { Reads } from '../store/reads.ts'
 import { instanceParams } from './parameters.ts'
 import { notFound } from './problem.ts'
+import type { Reads } from './reads.ts'
 import { replies } from './replies.ts'
 
 export function registerInstancesRoutes(instance: FastifyInstance, { reads }: { reads: Reads }): void {

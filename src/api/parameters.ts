@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { REQUEST_STATES } from '../domain/provision-request.ts'
+import { REQUEST_STATES } from '../request/provision-request.ts'
 
 /** What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything. */
 

@@ -8,10 +8,10 @@ import {
   requestListSchema,
   requestStatusSchema,
 } from '../contracts/status.ts'
-import { isTerminal, type RequestState } from '../domain/provision-request.ts'
-import type { Reads, RequestKey } from '../store/reads.ts'
+import { isTerminal, type RequestState } from '../request/provision-request.ts'
 import { idToMarker, listQuery, projectParams, requestParams, statusQuery } from './parameters.ts'
 import { notFound } from './problem.ts'
+import type { Reads, RequestKey } from './reads.ts'
 import { replies } from './replies.ts'
 import type { StatusWatcher } from './status-watcher.ts'
 

@@ -1,5 +1,5 @@
-import type { Database } from '../store/database.ts'
-import { pendingMigrations } from '../store/migrate.ts'
+import type { Database } from '../database/database.ts'
+import { pendingMigrations } from '../database/migrate.ts'
 import type { ReadinessCheck } from './readiness.ts'
 
 /** What the service needs to be of use: database, broker and migrations. CloudDC is not among it. */

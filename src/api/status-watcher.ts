@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Gauge } from 'prom-client'
-import type { RequestState } from '../domain/provision-request.ts'
+import type { RequestState } from '../request/provision-request.ts'
 import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
-import type { Reads } from '../store/reads.ts'
+import type { Reads } from './reads.ts'
 
 /** Time between two looks for the states of all requests that are waited for, in milliseconds. */
 const LOOK_MS = 500

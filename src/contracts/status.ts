@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { REQUEST_STATES } from '../domain/provision-request.ts'
-import { WAITING_REASONS } from '../domain/waiting.ts'
+import { REQUEST_STATES } from '../request/provision-request.ts'
+import { WAITING_REASONS } from '../request/waiting.ts'
 
 /** The replies of the HTTP API. Serialised, every date is RFC 3339 UTC with milliseconds. */
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
+import type { Outcome } from '../attempt/outcome.ts'
+import { NOT_SENDABLE } from '../budget/call-effect.ts'
 import { createOutage } from '../runtime/outage-log.ts'
-import type { Outcome } from './outcome.ts'
-import { NOT_SENDABLE } from './retry-policy.ts'
 
 /** Projects whose outages are told each on its own. What fails beyond them is told as one. */
 const MAX_PROJECTS = 1000

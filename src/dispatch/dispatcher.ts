@@ -1,6 +1,17 @@
 import type { Logger } from 'pino'
+import { buildBatchCreateBody } from '../attempt/create-body.ts'
+import { MARKER_KEY, markerPlace } from '../attempt/marker.ts'
+import { classifyOutcome, namedOthers, type Outcome } from '../attempt/outcome.ts'
+import type { OutcomeRecorder } from '../attempt/outcome-recorder.ts'
+import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
+import { allowedSpreadMs, createArrivalGuard } from '../budget/arrival-guard.ts'
+import { bucketEffect, NOT_SENDABLE } from '../budget/call-effect.ts'
+import { createTightTokens, type TightToken } from '../budget/tight-tokens.ts'
+import { bucketLimit, type CallLimit, creditBack } from '../budget/token-bucket.ts'
+import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import type { Sealer } from '../intake/seal.ts'
+import type { Database } from '../database/database.ts'
+import { isTaken } from '../database/errors.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import { coerceError } from '../runtime/errors.ts'
@@ -9,21 +20,11 @@ import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import { createSlots } from '../runtime/slots.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
-import type { Database } from '../store/database.ts'
-import { isTaken } from '../store/errors.ts'
-import { type ClaimedRequest, claimRequests } from '../store/sql/claim-requests.ts'
-import { wakeProjects } from '../store/sql/wake-projects.ts'
+import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { allowedSpreadMs, createArrivalGuard } from './arrival-guard.ts'
 import { createCallLog } from './call-log.ts'
+import { type ClaimedRequest, claimRequests } from './claim-requests.sql.ts'
 import { createClaimRoom } from './claim-room.ts'
-import { buildBatchCreateBody, markerPlace } from './create-body.ts'
-import { classifyOutcome, namedOthers, type Outcome } from './outcome.ts'
-import type { OutcomeRecorder } from './outcome-recorder.ts'
-import { bucketEffect, NOT_SENDABLE } from './retry-policy.ts'
-import { type LookTimes, type OpenAttempt, settlementOf } from './settlement.ts'
-import { createTightTokens, type TightToken } from './tight-tokens.ts'
-import { bucketLimit, type CallLimit, creditBack } from './token-bucket.ts'
 import { createUnansweredClaims } from './unanswered-claims.ts'
 
 /** The most projects one claim serves. */
@@ -110,7 +111,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     const body = buildBatchCreateBody(
       request.spec,
       sealer.open(request.sealedPassword, `${request.projectId}/${request.requestId}`),
-      { key: 'provisioner-attempt', value: request.attemptId, place: markerPlace(request.spec) },
+      { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) },
     )
     const evidence = await client.batchCreate({
       projectId: request.projectId,

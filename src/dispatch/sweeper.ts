@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
+import { recoverRates } from '../budget/recover-rates.sql.ts'
+import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import { requestCompleted } from '../contracts/events.ts'
+import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
+import { type LockedRequest, lockRequests } from '../request/lock-requests.sql.ts'
+import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import type { Database } from '../store/database.ts'
-import { findSleepingProjects, lockExpired, promoteRetries } from '../store/sql/due-sweeps.ts'
-import { type LockedRequest, lockRequests } from '../store/sql/lock-requests.ts'
-import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
-import { recoverRates } from '../store/sql/recover-rates.ts'
-import { wakeProjects } from '../store/sql/wake-projects.ts'
+import { findSleepingProjects, lockExpired, promoteRetries } from './due-sweeps.sql.ts'
 
 const INTERVAL_MS = 250
 const LEASE_MS = 5000

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import type { Database } from '../store/database.ts'
-import { type SettledAttempt, type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
-import { type BucketEffect, settleBuckets } from '../store/sql/settle-buckets.ts'
-import { bucketLimit, type CallLimit, leastCreditBack } from './token-bucket.ts'
+import { type SettledAttempt, type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
+import { type BucketEffect, settleBuckets } from '../budget/settle-buckets.sql.ts'
+import { bucketLimit, type CallLimit, leastCreditBack } from '../budget/token-bucket.ts'
+import type { Database } from '../database/database.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
 const DOUBT_MS = 20_000

@@ -2,9 +2,9 @@ import { requestAccepted } from '../contracts/events.ts'
 import type { ProvisionCommand } from '../contracts/request-message.ts'
 import type { Tracing } from '../contracts/tracing.ts'
 import { newUuid } from '../runtime/uuid.ts'
-import type { NewRequest } from '../store/requests.ts'
-import { contentDigest, type PasswordDigester } from './digest.ts'
-import type { Sealer } from './seal.ts'
+import { contentDigest, type PasswordDigester } from '../secrets/digest.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { NewRequest } from './request-store.ts'
 
 /** The row of an accepted message. */
 export function toNewRequest(

@@ -7,9 +7,9 @@ import type { MessageRejection } from '../contracts/rejection.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import type { RequestStore } from '../store/requests.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
+import type { RequestStore } from './request-store.ts'
 import { type WriteRetry, writeEach } from './write-retry.ts'
 
 const EVENTS_PER_INSERT = 200

@@ -1,8 +1,8 @@
 import type { ProvisionCommand } from '../contracts/request-message.ts'
 import { reached } from '../runtime/steps.ts'
-import type { InsertOutcome, NewRequest, RequestStore } from '../store/requests.ts'
+import type { PasswordDigester } from '../secrets/digest.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { PasswordDigester } from './digest.ts'
+import type { InsertOutcome, NewRequest, RequestStore } from './request-store.ts'
 import { type WriteRetry, writeEach } from './write-retry.ts'
 
 /** A valid message on its way into the database. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { isRejected, isRetryable } from '../database/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { settleInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import { isRejected, isRetryable } from '../store/errors.ts'
 
 export type WriteResult<Value> =
   | { kind: 'written'; value: Value }

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import type { Database } from '../store/database.ts'
-import { dropParkedEvents, unparkEvents } from '../store/sql/outbox-events.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { dropParkedEvents, unparkEvents } from './outbox-events.sql.ts'
 
 const INTERVAL_MS = 1000
 const BATCH = 500

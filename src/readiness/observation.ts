@@ -1,6 +1,6 @@
 import type { UpstreamInstance } from '../clouddc/wire.ts'
-import type { ClaimedInstance } from '../store/sql/claim-instances.ts'
-import type { ObservationRow } from '../store/sql/record-observations.ts'
+import type { ClaimedInstance } from './claim-instances.sql.ts'
+import type { ObservationRow } from './record-observations.sql.ts'
 
 /** What a poll found of one instance: its record, or that CloudDC does not know it. */
 export type Sighting =

@@ -1,7 +1,7 @@
 import { ERROR_LENGTH } from '../clouddc/wire.ts'
-import type { Database } from '../store/database.ts'
-import { findPasswordDigests, type StoredDigest } from '../store/sql/password-digests.ts'
-import type { ObservationRow } from '../store/sql/record-observations.ts'
+import type { Database } from '../database/database.ts'
+import { findPasswordDigests, type StoredDigest } from './password-digests.sql.ts'
+import type { ObservationRow } from './record-observations.sql.ts'
 
 /** Whether a text may hold the password that has this digest. */
 export type HoldsPassword = (text: string, stored: StoredDigest) => Promise<boolean>

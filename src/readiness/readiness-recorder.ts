@@ -1,12 +1,8 @@
 import { instanceFailed, instanceRunning, type NewEvent, requestCompleted } from '../contracts/events.ts'
-import { type Counts, completion, isTerminal } from '../domain/provision-request.ts'
-import type { Database } from '../store/database.ts'
-import { type MoveRow, moveRequests } from '../store/sql/move-requests.ts'
-import {
-  type EndedInstance,
-  type ObservationRow,
-  recordObservations,
-} from '../store/sql/record-observations.ts'
+import type { Database } from '../database/database.ts'
+import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
+import { type Counts, completion, isTerminal } from '../request/provision-request.ts'
+import { type EndedInstance, type ObservationRow, recordObservations } from './record-observations.sql.ts'
 
 export interface ObservationResult {
   /** The instances that ended with these observations. */

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ArrivalGuard } from '../budget/arrival-guard.ts'
+import { settleBuckets } from '../budget/settle-buckets.sql.ts'
+import type { StaleGuard } from '../budget/stale-guard.ts'
+import { takeListingToken } from '../budget/take-listing-token.sql.ts'
+import { leastCreditBack } from '../budget/token-bucket.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcError } from '../clouddc/errors.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
-import type { ArrivalGuard } from '../dispatch/arrival-guard.ts'
-import { leastCreditBack } from '../dispatch/token-bucket.ts'
+import type { Database } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
-import type { StaleGuard } from '../runtime/stale-guard.ts'
-import type { Database } from '../store/database.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
-import { takeListingToken } from '../store/sql/take-listing-token.ts'
 
 /** ListInstances takes at most 100 server ids, says its page in the API reference of CloudDC. */
 const SERVERS_PER_CALL = 100

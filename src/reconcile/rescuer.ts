@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
+import { deleteGoneReplicas, findStranded, type StrandedAttempt } from '../attempt/rescue-attempts.sql.ts'
+import { type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
+import { settleBuckets } from '../budget/settle-buckets.sql.ts'
 import { requestUncertain } from '../contracts/events.ts'
+import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import type { Database } from '../store/database.ts'
-import { deleteGoneReplicas, findStranded, type StrandedAttempt } from '../store/sql/rescue-attempts.ts'
-import { type SettleRow, settleAttempts } from '../store/sql/settle-attempts.ts'
-import { settleBuckets } from '../store/sql/settle-buckets.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 const INTERVAL_MS = 500

@@ -1,9 +1,9 @@
-import type { Database } from '../store/database.ts'
-import { lockUncertain } from '../store/sql/find-uncertain.ts'
-import { settleAttempts } from '../store/sql/settle-attempts.ts'
-import { findOwners } from '../store/sql/unexpected-instances.ts'
-import { timeAfter } from './look-evidence.ts'
-import { adoptionOf, type SettlementRules, voidOf } from './verdict-settlement.ts'
+import { lockUncertain } from '../attempt/find-uncertain.sql.ts'
+import { timeAfter } from '../attempt/look-evidence.ts'
+import { settleAttempts } from '../attempt/settle-attempts.sql.ts'
+import { findOwners } from '../attempt/unexpected-instances.sql.ts'
+import { adoptionOf, type SettlementRules, voidOf } from '../attempt/verdict-settlement.ts'
+import type { Database } from '../database/database.ts'
 
 /** What a person has found out: the instances that the call created, or that it created none. */
 export type HandVerdict = { adopt: readonly string[] } | 'void'

@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
 import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { newUuid } from '../runtime/uuid.ts'
-import type { Database } from '../store/database.ts'
-import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from '../store/sql/leases.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from './leases.sql.ts'
 
 /** Duties that one replica at a time carries out. */
 export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { Gauge } from 'prom-client'
+import type { Sql } from '../database/database.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import type { Sql } from '../store/database.ts'
 import { COUNT_CAP, FIGURE_GAUGES, type Figures } from './figure-gauges.ts'
 import type { Metrics } from './metrics.ts'
 

@@ -1,4 +1,4 @@
-import { BLOCKED_REASONS, type BlockedReason } from '../domain/waiting.ts'
+import { BLOCKED_REASONS, type BlockedReason } from '../request/waiting.ts'
 
 /** Counting stops here, so that a scrape costs the same whatever the backlog. A figure at the cap means: or more. */
 export const COUNT_CAP = 100_000

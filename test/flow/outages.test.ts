@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { migrate } from '../../src/store/migrate.ts'
+import { migrate } from '../../src/database/migrate.ts'
 import { openMessaging } from '../support/app-messaging.ts'
 import { type AppWorld, createAppWorld, type RequestKey, type RunningApp } from '../support/app-world.ts'
 import { createTestBroker } from '../support/broker.ts'

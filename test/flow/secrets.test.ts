@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isTerminal } from '../../src/domain/provision-request.ts'
+import { isTerminal } from '../../src/request/provision-request.ts'
 import { type AppWorld, AUTH_TOKEN, createAppWorld, type RunningApp } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
 import { buildSpec, CANARY } from '../support/request-builder.ts'

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import type { RequestList } from '../../src/contracts/status.ts'
-import { REQUEST_STATES } from '../../src/domain/provision-request.ts'
+import { REQUEST_STATES } from '../../src/request/provision-request.ts'
 import { insertAttemptRow, insertRequestRow } from '../support/request-rows.ts'
 import { useApi } from './api-world.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { RequestStatus } from '../../src/contracts/status.ts'
-import { REQUEST_STATES } from '../../src/domain/provision-request.ts'
+import { REQUEST_STATES } from '../../src/request/provision-request.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   insertAttemptRow,

@@ -1,10 +1,10 @@
 import { fastify } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { cancelRequest } from '../../src/api/cancel.ts'
 import { registerCancelRoute } from '../../src/api/cancel-route.ts'
 import { registerErrorReplies } from '../../src/api/error-replies.ts'
-import { cancelRequest } from '../../src/dispatch/cancel.ts'
-import { createReads } from '../../src/store/reads.ts'
+import { createReads } from '../../src/api/reads.ts'
 import { createReconcileWorld, PROJECT, useTestDatabase } from '../support/reconcile-world.ts'
 
 const database = await useTestDatabase()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { classifyOutcome } from '../../src/dispatch/outcome.ts'
+import { classifyOutcome } from '../../src/attempt/outcome.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import {
   answer,

@@ -1,8 +1,8 @@
 import { errors, type Pool } from 'undici'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { classifyOutcome } from '../../src/attempt/outcome.ts'
 import type { CloudDcClient } from '../../src/clouddc/client.ts'
 import { createCreateConnections } from '../../src/clouddc/create-connections.ts'
-import { classifyOutcome } from '../../src/dispatch/outcome.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { eventually } from '../support/eventually.ts'
 import {

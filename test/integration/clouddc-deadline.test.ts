@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { classifyOutcome } from '../../src/attempt/outcome.ts'
 import { CloudDcUnreachableError } from '../../src/clouddc/errors.ts'
-import { classifyOutcome } from '../../src/dispatch/outcome.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import {
   answer,

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { classifyOutcome } from '../../src/attempt/outcome.ts'
 import { createAuth } from '../../src/clouddc/auth.ts'
-import { classifyOutcome } from '../../src/dispatch/outcome.ts'
 import { createClients, silentLogger } from '../support/clouddc-client.ts'
 import {
   answer,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { takeListingToken } from '../../src/store/sql/take-listing-token.ts'
+import { takeListingToken } from '../../src/budget/take-listing-token.sql.ts'
 import { createReconcileWorld, PROJECT, useTestDatabase } from '../support/reconcile-world.ts'
 
 const database = await useTestDatabase()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
-import { migrate, pendingMigrations, schemaDrift } from '../../src/store/migrate.ts'
+import { migrate, pendingMigrations, schemaDrift } from '../../src/database/migrate.ts'
 import { createTestDatabase } from '../support/database.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

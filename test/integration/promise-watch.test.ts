@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { createPromiseWatch, type PromiseWatchOptions } from '../../src/maintenance/promise-watch.ts'
 import type { Service } from '../../src/runtime/service.ts'
+import { createPromiseWatch, type PromiseWatchOptions } from '../../src/watch/promise-watch.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,

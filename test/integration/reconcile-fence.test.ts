@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { claimUncertain } from '../../src/attempt/claim-uncertain.sql.ts'
+import { lockClaimed, recordLooks } from '../../src/attempt/record-looks.sql.ts'
+import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
+import { adoptionOf, voidOf } from '../../src/attempt/verdict-settlement.ts'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
-import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
-import { claimUncertain } from '../../src/store/sql/claim-uncertain.ts'
-import { registerReplica } from '../../src/store/sql/leases.ts'
-import { lockClaimed, recordLooks } from '../../src/store/sql/record-looks.ts'
-import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { registerReplica } from '../../src/replica/leases.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,

@@ -1,11 +1,11 @@
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
+import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
 import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
-import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
 import { createSweeper } from '../../src/dispatch/sweeper.ts'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
+import { registerReplica } from '../../src/replica/leases.sql.ts'
 import { createReplica } from '../../src/replica/replica.ts'
-import { registerReplica } from '../../src/store/sql/leases.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,

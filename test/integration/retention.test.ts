@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { cancelRequest } from '../../src/dispatch/cancel.ts'
-import { createRetention, type RetentionOptions } from '../../src/maintenance/retention.ts'
-import { deleteRetiredRequests, keepKeys } from '../../src/store/sql/retire-requests.ts'
+import { cancelRequest } from '../../src/api/cancel.ts'
+import { createRetention, type RetentionOptions } from '../../src/retention/retention.ts'
+import { deleteRetiredRequests, keepKeys } from '../../src/retention/retire-requests.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
-import { createDatabase, type Sql } from '../../src/store/database.ts'
+import { createDatabase, type Sql } from '../../src/database/database.ts'
 import { createAppWorld } from '../support/app-world.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'

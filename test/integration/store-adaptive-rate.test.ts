@@ -1,8 +1,8 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { createDatabase, type Database } from '../../src/store/database.ts'
-import { recoverRates } from '../../src/store/sql/recover-rates.ts'
-import { settleBuckets } from '../../src/store/sql/settle-buckets.ts'
+import { recoverRates } from '../../src/budget/recover-rates.sql.ts'
+import { settleBuckets } from '../../src/budget/settle-buckets.sql.ts'
+import { createDatabase, type Database } from '../../src/database/database.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let own: TestDatabase

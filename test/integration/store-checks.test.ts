@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { isTerminal, REQUEST_STATES, type RequestState } from '../../src/domain/provision-request.ts'
-import { sqlState } from '../../src/store/errors.ts'
+import { sqlState } from '../../src/database/errors.ts'
+import { isTerminal, REQUEST_STATES, type RequestState } from '../../src/request/provision-request.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { insertAttemptRow, insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
-import { settleBuckets } from '../../src/store/sql/settle-buckets.ts'
+import { settleBuckets } from '../../src/budget/settle-buckets.sql.ts'
+import { refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createRequestStore, type NewRequest } from '../../src/store/requests.ts'
-import { syncBuckets } from '../../src/store/sql/sync-buckets.ts'
+import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
+import { createRequestStore, type NewRequest } from '../../src/intake/request-store.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './store-world.ts'
 

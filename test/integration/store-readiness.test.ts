@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { takeToken } from '../../src/budget/take-token.sql.ts'
+import { type ClaimedInstance, claimInstances } from '../../src/readiness/claim-instances.sql.ts'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
 import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
-import { type ClaimedInstance, claimInstances } from '../../src/store/sql/claim-instances.ts'
-import { type ObservationRow, recordObservations } from '../../src/store/sql/record-observations.ts'
-import { takeToken } from '../../src/store/sql/take-token.ts'
+import { type ObservationRow, recordObservations } from '../../src/readiness/record-observations.sql.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './store-world.ts'
 

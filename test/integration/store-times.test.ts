@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from 'vitest'
-import { cancelRequest } from '../../src/dispatch/cancel.ts'
-import { settlementOf } from '../../src/dispatch/settlement.ts'
-import { promoteRetries } from '../../src/store/sql/due-sweeps.ts'
-import { settleAttempts } from '../../src/store/sql/settle-attempts.ts'
+import { cancelRequest } from '../../src/api/cancel.ts'
+import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
+import { settlementOf } from '../../src/attempt/settlement.ts'
+import { promoteRetries } from '../../src/dispatch/due-sweeps.sql.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, placeRequests, REPLICA, setBucket } from './store-world.ts'
 

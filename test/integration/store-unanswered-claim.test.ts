@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
+import type { Database } from '../../src/database/database.ts'
 import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
-import { createOutcomeRecorder } from '../../src/dispatch/outcome-recorder.ts'
-import type { Database } from '../../src/store/database.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,

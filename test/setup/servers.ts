@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { type ServersHandle, startServers } from '../../dev/servers.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { migrate } from '../../src/database/migrate.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {

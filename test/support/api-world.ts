@@ -1,11 +1,11 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
+import type { Reads } from '../../src/api/reads.ts'
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
 import type { RequestStatus } from '../../src/contracts/status.ts'
-import type { RequestState } from '../../src/domain/provision-request.ts'
 import { createLogger } from '../../src/logger.ts'
-import type { Reads } from '../../src/store/reads.ts'
+import type { RequestState } from '../../src/request/provision-request.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 
 export const ROW_ID = '0198170e-4ca7-7ee4-89a7-fa631843920b'

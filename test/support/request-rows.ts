@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
-import type { RequestState } from '../../src/domain/provision-request.ts'
-import type { Sql } from '../../src/store/database.ts'
+import type { Sql } from '../../src/database/database.ts'
+import type { RequestState } from '../../src/request/provision-request.ts'
 
 export interface RequestRowOptions {
   id?: string

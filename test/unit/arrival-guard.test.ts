@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { allowedSpreadMs, createArrivalGuard } from '../../src/dispatch/arrival-guard.ts'
-import { bucketLimit, refill, take } from '../../src/dispatch/token-bucket.ts'
+import { allowedSpreadMs, createArrivalGuard } from '../../src/budget/arrival-guard.ts'
+import { bucketLimit, refill, take } from '../../src/budget/token-bucket.ts'
 
 /** A guard on a clock that the test moves. */
 function createGuard() {

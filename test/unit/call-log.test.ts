@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
+import type { NotCreatedReason, Outcome } from '../../src/attempt/outcome.ts'
+import { NOT_SENDABLE } from '../../src/budget/call-effect.ts'
 import { logTarget } from '../../src/clouddc/target-log.ts'
 import { createCallLog } from '../../src/dispatch/call-log.ts'
-import type { NotCreatedReason, Outcome } from '../../src/dispatch/outcome.ts'
-import { NOT_SENDABLE } from '../../src/dispatch/retry-policy.ts'
 
 const MINUTE = 60_000
 

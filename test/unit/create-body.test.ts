@@ -1,11 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  attemptMarkers,
-  buildBatchCreateBody,
-  MARKER_KEY,
-  markerPlace,
-} from '../../src/dispatch/create-body.ts'
+import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
+import { attemptMarkers, MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
 
 const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 const base = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createDatabaseClock } from '../../src/dispatch/database-clock.ts'
+import { createDatabaseClock } from '../../src/budget/database-clock.ts'
 
 /** Answers of a database whose clock stands `offset` behind the own one. */
 const answers = fc.array(

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createDatabase } from '../../src/store/database.ts'
+import { createDatabase } from '../../src/database/database.ts'
 
 /** A message of the Postgres protocol: type, length, content. */
 function message(type: string, content: Buffer): Buffer {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
-import { contentDigest, createPasswordDigester } from '../../src/intake/digest.ts'
+import { contentDigest, createPasswordDigester } from '../../src/secrets/digest.ts'
 import { buildRequest, toBody } from '../support/request-builder.ts'
 
 function commandOf(message: unknown, contentType = 'application/json', messageId?: string) {

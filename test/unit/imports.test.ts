@@ -3,58 +3,42 @@ import { dirname, join } from 'node:path/posix'
 import { expect, test } from 'vitest'
 
 /**
- * Imports point one way. What stands on its own (domain, contracts, runtime) knows nothing of the rest; the links to
- * the world (store, clouddc, amqp) know no step; a step of the flow knows no other step; only app.ts knows them all.
+ * Imports point one way. What stands on its own (request, contracts, runtime) knows nothing of the rest but the type of
+ * a statement's runner; the links to the world (database, clouddc, amqp) know no step; the budget knows no attempt; a
+ * step of the flow knows both, and no other step; only app.ts knows them all.
  */
-const ALONE = ['domain', 'contracts', 'runtime']
-const STEP = [...ALONE, 'store', 'replica', 'telemetry']
+const LOW = ['request', 'contracts', 'runtime', 'database']
+const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
 const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'resolve-main.ts']
 
 /** What each folder or file of src/ may import from the others. The steps stand in the order of the flow. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  domain: ['domain'],
-  contracts: ['contracts', 'domain', 'runtime'],
+  request: ['request', 'contracts', 'runtime', 'database'],
+  contracts: ['contracts', 'request', 'runtime'],
   runtime: ['runtime'],
 
   amqp: ['amqp', 'runtime'],
   clouddc: ['clouddc', 'runtime'],
-  store: ['store', ...ALONE],
-  telemetry: ['telemetry', 'domain', 'runtime', 'store'],
-  replica: ['replica', 'runtime', 'store', 'telemetry'],
+  database: ['database', 'runtime'],
+  secrets: ['secrets', 'contracts', 'runtime'],
+  telemetry: ['telemetry', 'request', 'runtime', 'database'],
+  replica: ['replica', 'runtime', 'database', 'telemetry'],
+
+  budget: ['budget', ...LOW, 'clouddc', 'telemetry'],
+  attempt: ['attempt', ...LOW, 'budget', 'clouddc', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
   dispatch: ['dispatch', ...STEP, 'clouddc'],
   reconcile: ['reconcile', ...STEP, 'clouddc'],
   readiness: ['readiness', ...STEP, 'clouddc'],
   outbox: ['outbox', ...STEP, 'amqp'],
-  maintenance: ['maintenance', ...STEP],
+  retention: ['retention', ...STEP],
+  watch: ['watch', ...STEP, 'amqp'],
   api: ['api', ...STEP],
 
-  'setting-kinds.ts': [],
+  'setting-kinds.ts': ['secrets'],
   'config.ts': ['setting-kinds.ts', 'runtime'],
   'logger.ts': ['telemetry'],
-}
-
-/** Imports that the table forbids, each with its reason. */
-const EXCEPTIONS: Readonly<Record<string, string>> = {
-  'setting-kinds.ts > intake/seal.ts': 'the form of a key belongs to what seals with it',
-  'store/requests.ts > dispatch/token-bucket.ts':
-    'pure arithmetic: a new bucket gets its limit when it is stored',
-  'dispatch/dispatcher.ts > intake/seal.ts': 'opens in the instant of the call what intake has sealed',
-  'api/cancel-route.ts > dispatch/cancel.ts': 'the type of the outcome that the route turns into replies',
-  // Reconciling is the other half of dispatch: what a call wrote is looked for, and settled by the same rules.
-  'reconcile/matching.ts > dispatch/create-body.ts': 'where the attempt id was written',
-  'reconcile/unexpected-instances.ts > dispatch/create-body.ts': 'where the attempt id was written',
-  'reconcile/verdict.ts > dispatch/create-body.ts': 'where the attempt id was written',
-  'reconcile/verdict-settlement.ts > dispatch/settlement.ts': 'one way to record an outcome',
-  'reconcile/verdict-settlement.ts > dispatch/retry-policy.ts': 'one retry policy',
-  'reconcile/reconciler.ts > dispatch/retry-policy.ts': 'one retry policy',
-  'readiness/readiness-poller.ts > dispatch/retry-policy.ts': 'one retry policy',
-  'readiness/poll-effect.ts > dispatch/token-bucket.ts': 'what goes back of a token, in polls as in creating',
-  'reconcile/project-listing.ts > dispatch/token-bucket.ts':
-    'what goes back of a token, in listings as in creating',
-  'reconcile/project-listing.ts > dispatch/arrival-guard.ts': 'listings spend the same budget as creating',
-  'reconcile/reconciler.ts > dispatch/arrival-guard.ts': 'listings spend the same budget as creating',
 }
 
 /** Packages that only some folders may import. */
@@ -62,7 +46,7 @@ const PACKAGES: readonly { named: RegExp; only: readonly string[] }[] = [
   { named: /^amqplib$/, only: ['amqp'] },
   { named: /^undici$/, only: ['clouddc'] },
   { named: /^(fastify|@fastify\/)/, only: ['api'] },
-  { named: /^(pg$|@prisma\/)/, only: ['store'] },
+  { named: /^(pg$|@prisma\/)/, only: ['database'] },
   // The status watcher takes the type of its gauge.
   { named: /^prom-client$/, only: ['telemetry', 'api'] },
 ]
@@ -76,7 +60,7 @@ interface SourceFile {
 
 function readSources(root: string): SourceFile[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.startsWith('store/generated/'))
+    .filter((path) => path.endsWith('.ts') && !path.startsWith('database/generated/'))
     .sort()
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8')
@@ -112,14 +96,14 @@ const edges = sources.flatMap((file) =>
 test('the imports of src/ are read', () => {
   expect(sources.length).toBeGreaterThan(50)
   expect(edges).toContainEqual({ from: 'main.ts', to: 'app.ts' })
-  expect(edges).toContainEqual({ from: 'contracts/status.ts', to: 'domain/provision-request.ts' })
+  expect(edges).toContainEqual({ from: 'contracts/status.ts', to: 'request/provision-request.ts' })
 })
 
 test('imports in src/ point one way', () => {
   const forbidden = edges.filter(({ from, to }) => {
     if (from === 'app.ts' || ENTRY_POINTS.includes(from)) return false
     const allowed = MAY_IMPORT[partOf(from)] ?? []
-    return !allowed.includes(partOf(to)) && EXCEPTIONS[`${from} > ${to}`] === undefined
+    return !allowed.includes(partOf(to))
   })
   expect(forbidden).toEqual([])
 })
@@ -128,11 +112,6 @@ test('every part of src/ has its place in the order', () => {
   const parts = new Set(sources.map(({ path }) => partOf(path)))
   const known = [...Object.keys(MAY_IMPORT), 'app.ts', ...ENTRY_POINTS]
   expect([...parts].filter((part) => !known.includes(part))).toEqual([])
-})
-
-test('every exception is still needed', () => {
-  const present = new Set(edges.map(({ from, to }) => `${from} > ${to}`))
-  expect(Object.keys(EXCEPTIONS).filter((edge) => !present.has(edge))).toEqual([])
 })
 
 test('nothing imports the composition root but the process', () => {
@@ -183,8 +162,8 @@ test('raw statements go through one door', () => {
   expect(sources.filter(({ text }) => /\$(query|execute)Raw/.test(text))).toEqual([])
   // Migrating has a connection of its own, before there is anything to connect a pool to.
   const pg = sources.filter(({ imports }) => imports.includes('pg')).map(({ path }) => path)
-  const migrating = ['store/migrate.ts', 'store/schema-engine.ts']
-  expect(pg.filter((path) => !migrating.includes(path))).toEqual(['store/database.ts', 'store/pool.ts'])
+  const migrating = ['database/migrate.ts', 'database/schema-engine.ts']
+  expect(pg.filter((path) => !migrating.includes(path))).toEqual(['database/database.ts', 'database/pool.ts'])
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {

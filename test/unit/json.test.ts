@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { toJson } from '../../src/store/json.ts'
+import { toJson } from '../../src/database/json.ts'
 
 const storable = (text: string) => text.toWellFormed().replaceAll('\0', '\ufffd')
 const unit = fc.constantFrom('\0', '\ud800', '\udfff', '\\', 'u', '0', '"', 'd', 'a', '\u{1f600}')
@@ -18,9 +18,8 @@ test('a parameter holds the text as it is, but for what PostgreSQL cannot store'
 })
 
 test('no statement takes JSON in another way', () => {
-  const folder = new URL('../../src/store/sql/', import.meta.url)
-  const others = readdirSync(folder).filter((name) =>
-    readFileSync(new URL(name, folder), 'utf8').includes('JSON.stringify('),
+  const others = globSync('src/**/*.sql.ts').filter((path) =>
+    readFileSync(path, 'utf8').includes('JSON.stringify('),
   )
   expect(others).toEqual([])
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addLook, readEvidence } from '../../src/reconcile/look-evidence.ts'
-import { firstLookMs, nextLookMs } from '../../src/reconcile/look-schedule.ts'
+import { addLook, readEvidence } from '../../src/attempt/look-evidence.ts'
+import { firstLookMs, nextLookMs } from '../../src/attempt/look-schedule.ts'
 
 /** The ages at which looks begin when nothing else delays them. */
 function looksUntil(endMs: number, settleMs: number): number[] {

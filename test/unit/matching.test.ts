@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
+import { MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
+import { findLookalikes, findNamed, findOwn, relevanceTo, soughtOf } from '../../src/attempt/matching.ts'
 import type { UpstreamInstance } from '../../src/clouddc/wire.ts'
-import { buildBatchCreateBody, MARKER_KEY, markerPlace } from '../../src/dispatch/create-body.ts'
-import { findLookalikes, findNamed, findOwn, relevanceTo, soughtOf } from '../../src/reconcile/matching.ts'
 
 const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 const OTHER = '0198170e-4ca7-7ee4-89a7-fa6318439999'

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
-import type { Sql } from '../../src/store/database.ts'
+import type { Sql } from '../../src/database/database.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics, INVARIANTS } from '../../src/telemetry/metrics.ts'
 

@@ -1,9 +1,9 @@
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
-import { createOutcomeRecorder, oneEffectPerProject } from '../../src/dispatch/outcome-recorder.ts'
+import { createOutcomeRecorder, oneEffectPerProject } from '../../src/attempt/outcome-recorder.ts'
+import type { BucketEffect } from '../../src/budget/settle-buckets.sql.ts'
+import type { Database } from '../../src/database/database.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
-import type { Database } from '../../src/store/database.ts'
-import type { BucketEffect } from '../../src/store/sql/settle-buckets.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { databaseError } from '../support/intake-harness.ts'
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { classifyOutcome as classify, type Outcome, type Promised } from '../../src/attempt/outcome.ts'
 import type { CallEvidence } from '../../src/clouddc/evidence.ts'
 import { meaningOf } from '../../src/clouddc/refusal.ts'
-import { classifyOutcome as classify, type Outcome, type Promised } from '../../src/dispatch/outcome.ts'
 
 /** What the call was promised where a test does not care. */
 const ONE_TO_FOUR: Promised = { minCount: 1, maxCount: 4 }

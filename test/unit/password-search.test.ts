@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { passwordFaults } from '../../src/contracts/password.ts'
-import { createPasswordDigester } from '../../src/intake/digest.ts'
-import { mayHoldPassword } from '../../src/intake/password-search.ts'
+import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { mayHoldPassword } from '../../src/secrets/password-search.ts'
 
 const owner = { projectId: 'p', requestId: 'order-1' }
 const digester = createPasswordDigester([{ id: 'k', key: Buffer.alloc(32, 7) }])

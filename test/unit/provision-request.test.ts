@@ -6,7 +6,7 @@ import {
   isTerminal,
   NEXT_STATES,
   REQUEST_STATES,
-} from '../../src/domain/provision-request.ts'
+} from '../../src/request/provision-request.ts'
 
 describe('the states of a provision request', () => {
   it('end in running, partially_running, failed, expired or cancelled', () => {

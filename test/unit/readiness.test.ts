@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ClaimedInstance } from '../../src/readiness/claim-instances.sql.ts'
 import { observe } from '../../src/readiness/observation.ts'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
 import { callsFor } from '../../src/readiness/readiness-poller.ts'
-import type { ClaimedInstance } from '../../src/store/sql/claim-instances.ts'
 
 const limits = { provisionTimeoutMs: 60_000, visibilityMs: 10_000, serverWaitMs: 5_000 }
 const claimed = (ageMs: number, known: Partial<ClaimedInstance> = {}): ClaimedInstance => ({

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadConfig, ROLES } from '../../src/config.ts'
 import { EVENT_KINDS, eventDataSchemas } from '../../src/contracts/events.ts'
-import { NEXT_STATES, REQUEST_STATES } from '../../src/domain/provision-request.ts'
+import { NEXT_STATES, REQUEST_STATES } from '../../src/request/provision-request.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 

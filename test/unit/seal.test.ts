@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createSealer, parseSecretKeys, SealError } from '../../src/intake/seal.ts'
+import { createSealer, parseSecretKeys, SealError } from '../../src/secrets/seal.ts'
 
 const key = (id: string) => ({ id, key: randomBytes(32) })
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })

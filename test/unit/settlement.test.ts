@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Outcome } from '../../src/dispatch/outcome.ts'
-import { type OpenAttempt, settlementOf } from '../../src/dispatch/settlement.ts'
+import type { Outcome } from '../../src/attempt/outcome.ts'
+import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import { endingOf } from '../../src/dispatch/sweeper.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
 import { bodyOf } from '../support/seen-event.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createStaleGuard } from '../../src/runtime/stale-guard.ts'
+import { createStaleGuard } from '../../src/budget/stale-guard.ts'
 
 it('refuses all that was paid for together before the process was stopped, and nothing of later', () => {
   const guard = createStaleGuard()

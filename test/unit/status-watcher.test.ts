@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createStatusWatcher, type WaitOptions } from '../../src/api/status-watcher.ts'
-import type { RequestState } from '../../src/domain/provision-request.ts'
+import type { RequestState } from '../../src/request/provision-request.ts'
 import { eventually } from '../support/eventually.ts'
 
 function setUp(options: { maxHeld?: number } = {}) {

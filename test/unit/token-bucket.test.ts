@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bucketLimit, creditBack, refill, secondsToToken, take } from '../../src/dispatch/token-bucket.ts'
+import { bucketLimit, creditBack, refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
 
 const limits = fc.record({
   perSecond: fc.double({ min: 0.05, max: 500, noNaN: true }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { UncertainAttempt } from '../../src/attempt/claim-uncertain.sql.ts'
+import { adoptionOf, voidOf } from '../../src/attempt/verdict-settlement.ts'
 import { rescueOf } from '../../src/reconcile/rescuer.ts'
-import { adoptionOf, voidOf } from '../../src/reconcile/verdict-settlement.ts'
-import type { UncertainAttempt } from '../../src/store/sql/claim-uncertain.ts'
 import { bodyOf } from '../support/seen-event.ts'
 
 const RULES = { settleMs: 60_000, maxAttempts: 3 }

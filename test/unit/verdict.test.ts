@@ -6,7 +6,7 @@ import {
   type LookMemory,
   type Verdict,
   type VerdictRules,
-} from '../../src/reconcile/verdict.ts'
+} from '../../src/attempt/verdict.ts'
 
 const SETTLE_MS = 60_000
 const BLANK: LookMemory = { listingsWithout: 0, found: [], agreed: 0 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { REQUEST_STATES } from '../../src/domain/provision-request.ts'
-import { BLOCKED_REASONS, type WaitingFacts, waitingFor } from '../../src/domain/waiting.ts'
+import { REQUEST_STATES } from '../../src/request/provision-request.ts'
+import { BLOCKED_REASONS, type WaitingFacts, waitingFor } from '../../src/request/waiting.ts'
 
 const now = new Date('2026-11-23T12:00:00Z')
 const later = new Date('2026-11-23T12:00:05Z')

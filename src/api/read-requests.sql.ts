@@ -1,0 +1,185 @@
+import type { Sql } from '../database/database.ts'
+import type { RequestState } from '../request/provision-request.ts'
+
+/**
+ * Requests as the API shows them, with their instances and what tells their waiting. Each read is one statement, and
+ * so one snapshot. Neither the password nor its digest is among the columns.
+ */
+const SELECT = `
+SELECT
+  r.id::text AS "id",
+  r.project_id AS "projectId",
+  r.request_id AS "requestId",
+  r.state::text AS "state",
+  r.min_count AS "minCount",
+  r.max_count AS "maxCount",
+  r.created_count AS "createdCount",
+  r.running_count AS "runningCount",
+  r.failed_count AS "failedCount",
+  r.attempts AS "attempts",
+  r.error_code AS "errorCode",
+  r.error_message AS "errorMessage",
+  r.error_at AS "errorAt",
+  r.created_at AS "createdAt",
+  r.updated_at AS "updatedAt",
+  r.dispatched_at AS "dispatchedAt",
+  r.completed_at AS "completedAt",
+  r.retry_at AS "retryAt",
+  (
+    SELECT json_agg(
+      json_build_object(
+        'id', i.id, 'state', i.state, 'name', i.name, 'serverId', i.server_id, 'errorCode', i.error_code,
+        'errorMessage', i.error_message, 'createdAt', i.created_at, 'runningAt', i.running_at,
+        'upstreamState', i.upstream_state
+      )
+      ORDER BY i.created_at, i.id
+    )
+    FROM instance i
+    WHERE i.provision_request_id = r.id
+  ) AS "instances",
+  (
+    SELECT a.reconcile_at
+    FROM attempt a
+    WHERE r.state = 'uncertain' AND a.provision_request_id = r.id AND a.state = 'uncertain'
+  ) AS "reconcileAt",
+  b.blocked_until AS "blockedUntil",
+  b.blocked_reason AS "blockedReason",
+  b.due_at AS "dueAt",
+  clock_timestamp() AS "now"
+FROM provision_request r
+LEFT JOIN rate_bucket b ON r.state = 'queued' AND b.project_id = r.project_id
+`
+
+/** $1 project, $2 request. */
+const BY_KEY = `${SELECT}WHERE r.project_id = $1 AND r.request_id = $2`
+
+/** $1 project, $2 instance. */
+const BY_INSTANCE = `${SELECT}
+WHERE r.id = (SELECT i.provision_request_id FROM instance i WHERE i.project_id = $1 AND i.id = $2)`
+
+/** Newest first. $1 project, $2 only those with a lower id, $3 most rows. */
+const page = (condition: string) => `${SELECT}
+WHERE r.project_id = $1 AND r.id < $2::uuid ${condition}
+ORDER BY r.id DESC
+LIMIT $3::int`
+
+/**
+ * The conditions that let each page use its index: open requests, and those that ended otherwise than running, have
+ * partial indexes of their own. Most requests of a project run, so their page reads the project's. $4 state.
+ */
+const PAGES = {
+  all: page(''),
+  open: page('AND r.state = $4::request_state AND r.completed_at IS NULL'),
+  running: page("AND r.state = 'running'"),
+  exception: page('AND r.exception_state = $4::request_state'),
+} as const
+
+const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** $1 ids. */
+const STATES = `
+SELECT r.id::text AS "id", r.state::text AS "state"
+FROM provision_request r
+WHERE r.id = ANY($1::uuid[])
+`
+
+export interface InstanceRow {
+  id: string
+  state: 'pending' | 'running' | 'failed'
+  name: string | null
+  serverId: string | null
+  errorCode: string | null
+  errorMessage: string | null
+  createdAt: Date
+  runningAt: Date | null
+  upstreamState: string | null
+}
+
+export interface RequestRow {
+  id: string
+  projectId: string
+  requestId: string
+  state: RequestState
+  minCount: number
+  maxCount: number
+  createdCount: number
+  runningCount: number
+  failedCount: number
+  attempts: number
+  errorCode: string | null
+  errorMessage: string | null
+  errorAt: Date | null
+  createdAt: Date
+  updatedAt: Date
+  dispatchedAt: Date | null
+  completedAt: Date | null
+  /** When a request that was put back becomes eligible again. */
+  retryAt: Date | null
+  instances: InstanceRow[]
+  /** The next look for the instances of an attempt without an outcome. */
+  reconcileAt: Date | null
+  /** Of the project's bucket, while the request is queued. */
+  blockedUntil: Date | null
+  blockedReason: string | null
+  dueAt: Date | null
+  /** The database's time of the read. */
+  now: Date
+}
+
+export async function readRequest(
+  sql: Sql,
+  { projectId, requestId }: { projectId: string; requestId: string },
+): Promise<RequestRow | null> {
+  const [row] = rowsOf(await sql.query<StoredRow>(BY_KEY, projectId, requestId))
+  return row ?? null
+}
+
+/** The request that an instance belongs to. */
+export async function readRequestOfInstance(
+  sql: Sql,
+  { projectId, instanceId }: { projectId: string; instanceId: string },
+): Promise<RequestRow | null> {
+  const [row] = rowsOf(await sql.query<StoredRow>(BY_INSTANCE, projectId, instanceId))
+  return row ?? null
+}
+
+export async function readPage(
+  sql: Sql,
+  query: {
+    projectId: string
+    /** Which requests; `state` is asked for `open` and `exception` only. */
+    of: keyof typeof PAGES
+    state: RequestState | undefined
+    limit: number
+    /** Only those with a lower id. */
+    before: string | undefined
+  },
+): Promise<RequestRow[]> {
+  const { projectId, of, state, limit, before = HIGHEST_ID } = query
+  const filter = of === 'open' || of === 'exception' ? [state] : []
+  return rowsOf(await sql.query<StoredRow>(PAGES[of], projectId, before, limit, ...filter))
+}
+
+/** The present states of those ids that exist. */
+export async function readStates(sql: Sql, ids: readonly string[]): Promise<Map<string, RequestState>> {
+  const rows = await sql.query<{ id: string; state: RequestState }>(STATES, ids)
+  return new Map(rows.map(({ id, state }) => [id, state]))
+}
+
+/** In JSON times are text, and a list of nothing is null. */
+type StoredRow = Omit<RequestRow, 'instances'> & {
+  instances:
+    | (Omit<InstanceRow, 'createdAt' | 'runningAt'> & { createdAt: string; runningAt: string | null })[]
+    | null
+}
+
+function rowsOf(stored: readonly StoredRow[]): RequestRow[] {
+  return stored.map((row) => ({
+    ...row,
+    instances: (row.instances ?? []).map((instance) => ({
+      ...instance,
+      createdAt: new Date(instance.createdAt),
+      runningAt: instance.runningAt === null ? null : new Date(instance.runningAt),
+    })),
+  }))
+}

@@ -1,0 +1,136 @@
+import type { History, InstanceReply, RequestStatus } from '../contracts/status.ts'
+import type { Database } from '../database/database.ts'
+import { classifyDatabaseError } from '../database/errors.ts'
+import type { Prisma } from '../database/generated/client.ts'
+import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import { createSlots, NoSlotError } from '../runtime/slots.ts'
+import { instanceStatus, mergeHistory, requestStatus } from './read-replies.ts'
+import { readPage, readRequest, readRequestOfInstance, readStates } from './read-requests.sql.ts'
+
+/** Thrown when a read fails for a reason that may pass: the database is away, or overloaded. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = 'DatabaseUnavailableError'
+}
+
+export interface ReadsOptions {
+  database: Database
+  /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
+  slots?: number
+}
+
+export interface RequestKey {
+  projectId: string
+  requestId: string
+}
+
+/** A status with the row's id, by which the state can be asked for again. */
+export interface StatusRead {
+  id: string
+  status: RequestStatus
+}
+
+export interface ListQuery {
+  projectId: string
+  state: RequestState | undefined
+  /** Requests per page. */
+  limit: number
+  /** Id of the last request of the page before. */
+  before: string | undefined
+}
+
+/** What the API reads. Each answer is one snapshot of the database. Null means: no such request or instance. */
+export interface Reads {
+  status(key: RequestKey): Promise<StatusRead | null>
+  list(query: ListQuery): Promise<{ requests: RequestStatus[]; lastId: string | null }>
+  history(key: RequestKey): Promise<History | null>
+  instance(key: { projectId: string; instanceId: string }): Promise<InstanceReply | null>
+  /** The present states of those ids that exist. */
+  states(ids: readonly string[]): Promise<Map<string, RequestState>>
+}
+
+/** Entries of one kind in a history: more come only from a request that was throttled for days. */
+const MAX_HISTORY = 5000
+
+/** Reads in line for a slot: some seconds' worth, and more than there are held replies, which may all end at once. */
+const MAX_WAITING_READS = 2000
+
+export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
+  const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
+
+  /** Tells a database that is away from an error in the code. */
+  const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await readSlots.run(read)
+    } catch (error) {
+      if (error instanceof NoSlotError || isFault(error)) throw error
+      if (classifyDatabaseError(error) === 'rejected') throw error
+      throw new DatabaseUnavailableError('the database does not answer', { cause: error })
+    }
+  }
+
+  return {
+    status: (key) =>
+      guarded(async () => {
+        const row = await readRequest(database, key)
+        return row && { id: row.id, status: requestStatus(row) }
+      }),
+
+    list: ({ projectId, state, limit, before }) =>
+      guarded(async () => {
+        const query = { projectId, of: pageOf(state), state, limit: limit + 1, before }
+        const rows = await readPage(database, query)
+        const page = rows.slice(0, limit)
+        const lastId = rows.length > limit ? (page.at(-1)?.id ?? null) : null
+        return { requests: page.map(requestStatus), lastId }
+      }),
+
+    history: (key) =>
+      guarded(() =>
+        database.prisma.$transaction((tx) => readHistory(tx, key), { isolationLevel: 'RepeatableRead' }),
+      ),
+
+    instance: (key) =>
+      guarded(async () => {
+        const row = await readRequestOfInstance(database, key)
+        const instance = row?.instances.find(({ id }) => id === key.instanceId)
+        if (!row || !instance) return null
+        return {
+          ...instanceStatus(instance),
+          project_id: row.projectId,
+          request_id: row.requestId,
+          upstream_state: instance.upstreamState,
+          request: requestStatus(row),
+        }
+      }),
+
+    states: (ids) => guarded(() => readStates(database, ids)),
+  }
+}
+
+async function readHistory(tx: Prisma.TransactionClient, key: RequestKey): Promise<History | null> {
+  const row = await tx.provisionRequest.findUnique({
+    where: { projectId_requestId: key },
+    select: { id: true },
+  })
+  if (row === null) return null
+  const newest = { where: { provisionRequestId: row.id }, take: MAX_HISTORY + 1 }
+  const transitions = await tx.transition.findMany({ ...newest, orderBy: { version: 'desc' } })
+  const attempts = await tx.attempt.findMany({ ...newest, orderBy: { number: 'desc' } })
+  return {
+    project_id: key.projectId,
+    request_id: key.requestId,
+    history: mergeHistory(transitions.slice(0, MAX_HISTORY), attempts.slice(0, MAX_HISTORY)),
+    truncated: transitions.length > MAX_HISTORY || attempts.length > MAX_HISTORY,
+  }
+}
+
+/** An error of the code itself, which no database error is. */
+function isFault(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
+}
+
+function pageOf(state: RequestState | undefined): 'all' | 'open' | 'running' | 'exception' {
+  if (state === undefined) return 'all'
+  if (!isTerminal(state)) return 'open'
+  return state === 'running' ? 'running' : 'exception'
+}

@@ -1,0 +1,59 @@
+import type { Sql } from '../database/database.ts'
+
+/**
+ * Projects with attempts whose audit is due, the longest due first, and the time that "due" means. Nothing is claimed:
+ * an audit stays due until a complete listing that began after that time has ended it. One index probe per project.
+ *
+ * $1 projects to leave alone, $2 most projects.
+ */
+const FIND_DUE = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+)
+SELECT b.project_id AS "projectId", clock.ts::text AS "dueBy"
+FROM rate_bucket b
+CROSS JOIN clock
+CROSS JOIN LATERAL (
+  SELECT a.audit_at
+  FROM attempt a
+  WHERE a.project_id = b.project_id AND a.audit_at <= clock.ts
+  ORDER BY a.audit_at
+  LIMIT 1
+) first
+WHERE b.project_id <> ALL($1::text[])
+ORDER BY first.audit_at
+LIMIT $2::int
+`
+
+/** In order of id, as others lock them. $1 project, $2 the time of findDueAudits. */
+const END = `
+WITH done AS MATERIALIZED (
+  SELECT a.id
+  FROM attempt a
+  WHERE a.project_id = $1 AND a.audit_at <= $2::timestamptz
+  ORDER BY a.id
+  FOR UPDATE OF a
+)
+UPDATE attempt a
+SET audit_at = NULL
+FROM done
+WHERE a.id = done.id
+`
+
+export interface DueAudits {
+  projectId: string
+  /** The database's time when they were found, as text. */
+  dueBy: string
+}
+
+export function findDueAudits(
+  sql: Sql,
+  { exceptProjects, limit }: { exceptProjects: readonly string[]; limit: number },
+): Promise<DueAudits[]> {
+  return sql.query(FIND_DUE, exceptProjects, limit)
+}
+
+/** For audits that a complete listing has served which began after `dueBy`. */
+export async function endAudits(sql: Sql, { projectId, dueBy }: DueAudits): Promise<void> {
+  await sql.query(END, projectId, dueBy)
+}

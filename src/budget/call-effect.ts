@@ -1,0 +1,132 @@
+import { CloudDcAccessError, CloudDcThrottledError } from '../clouddc/errors.ts'
+import type { RefusalReason } from '../clouddc/refusal.ts'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import type { BucketEffect } from './settle-buckets.sql.ts'
+import { leastCreditBack } from './token-bucket.ts'
+
+/** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */
+const UNKNOWN_BEFORE_BREAK = 3
+
+/** How long a bucket stays closed, growing with the troubles in a row: after a 429 without Retry-After, ... */
+const THROTTLED = { minMs: 1000, maxMs: 60_000 }
+const UNAVAILABLE = { minMs: 1000, maxMs: 30_000 }
+/** ... where only a person can help, and should see it work soon after, ... */
+export const REFUSED = { minMs: 5000, maxMs: 60_000 }
+/** ... and after a refused token, for longest: refused tokens lock accounts out. */
+export const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
+
+/** The code of a request that this service cannot turn into a call; it says nothing of CloudDC. */
+export const NOT_SENDABLE = 'not_sendable'
+
+/** Adaptive mode: the part of the refill that a 429 leaves; what recovers per second is in the sweeper. */
+export const SLOW_DOWN = 0.7
+
+/** What a creating call came to, as far as its project's budget is concerned. */
+export type CallResult =
+  | { class: 'created' }
+  | {
+      class: 'not_created'
+      reason: RefusalReason | 'unreachable' | 'not_sent'
+      code: string
+      /** For `throttled`: how long CloudDC wants to be left alone, where it says so. */
+      retryAfterMs: number | null
+    }
+  | {
+      class: 'unknown'
+      reason: string
+      /** What the project's other calls would meet as well, where that is known. */
+      closes?: 'misconfigured' | 'upstream_unavailable'
+    }
+
+/**
+ * What a creating call's result means for its project's bucket, null when nothing. `troubles` counts the consecutive troubles
+ * before this call; a probe is the one call let through after trouble.
+ *
+ * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
+ * row, a growing delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome unknown.
+ * `refund` is what goes back into the bucket when the call was not made.
+ */
+export function bucketEffect(
+  outcome: CallResult,
+  {
+    projectId,
+    troubles,
+    probing,
+    refund,
+    adaptive = false,
+  }: { projectId: string; troubles: number; probing: boolean; refund: number; adaptive?: boolean },
+  random: () => number = Math.random,
+): BucketEffect | null {
+  const count = troubles + 1
+  const trouble = (reason: BucketEffect['reason'], blockMs: number | null): BucketEffect => ({
+    projectId,
+    effect: 'trouble',
+    blockMs,
+    reason: blockMs === null ? null : reason,
+  })
+  // What names instances, if the wrong ones, is there.
+  if (outcome.class === 'unknown' && outcome.reason !== 'broken_promise') {
+    if (outcome.closes === 'misconfigured')
+      return trouble('misconfigured', jitteredBackoff(count, REFUSED, random))
+    if (outcome.closes === 'upstream_unavailable')
+      return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
+    const beyond = count - UNKNOWN_BEFORE_BREAK + 1
+    if (beyond <= 0 && !probing) return trouble(null, null)
+    return trouble('upstream_unavailable', jitteredBackoff(Math.max(1, beyond), UNAVAILABLE, random))
+  }
+  if (outcome.class === 'not_created') {
+    switch (outcome.reason) {
+      case 'throttled': {
+        // Never earlier than asked for; later by a little, so that replicas of other services spread out.
+        const blockMs =
+          outcome.retryAfterMs === null
+            ? jitteredBackoff(count, THROTTLED, random)
+            : outcome.retryAfterMs * (1 + random() / 20)
+        return { ...trouble('throttled', blockMs), ...(adaptive ? { slowDown: SLOW_DOWN } : {}) }
+      }
+      case 'unauthorized':
+        return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
+      case 'forbidden':
+      case 'misconfigured':
+        return trouble(outcome.reason, jitteredBackoff(count, REFUSED, random))
+      case 'unreachable':
+        return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
+    }
+    if (outcome.reason === 'not_sent' || outcome.code === NOT_SENDABLE)
+      return { projectId, effect: 'work', blockMs: null, reason: null, refund }
+  }
+  return troubles > 0 || probing ? { projectId, effect: 'clear', blockMs: null, reason: null } : null
+}
+
+/**
+ * What a failed reading call means for its project's bucket, null when nothing: as for creating, but that an upstream
+ * that is away closes it for nobody. `troubles` counts the consecutive troubles before.
+ */
+export function effectOfFailedReading(
+  projectId: string,
+  error: unknown,
+  troubles: number,
+  random: () => number = Math.random,
+): BucketEffect | null {
+  if (error instanceof CloudDcThrottledError) {
+    const blockMs = error.retryAfterMs ?? jitteredBackoff(troubles + 1, THROTTLED, random)
+    return { projectId, effect: 'trouble', blockMs, reason: 'throttled' }
+  }
+  if (error instanceof CloudDcAccessError) {
+    const bounds = error.trouble === 'unauthorized' ? UNAUTHORIZED : REFUSED
+    const blockMs = jitteredBackoff(troubles + 1, bounds, random)
+    return { projectId, effect: 'trouble', blockMs, reason: error.trouble }
+  }
+  return null
+}
+
+/** What a good poll means for the bucket of a project that had been throttled or refused. */
+export function effectOfRecovery(projectId: string): BucketEffect {
+  return { projectId, effect: 'served', blockMs: null, reason: null }
+}
+
+/** What goes back for a call that was not made, so long after its token was taken. */
+export function effectOfNoCall(projectId: string, ageMs: number, refillPerSecond: number): BucketEffect {
+  const refund = leastCreditBack(refillPerSecond, ageMs / 1000)
+  return { projectId, effect: 'refund', blockMs: null, reason: null, refund }
+}

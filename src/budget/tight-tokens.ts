@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import { createBatcher } from '../runtime/batcher.ts'
+import { createQuiet, type Quiet } from '../runtime/quiet.ts'
+import { CREATE_RESERVE_MS } from './bucket-level.sql.ts'
+import { createDatabaseClock } from './database-clock.ts'
+import { noteWritten, type WrittenCall } from './note-written.sql.ts'
+
+/** So long before a token's time the rest of the process is asked for quiet. */
+const QUIET_AHEAD_MS = 25
+
+/** The token of one call on a tight bucket (token-bucket.ts). Ages are of its claim, in milliseconds. */
+export interface TightToken {
+  /** Waits until the token is there. */
+  due(age: () => number): Promise<void>
+  /** Whether a call of this age can still be written within its reserve. */
+  admits(ageMs: number): boolean
+  /** Tells the bucket, without waiting, that the call is written in this very turn. */
+  written(age: () => number): void
+}
+
+/** What a claim says of its token; both null where the bucket is not tight. */
+export interface ClaimedToken {
+  projectId: string
+  /** When the token is there, in milliseconds of the database's clock. */
+  tokenAt: number | null
+  /** The end of its reserve, as the bucket has it. */
+  reservedUntil: string | null
+}
+
+export interface TightTokens {
+  /** A claim was answered; instants by performance.now(), the database's in its own milliseconds. */
+  answered(claim: { sentAt: number; receivedAt: number; clockMs: number }): void
+  /** Null where the bucket is not tight. */
+  tokenOf(claimed: ClaimedToken, claimedAt: number): TightToken | null
+  /** Resolves when the buckets know of every call. */
+  drained(): Promise<void>
+}
+
+/**
+ * The calls of buckets that leave no room for a late one: each waits for its token's time, prepared, and the bucket fills
+ * again from the instant at which it is written. A note that does not arrive costs the reserve, and never the limit.
+ */
+export function createTightTokens({
+  database,
+  quiet = createQuiet(),
+  logger,
+  onNoted,
+}: {
+  database: Database
+  quiet: Quiet | undefined
+  logger: Logger
+  /** Buckets may be due earlier now. */
+  onNoted: () => void
+}): TightTokens {
+  const clock = createDatabaseClock()
+  const notes = createBatcher<WrittenCall, void>({
+    maxSize: 200,
+    concurrency: 2,
+    gatherMs: 5,
+    flush: async (calls) => {
+      await noteWritten(database, calls)
+      onNoted()
+      return calls.map(() => undefined)
+    },
+  })
+
+  return {
+    answered: ({ clockMs, ...seen }) => clock.observe({ ...seen, databaseMs: clockMs }),
+    tokenOf: ({ projectId, tokenAt, reservedUntil }, claimedAt) => {
+      if (tokenAt === null || reservedUntil === null) return null
+      const { earliest, latest } = clock.locate(tokenAt)
+      let endQuiet: (() => void) | undefined
+      return {
+        due: async (age) => {
+          const dueMs = latest - claimedAt
+          await reach(age, dueMs - QUIET_AHEAD_MS)
+          endQuiet = quiet.ask()
+          await reach(age, dueMs)
+        },
+        admits: (ageMs) => ageMs - (earliest - claimedAt) < CREATE_RESERVE_MS,
+        written: (age) => {
+          // Microtasks come after the writing, so whatever has held that up counts as well.
+          queueMicrotask(() => {
+            endQuiet?.()
+            const lateMs = Math.max(0, age() - (earliest - claimedAt))
+            notes.add({ projectId, reservedUntil, lateMs }).catch((error: unknown) => {
+              logger.debug({ err: error, projectId }, 'a bucket does not know when its call was written')
+            })
+          })
+        },
+      }
+    },
+    drained: notes.drained,
+  }
+}
+
+async function reach(age: () => number, ms: number): Promise<void> {
+  for (let left = ms - age(); left > 0; left = ms - age()) await sleep(Math.ceil(left))
+}

@@ -1,0 +1,246 @@
+import { AHEAD, bucketLevel, RESERVE, TIGHT, TOKEN_TIME } from '../budget/bucket-level.sql.ts'
+import type { Sql } from '../database/database.ts'
+import { CHANGED_AT } from '../request/event-list.sql.ts'
+
+/**
+ * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
+ * its attempt before the caller may call CloudDC.
+ *
+ * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
+ * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
+ *                after trouble, one less while a readiness call waits for its share. A tight bucket (bucket-level)
+ *                gives its token a little before its time
+ * grants         free slots dealt out to the projects one by one, round after round
+ * picked         the first requests of each project, by rank
+ * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
+ *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
+ *                place in the line. A tight bucket fills again when the reserve is over
+ *
+ * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
+ * caller to look for, after the commit (wake-projects).
+ *
+ * `few`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
+ * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
+ * made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
+ *
+ * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim (never more than slots), $4
+ * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+due_buckets AS MATERIALIZED (
+  SELECT b.*
+  FROM rate_bucket b, clock
+  WHERE b.due_at <= clock.ts
+  ORDER BY b.due_at
+  LIMIT least($3::int, cardinality($2::uuid[]))
+  FOR UPDATE OF b SKIP LOCKED
+),
+refilled AS MATERIALIZED (
+  SELECT
+    b.project_id,
+    b.due_at,
+    level.refill,
+    level.tokens,
+    level.poll_credit,
+    greatest(b.refilled_at, clock.ts) AS refilled_at,
+    greatest(1, least(b.capacity / 2, level.refill * 0.05)) AS worthwhile,
+    b.blocked_until,
+    b.blocked_until IS NOT NULL AS probing,
+    b.troubles,
+    ${TIGHT} AS tight,
+    token.at AS token_at,
+    CASE
+      WHEN b.blocked_until > clock.ts THEN 0
+      WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
+      WHEN ${TIGHT} AND token.at <= clock.ts + ${AHEAD} AND NOT polls.next THEN 1
+      ELSE floor(greatest(0, level.tokens - polls.next::int))
+    END::int AS available
+  FROM due_buckets b
+  CROSS JOIN clock
+  CROSS JOIN LATERAL ${bucketLevel('$5::float8')} level
+  CROSS JOIN LATERAL ${TOKEN_TIME} token
+  CROSS JOIN LATERAL (SELECT coalesce(b.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false) AS next) polls
+),
+grants AS (
+  SELECT dealt.project_id, count(*)::int AS n
+  FROM (
+    SELECT r.project_id
+    FROM refilled r
+    CROSS JOIN LATERAL generate_series(1, least(r.available, cardinality($2::uuid[]))) AS round
+    ORDER BY round, r.due_at
+    LIMIT cardinality($2::uuid[])
+  ) dealt
+  GROUP BY dealt.project_id
+),
+picked AS MATERIALIZED (
+  SELECT q.id, g.project_id, row_number() OVER () AS slot
+  FROM grants g
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT r.id
+    FROM provision_request r
+    -- The key of the queue's index, and of no other: no plan can go by another.
+    WHERE r.project_id || '' = g.project_id
+      AND r.queue_rank IS NOT NULL
+      AND (r.expires_at IS NULL OR r.expires_at > clock.ts)
+    ORDER BY r.queue_rank, r.id
+    LIMIT g.n
+    FOR UPDATE OF r SKIP LOCKED
+  ) q
+),
+claimed AS (
+  UPDATE provision_request r
+  SET
+    state = 'dispatching',
+    version = r.version + 1,
+    queue_rank = NULL,
+    expires_at = NULL,
+    attempts = r.attempts + 1,
+    attempt_number = r.attempt_number + 1,
+    updated_at = ${CHANGED_AT}
+  FROM picked p
+  JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
+  CROSS JOIN clock
+  WHERE r.id = p.id
+  RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
+),
+attempted AS (
+  INSERT INTO attempt (id, provision_request_id, project_id, number, state, replica_id, started_at)
+  SELECT c.attempt_id, c.id, c.project_id, c.attempt_number, 'in_flight', $1::uuid, clock.ts
+  FROM claimed c, clock
+),
+recorded AS (
+  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id)
+  SELECT c.id, c.version, c.updated_at, 'queued', 'dispatching', 'claimed', c.attempt_id
+  FROM claimed c
+),
+spent AS MATERIALIZED (
+  SELECT r.*, coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n
+  FROM refilled r
+  LEFT JOIN grants g USING (project_id)
+  LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
+  WHERE g.n > 0 OR r.available = 0
+),
+paid AS (
+  UPDATE rate_bucket b
+  SET
+    tokens = greatest(0, s.tokens - s.n),
+    refilled_at = CASE WHEN s.tight AND s.n > 0 THEN greatest(s.refilled_at, s.token_at + ${RESERVE}) ELSE s.refilled_at END,
+    poll_credit = s.poll_credit,
+    due_at = CASE
+      WHEN s.n < s.granted THEN NULL
+      WHEN s.blocked_until > clock.ts THEN s.blocked_until
+      WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
+      WHEN s.tight AND s.n > 0 THEN s.token_at + ${RESERVE} + make_interval(secs => 1 / s.refill) - ${AHEAD}
+      WHEN s.tight THEN greatest(clock.ts, s.token_at - ${AHEAD})
+      ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
+    END
+  FROM spent s
+  JOIN LATERAL (SELECT s.project_id OFFSET 0) few USING (project_id)
+  CROSS JOIN clock
+  WHERE b.project_id = s.project_id
+  RETURNING b.project_id, b.due_at, b.refilled_at
+),
+next AS (
+  SELECT extract(epoch FROM least(
+    (SELECT min(due_at) FROM paid),
+    (SELECT b.due_at FROM rate_bucket b
+     WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM paid)
+     ORDER BY b.due_at LIMIT 1)
+  ) - clock.ts)::float8 * 1000 AS wait_ms,
+    ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep
+  FROM clock
+)
+SELECT
+  extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
+  next.wait_ms AS "waitMs",
+  next.asleep AS "asleep",
+  c.id::text AS "id",
+  c.project_id AS "projectId",
+  c.request_id AS "requestId",
+  c.attempt_id::text AS "attemptId",
+  c.attempt_number AS "attemptNumber",
+  c.attempts AS "attempts",
+  c.spec AS "spec",
+  c.sealed_password AS "sealedPassword",
+  c.min_count AS "minCount",
+  c.max_count AS "maxCount",
+  extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
+  c.correlation_id AS "correlationId",
+  c.traceparent AS "traceparent",
+  c.tracestate AS "tracestate",
+  r.tokens AS "tokens",
+  CASE WHEN r.tight THEN extract(epoch FROM r.token_at)::float8 * 1000 END AS "tokenAt",
+  CASE WHEN r.tight THEN p.refilled_at::text END AS "reservedUntil",
+  r.troubles AS "troubles",
+  r.probing AS "probing"
+FROM next
+CROSS JOIN clock
+LEFT JOIN claimed c ON true
+LEFT JOIN refilled r ON r.project_id = c.project_id
+LEFT JOIN paid p ON p.project_id = c.project_id
+`
+
+export interface ClaimedRequest {
+  id: string
+  projectId: string
+  requestId: string
+  attemptId: string
+  /** 1, 2, ... over all attempts of the request. */
+  attemptNumber: number
+  /** Attempts that may have reached CloudDC, this one included. */
+  attempts: number
+  spec: Record<string, unknown>
+  sealedPassword: Uint8Array
+  minCount: number
+  maxCount: number
+  /** Milliseconds from the claim to the deadline, null without one. */
+  deadlineInMs: number | null
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+  /** The project's tokens before this claim. */
+  tokens: number
+  /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs; and the end of its reserve. */
+  tokenAt: number | null
+  reservedUntil: string | null
+  /** Consecutive troubles of the project before this claim. */
+  troubles: number
+  /** The claim is the probe of a project that had trouble. */
+  probing: boolean
+}
+
+export interface ClaimResult {
+  requests: ClaimedRequest[]
+  /** The database's clock at the claim, in milliseconds since 1970, to the microsecond. */
+  clockMs: number
+  /** Milliseconds until some project's turn comes; null when no project has work. */
+  waitMs: number | null
+  /** Projects in whose queue this claim saw nothing more. */
+  asleep: string[]
+}
+
+export async function claimRequests(
+  sql: Sql,
+  params: {
+    replicaId: string
+    attemptIds: readonly string[]
+    maxProjects: number
+    probeMs: number
+    /** 0..1 */
+    readinessShare: number
+  },
+): Promise<ClaimResult> {
+  type Row = Omit<ClaimResult, 'requests'> & (ClaimedRequest | { id: null })
+  const { replicaId, attemptIds, maxProjects, probeMs, readinessShare } = params
+  const rows = await sql.query<Row>(TEXT, replicaId, attemptIds, maxProjects, probeMs, readinessShare)
+  return {
+    clockMs: rows[0]?.clockMs ?? Number.NaN,
+    requests: rows.filter((row): row is ClaimedRequest & Omit<ClaimResult, 'requests'> => row.id !== null),
+    waitMs: rows[0]?.waitMs ?? null,
+    asleep: rows[0]?.asleep ?? [],
+  }
+}

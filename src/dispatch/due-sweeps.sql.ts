@@ -1,0 +1,70 @@
+import type { Sql } from '../database/database.ts'
+import { CHANGED_AT } from '../request/event-list.sql.ts'
+import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
+
+/** Requests whose retry time has come go back into the queue. $1 minutes per step of priority, $2 most rows. */
+const PROMOTE_RETRIES = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+due AS MATERIALIZED (
+  SELECT r.id
+  FROM provision_request r
+  WHERE r.retry_at <= clock_timestamp()
+  ORDER BY r.retry_at
+  LIMIT $2::int
+  FOR UPDATE OF r SKIP LOCKED
+),
+promoted AS (
+  UPDATE provision_request r
+  SET
+    retry_at = NULL,
+    queue_rank = r.created_at - make_interval(mins => r.priority * $1::int),
+    updated_at = ${CHANGED_AT}
+  FROM due
+  CROSS JOIN clock
+  WHERE r.id = due.id
+  RETURNING r.project_id
+)
+SELECT DISTINCT p.project_id AS "projectId"
+FROM promoted p
+`
+
+/** Locks requests that are to end: whose deadline has passed. $1 most rows. */
+const LOCK_EXPIRED = `
+SELECT r.id::text AS "id"
+FROM provision_request r
+WHERE r.expires_at <= clock_timestamp()
+ORDER BY r.expires_at
+LIMIT $1::int
+FOR UPDATE OF r SKIP LOCKED
+`
+
+/**
+ * Projects that have eligible work although their bucket says there is none. A process leaves this behind that ends
+ * between a commit and the look after it (wake-projects); a net under the wake-ups, not the way they work. One index
+ * probe per project.
+ */
+const FIND_SLEEPING = `
+SELECT b.project_id AS "projectId"
+FROM rate_bucket b
+WHERE b.due_at IS NULL
+  AND EXISTS (
+    SELECT 1 FROM provision_request r WHERE r.project_id || '' = b.project_id AND r.queue_rank IS NOT NULL
+  )
+`
+
+export async function promoteRetries(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql.query<{ projectId: string }>(PROMOTE_RETRIES, PRIORITY_STEP_MINUTES, limit)
+  return rows.map((row) => row.projectId)
+}
+
+export async function lockExpired(sql: Sql, limit: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(LOCK_EXPIRED, limit)
+  return rows.map((row) => row.id)
+}
+
+export async function findSleepingProjects(sql: Sql): Promise<string[]> {
+  const rows = await sql.query<{ projectId: string }>(FIND_SLEEPING)
+  return rows.map((row) => row.projectId)
+}

@@ -1,0 +1,23 @@
+import type { Sql } from '../database/database.ts'
+import { toJson } from '../database/json.ts'
+import type { TakenRow } from './insert-requests.sql.ts'
+
+/** What is stored under keys that an insert found taken by a transaction it could not see yet. $1 rows as JSON. */
+const TEXT = `
+SELECT
+  i."id"::text AS "id",
+  encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
+  coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
+FROM json_to_recordset($1::json) AS i("id" uuid, "projectId" text, "requestId" text)
+LEFT JOIN provision_request r ON r.project_id = i."projectId" AND r.request_id = i."requestId"
+LEFT JOIN retired_key k ON k.project_id = i."projectId" AND k.request_id = i."requestId"
+WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
+`
+
+export async function findTaken(
+  sql: Sql,
+  keys: readonly { id: string; projectId: string; requestId: string }[],
+): Promise<TakenRow[]> {
+  if (keys.length === 0) return []
+  return sql.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
+}

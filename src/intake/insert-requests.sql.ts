@@ -1,0 +1,128 @@
+import type { ProjectLimit } from '../budget/call-limits.ts'
+import type { Sql } from '../database/database.ts'
+import { toJson } from '../database/json.ts'
+import { bodyAt } from '../request/event-list.sql.ts'
+import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
+
+/**
+ * Stores a batch of new requests with their first transition, their accepted event, and a bucket for each project that
+ * has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
+ * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects).
+ *
+ * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from
+ * the time as created_at holds it, so that a request that comes back finds its old place.
+ *
+ * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
+ * whose slow first calls would run into the quicker ones after them.
+ *
+ * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 bucket limits by project as JSON.
+ */
+const TEXT = `
+WITH input AS MATERIALIZED (
+  SELECT *
+  FROM json_to_recordset($1::json) AS i(
+    "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" jsonb,
+    "sealedPassword" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
+    "correlationId" text, "traceparent" text, "tracestate" text,
+    "eventId" uuid, "orderingKey" text, "routingKey" text, "eventType" text, "eventBody" text[]
+  )
+),
+clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts
+),
+inserted AS (
+  INSERT INTO provision_request (
+    id, project_id, request_id, content_digest, password_digest, spec, sealed_password, state, priority,
+    min_count, max_count, deadline, expires_at, queue_rank, correlation_id, traceparent, tracestate,
+    created_at, updated_at
+  )
+  SELECT
+    i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec",
+    decode(i."sealedPassword", 'base64'), 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
+    i."deadline", clock.ts::timestamptz(3) - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
+    i."tracestate", clock.ts, clock.ts
+  FROM input i
+  CROSS JOIN clock
+  WHERE (
+    -- A subquery in this place is one index probe per row, whatever the planner thinks of the table's size.
+    SELECT k.request_id FROM retired_key k WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"
+  ) IS NULL
+  ON CONFLICT (project_id, request_id) DO NOTHING
+  RETURNING id, project_id, created_at
+),
+recorded AS (
+  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause)
+  SELECT id, 1, created_at, NULL, 'queued', 'accepted'
+  FROM inserted
+),
+events AS (
+  INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
+  SELECT i."eventId", i."orderingKey", i."routingKey", i."eventType", i."correlationId", ${bodyAt('i."eventBody"', 'inserted.created_at')}
+  FROM inserted
+  JOIN input i ON i."id" = inserted.id
+),
+touched AS (
+  INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at)
+  SELECT p.project_id, l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts
+  FROM (SELECT DISTINCT project_id FROM inserted) p
+  JOIN json_to_recordset($3::json) AS l("projectId" text, "refillPerSecond" float8, "capacity" float8)
+    ON l."projectId" = p.project_id
+  CROSS JOIN clock
+  ORDER BY p.project_id
+  ON CONFLICT (project_id) DO NOTHING
+)
+SELECT
+  i."id"::text AS "id",
+  encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
+  coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
+FROM input i
+LEFT JOIN inserted ON inserted.id = i."id"
+LEFT JOIN provision_request r ON inserted.id IS NULL AND r.project_id = i."projectId" AND r.request_id = i."requestId"
+LEFT JOIN LATERAL (
+  -- The limit makes this one index probe per row that was left out, too.
+  SELECT k.content_digest, k.password_digest
+  FROM retired_key k
+  WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"
+  LIMIT 1
+) k ON inserted.id IS NULL
+WHERE inserted.id IS NULL
+`
+
+export interface InsertRequestRow {
+  id: string
+  projectId: string
+  requestId: string
+  /** base64 */
+  contentDigest: string
+  passwordDigest: string
+  spec: unknown
+  /** base64 */
+  sealedPassword: string
+  priority: number
+  minCount: number
+  maxCount: number
+  deadline: Date | null
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+  eventId: string
+  orderingKey: string
+  routingKey: string
+  eventType: string
+  eventBody: readonly string[]
+}
+
+/** A row that was not stored; the digests (base64) are null when the other row is not visible yet. */
+export interface TakenRow {
+  id: string
+  contentDigest: string | null
+  passwordDigest: string | null
+}
+
+export function insertRequests(
+  sql: Sql,
+  rows: readonly InsertRequestRow[],
+  limits: readonly ProjectLimit[],
+): Promise<TakenRow[]> {
+  return sql.query<TakenRow>(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
+}

@@ -1,0 +1,99 @@
+import { bucketLimit, type CallLimit } from '../budget/token-bucket.ts'
+import { wakeProjects } from '../budget/wake-projects.sql.ts'
+import type { NewEvent } from '../contracts/events.ts'
+import type { Database } from '../database/database.ts'
+import { insertEvents } from '../request/insert-events.sql.ts'
+import { findTaken } from './find-taken.sql.ts'
+import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
+
+/** A request as intake hands it over: validated, its password sealed. */
+export interface NewRequest {
+  /** UUIDv7 */
+  id: string
+  projectId: string
+  requestId: string
+  contentDigest: Buffer
+  /** "<key id>:<base64 of the HMAC>" */
+  passwordDigest: string
+  /** Without the password. */
+  spec: Record<string, unknown>
+  sealedPassword: Buffer
+  priority: number
+  minCount: number
+  maxCount: number
+  deadline: Date | null
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+  acceptedEvent: NewEvent
+}
+
+export type InsertOutcome =
+  | { kind: 'inserted' }
+  | { kind: 'existing'; contentDigest: Buffer; passwordDigest: string }
+
+export interface RequestStore {
+  /**
+   * Stores a batch in one statement, committed when it resolves, and makes its projects due; outcomes in the order of
+   * the rows. The keys within one batch must be distinct.
+   */
+  insertRequests(rows: readonly NewRequest[]): Promise<InsertOutcome[]>
+  insertEvents(events: readonly NewEvent[]): Promise<void>
+}
+
+export interface RequestStoreOptions {
+  database: Database
+  limitOf: (projectId: string) => CallLimit
+}
+
+export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
+  return {
+    insertEvents: (events) => insertEvents(database, events),
+    insertRequests: async (rows) => {
+      const sorted = rows.toSorted(byKey)
+      const projects = [...new Set(sorted.map((row) => row.projectId))]
+      const limits = projects.map((projectId) => ({ projectId, ...bucketLimit(limitOf(projectId)) }))
+      const taken = await insertRequests(database, sorted.map(toRow), limits)
+      // Also when all were there: an earlier try may have stored them, and lost its answer before it looked.
+      await wakeProjects(database, projects)
+      if (taken.length === 0) return rows.map(() => ({ kind: 'inserted' }))
+
+      const existing = new Map(taken.map((row) => [row.id, row]))
+      const unseen = sorted.filter(
+        (row) => existing.has(row.id) && existing.get(row.id)?.contentDigest === null,
+      )
+      for (const row of await findTaken(database, unseen)) existing.set(row.id, row)
+      return rows.map((row) => {
+        const other = existing.get(row.id)
+        if (other === undefined) return { kind: 'inserted' }
+        if (other.contentDigest === null || other.passwordDigest === null) {
+          throw new Error('a request with the same key was removed while this one came in; try again')
+        }
+        return {
+          kind: 'existing',
+          contentDigest: Buffer.from(other.contentDigest, 'base64'),
+          passwordDigest: other.passwordDigest,
+        }
+      })
+    },
+  }
+}
+
+/** One order for all batches: concurrent inserts of the same keys then wait for each other, never in a circle. */
+function byKey(a: NewRequest, b: NewRequest): number {
+  if (a.projectId !== b.projectId) return a.projectId < b.projectId ? -1 : 1
+  return a.requestId < b.requestId ? -1 : 1
+}
+
+function toRow({ acceptedEvent, ...request }: NewRequest): InsertRequestRow {
+  return {
+    ...request,
+    contentDigest: request.contentDigest.toString('base64'),
+    sealedPassword: request.sealedPassword.toString('base64'),
+    eventId: acceptedEvent.id,
+    orderingKey: acceptedEvent.orderingKey,
+    routingKey: acceptedEvent.routingKey,
+    eventType: acceptedEvent.type,
+    eventBody: acceptedEvent.body,
+  }
+}

@@ -1,0 +1,61 @@
+import type { Sql } from '../database/database.ts'
+
+/** Registers a replica. $1 replica, $2 lease in milliseconds. */
+const REGISTER = `
+INSERT INTO replica (id, started_at, lease_until)
+VALUES ($1::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8 / 1000))
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+`
+
+/** Renews a lease that has not run out; a replica whose lease has is gone for good. */
+const RENEW = `
+UPDATE replica
+SET lease_until = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+WHERE id = $1::uuid AND lease_until > clock_timestamp()
+RETURNING id::text AS "id"
+`
+
+/** Ends a lease at once, so that others need not wait for it. */
+const RESIGN = `
+UPDATE replica
+SET lease_until = clock_timestamp()
+WHERE id = $1::uuid
+`
+
+/** Takes or keeps a duty. $1 duty, $2 replica, $3 lease in milliseconds. */
+const HOLD_DUTY = `
+INSERT INTO duty_lease (duty, replica_id, lease_until)
+VALUES ($1, $2::uuid, clock_timestamp() + make_interval(secs => $3::float8 / 1000))
+ON CONFLICT (duty) DO UPDATE
+SET replica_id = excluded.replica_id, lease_until = excluded.lease_until
+WHERE duty_lease.replica_id = excluded.replica_id OR duty_lease.lease_until <= clock_timestamp()
+RETURNING duty
+`
+
+/** $1 replica, $2 duty, or null for all of its duties. */
+const RELEASE_DUTY = `
+DELETE FROM duty_lease
+WHERE replica_id = $1::uuid AND ($2::text IS NULL OR duty = $2)
+`
+
+export async function registerReplica(sql: Sql, replicaId: string, leaseMs: number): Promise<void> {
+  await sql.query(REGISTER, replicaId, leaseMs)
+}
+
+/** False when the lease had run out: the replica must go on under a new id. */
+export async function renewReplica(sql: Sql, replicaId: string, leaseMs: number): Promise<boolean> {
+  return (await sql.query(RENEW, replicaId, leaseMs)).length > 0
+}
+
+export async function resignReplica(sql: Sql, replicaId: string): Promise<void> {
+  await sql.query(RESIGN, replicaId)
+}
+
+/** True while this replica holds the duty. */
+export async function holdDuty(sql: Sql, duty: string, replicaId: string, leaseMs: number): Promise<boolean> {
+  return (await sql.query(HOLD_DUTY, duty, replicaId, leaseMs)).length > 0
+}
+
+export async function releaseDuty(sql: Sql, replicaId: string, duty: string | null): Promise<void> {
+  await sql.query(RELEASE_DUTY, replicaId, duty)
+}

@@ -1,0 +1,92 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import type { Replica } from '../replica/replica.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { findIdleRequests, type IdlePage } from './idle-requests.sql.ts'
+import { readOutboxHead } from './outbox-head.sql.ts'
+
+const PAGE = 1000
+/** Between pages of one round, and between rounds. */
+const PAUSE_MS = 250
+const IDLE_MS = 60_000
+const DUTY_LEASE_MS = 180_000
+/** Every wake-up that got lost is made up for within seconds (dispatch/sweeper.ts). */
+const QUIET_MS = 60_000
+/** How long the first event may stay the first while the broker is fine. */
+const PATIENCE_MS = 600_000
+/** Requests named in one line of the log. */
+const SHOWN = 20
+
+export interface PromiseWatchOptions {
+  database: Database
+  replica: Replica
+  /** Whether publishing has a chance at all. */
+  brokerReady: () => boolean
+  pageSize?: number
+  idleMs?: number
+  quietMs?: number
+  patienceMs?: number
+  metrics: Pick<Metrics, 'invariantViolations'>
+  logger: Logger
+}
+
+/**
+ * Looks for promises that were broken without anybody noticing: requests that wait and that nobody is due to look at
+ * (stuck), and an event that stays the first of the outbox although the broker takes messages (missing_event). Each is
+ * counted and logged once by the replica that has this duty.
+ */
+export function createPromiseWatch(options: PromiseWatchOptions): Loop {
+  const { database, replica, brokerReady, metrics, logger } = options
+  const { pageSize = PAGE, idleMs = IDLE_MS, quietMs = QUIET_MS, patienceMs = PATIENCE_MS } = options
+  /** Where this round stands; what it has found, and what the round before had. */
+  let page: IdlePage | null = null
+  let found = new Set<string>()
+  let known = new Set<string>()
+  let head: { id: string; since: number; told: boolean } | null = null
+
+  const lookForStuckRequests = async () => {
+    page = await findIdleRequests(database, { after: page, limit: pageSize, quietMs })
+    const keyed = (page?.idle ?? []).map((request) => ({ key: `${request.id}/${request.version}`, request }))
+    const fresh = keyed.filter(({ key }) => !known.has(key)).map(({ request }) => request)
+    for (const { key } of keyed) found.add(key)
+    if (fresh.length > 0) {
+      metrics.invariantViolations.inc({ invariant: 'stuck' }, fresh.length)
+      logger.error(
+        { requests: fresh.length, first: fresh.slice(0, SHOWN) },
+        'requests that nobody is due to look at',
+      )
+    }
+    if (page !== null && page.size === pageSize) return
+    page = null
+    known = found
+    found = new Set()
+  }
+
+  const lookForMissingEvent = async () => {
+    const first = brokerReady() ? await readOutboxHead(database) : null
+    if (first === null || first.id !== head?.id) {
+      head = first && { id: first.id, since: performance.now(), told: false }
+      return
+    }
+    if (head.told || performance.now() - head.since < patienceMs) return
+    head.told = true
+    metrics.invariantViolations.inc({ invariant: 'missing_event' })
+    logger.error({ event: first }, 'an event does not leave although the broker is fine')
+  }
+
+  return createLoop({
+    name: 'promise watch',
+    logger,
+    idleMs,
+    runOnce: async () => {
+      if (!(await replica.holdDuty('promises', DUTY_LEASE_MS))) {
+        head = null
+        return { again: false }
+      }
+      await lookForMissingEvent()
+      await lookForStuckRequests()
+      return page === null ? { again: false } : { again: false, waitMs: PAUSE_MS }
+    },
+  })
+}
