@@ -1,6 +1,7 @@
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT } from '../request/event-list.sql.ts'
+import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
 import { pollOnGrid } from './poll-grid.sql.ts'
 
 /** Which attempts own the given instances. $1 project, $2 instance ids. */
@@ -31,7 +32,12 @@ SELECT
   a.number AS "attemptNumber",
   a.state::text AS "state",
   a.provision_request_id::text AS "provisionRequestId",
-  coalesce(a.evidence->'unexpected', '[]'::jsonb) AS "unexpected"
+  coalesce(a.evidence->'unexpected', '[]'::jsonb) AS "unexpected",
+  (
+    SELECT count(*)
+    FROM instance n
+    WHERE n.provision_request_id = a.provision_request_id AND n.error_code = '${INSTANCE_NOT_FOUND}'
+  )::int AS "absent"
 FROM attempt a
 WHERE a.id = ANY($1::uuid[])
 ORDER BY a.id
@@ -88,6 +94,8 @@ export interface LockedAttempt {
   provisionRequestId: string
   /** Instance ids reported before. */
   unexpected: string[]
+  /** Instances of its request that were named and do not exist. */
+  absent: number
 }
 
 /** By instance id, the attempt that owns it; instances without a row are absent. */

@@ -71,7 +71,7 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
       attemptState: attempt.state,
       instanceIds: ids,
       added: added.length,
-      isDuplicate: !belongs || request.createdCount + added.length > request.maxCount,
+      isDuplicate: !belongs || request.createdCount - attempt.absent + added.length > request.maxCount,
     }
   }
 

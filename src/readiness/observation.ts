@@ -1,4 +1,5 @@
 import type { UpstreamInstance } from '../clouddc/wire.ts'
+import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
 import type { ClaimedInstance } from './claim-instances.sql.ts'
 import type { ObservationRow } from './record-observations.sql.ts'
 
@@ -59,7 +60,7 @@ export function observe(
   }
   if (sighting === 'not_found') {
     if (claimed.ageMs >= limits.visibilityMs) {
-      return { ...base, ...failed('instance_not_found', 'CloudDC does not know the instance any more') }
+      return { ...base, ...failed(INSTANCE_NOT_FOUND, 'CloudDC does not know the instance any more') }
     }
     return late ? { ...base, ...timeout(limits) } : { ...base, state: 'pending' }
   }

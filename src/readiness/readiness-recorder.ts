@@ -1,5 +1,7 @@
+import { demandAudits } from '../attempt/demand-audits.sql.ts'
 import { instanceFailed, instanceRunning, type NewEvent, requestCompleted } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
+import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
 import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
 import { type Counts, completion, isTerminal } from '../request/provision-request.ts'
 import { type EndedInstance, type ObservationRow, recordObservations } from './record-observations.sql.ts'
@@ -14,7 +16,8 @@ export interface ObservationResult {
 }
 
 /**
- * Records observations, the counts and completion of their requests, and all events, in one transaction.
+ * Records observations, the counts and completion of their requests, and all events, in one transaction. The attempts
+ * of instances that do not exist are audited.
  * `serverPollMs`: to the next poll of an instance that runs and is not listed so yet.
  */
 export async function recordReadiness(
@@ -23,6 +26,10 @@ export async function recordReadiness(
   serverPollMs: number,
 ): Promise<ObservationResult> {
   return database.transaction(async (sql) => {
+    await demandAudits(
+      sql,
+      rows.filter((row) => row.errorCode === INSTANCE_NOT_FOUND),
+    )
     const ended = await recordObservations(sql, rows, serverPollMs)
     const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
     if (moves.length > 0) await moveRequests(sql, moves)

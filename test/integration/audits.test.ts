@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
+import type { ObservationRow } from '../../src/readiness/record-observations.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import { createReconcileWorld, type ReconcileWorld, useTestDatabase } from '../support/reconcile-world.ts'
 
@@ -16,20 +17,25 @@ async function placeWithout(world: ReconcileWorld) {
   return placed
 }
 
-/** Lets every pending instance of a request run, as a poll would find it. */
-async function letRun(world: ReconcileWorld, id: string) {
+type End = Pick<ObservationRow, 'state' | 'errorCode' | 'errorMessage'>
+
+/** Ends every pending instance of a request, as a poll would. */
+async function record(world: ReconcileWorld, id: string, endOf: (instanceId: string) => End) {
   const { instances, projectId } = await world.request(id)
   const pending = instances.filter(({ state }) => state === 'pending')
   await recordReadiness(
     database,
     pending.map((instance) => ({
       ...{ projectId, id: instance.id, provisionRequestId: id, polls: instance.polls },
-      ...{ state: 'running' as const, ran: true, name: 'web', serverId: 's', imageId: 'image' },
-      ...{ networkInterfaces: [], upstreamState: 'running', errorCode: null, errorMessage: null },
+      ...{ name: 'web', serverId: 's', imageId: 'image', networkInterfaces: [], upstreamState: 'running' },
+      ...{ ran: endOf(instance.id).state === 'running', ...endOf(instance.id) },
     })),
     1000,
   )
 }
+
+const letRun = (world: ReconcileWorld, id: string) =>
+  record(world, id, () => ({ state: 'running', errorCode: null, errorMessage: null }))
 
 const auditsDue = () => database.prisma.attempt.count({ where: { auditAt: { not: null } } })
 /** Audits and looks. */
@@ -97,6 +103,35 @@ describe('an answer that named fewer instances than it could', () => {
       'instance.running',
       'instance.running',
     ])
+  })
+})
+
+describe('an answer that named instances which do not exist', () => {
+  test('is audited as soon as that is known, and what it did make is found', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId } = await world.place({ min_count: 2, max_count: 2 })
+    const [claimed] = await world.claim()
+    if (claimed === undefined) throw new Error('nothing was claimed')
+    await world.call(claimed)
+    const made = world.creations()[0]?.instance_ids ?? []
+    const named = [made[0] ?? '', 'not-there']
+    await world.record(claimed, { class: 'created', instanceIds: named, httpStatus: 202 })
+    expect(await auditsDue()).toBe(0)
+
+    await world.run(world.reconciler())
+    await record(world, id, (instanceId) =>
+      instanceId === 'not-there'
+        ? { state: 'failed', errorCode: 'instance_not_found', errorMessage: 'not there' }
+        : { state: 'running', errorCode: null, errorMessage: null },
+    )
+    const request = await knows(world, id, 3)
+    expect(request).toMatchObject({ state: 'failed', runningCount: 1, failedCount: 1 })
+    expect(request.instances.map((instance) => instance.id).toSorted()).toEqual(
+      [...made, 'not-there'].toSorted(),
+    )
+    expect((await world.events(requestId)).at(-1)?.kind).toBe('request.dispatched')
+    await eventually(async () => expect(await auditsDue()).toBe(0))
+    expect(await world.metric('invariant_violations_total')).toBe(0)
   })
 })
 
