@@ -5,11 +5,15 @@ import { expect, test } from 'vitest'
 /**
  * Imports point one way. What stands on its own (request, contracts, runtime) knows nothing of the rest but the type of
  * a statement's runner; the links to the world (database, clouddc, amqp) know no step; the budget knows no attempt; a
- * step of the flow knows both, and no other step; only app.ts knows them all.
+ * step of the flow knows both, and no other step; only the composition root, app.ts with its builders in app/, knows
+ * them all.
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
 const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
 const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'resolve-main.ts']
+
+/** They wire the rest, and may import all of it. */
+const ROOT = ['app.ts', 'app']
 
 /** What each folder or file of src/ may import from the others. The steps stand in the order of the flow. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -101,7 +105,7 @@ test('the imports of src/ are read', () => {
 
 test('imports in src/ point one way', () => {
   const forbidden = edges.filter(({ from, to }) => {
-    if (from === 'app.ts' || ENTRY_POINTS.includes(from)) return false
+    if (ROOT.includes(partOf(from)) || ENTRY_POINTS.includes(from)) return false
     const allowed = MAY_IMPORT[partOf(from)] ?? []
     return !allowed.includes(partOf(to))
   })
@@ -110,13 +114,15 @@ test('imports in src/ point one way', () => {
 
 test('every part of src/ has its place in the order', () => {
   const parts = new Set(sources.map(({ path }) => partOf(path)))
-  const known = [...Object.keys(MAY_IMPORT), 'app.ts', ...ENTRY_POINTS]
+  const known = [...Object.keys(MAY_IMPORT), ...ROOT, ...ENTRY_POINTS]
   expect([...parts].filter((part) => !known.includes(part))).toEqual([])
 })
 
 test('nothing imports the composition root but the process', () => {
   const importers = edges.filter(({ to }) => to === 'app.ts' || ENTRY_POINTS.includes(to))
   expect(importers).toEqual([{ from: 'main.ts', to: 'app.ts' }])
+  const builders = edges.filter(({ to }) => partOf(to) === 'app').map(({ from }) => partOf(from))
+  expect(builders.filter((part) => !ROOT.includes(part))).toEqual([])
 })
 
 test('no two files of src/ import each other, not even by a detour', () => {

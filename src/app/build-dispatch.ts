@@ -1,0 +1,55 @@
+import { createOutcomeRecorder } from '../attempt/outcome-recorder.ts'
+import { syncBuckets } from '../budget/sync-buckets.sql.ts'
+import { createDispatcher } from '../dispatch/dispatcher.ts'
+import { createSweeper } from '../dispatch/sweeper.ts'
+import type { Service } from '../runtime/service.ts'
+import type { Core } from './core.ts'
+import type { WakeUps } from './wake-ups.ts'
+
+interface Dispatch {
+  services: Service[]
+  /** There are requests to claim. */
+  wake(): void
+  /** Outcomes that a database stays away from are left to whoever takes the lease over. */
+  stopRecording(): void
+}
+
+/** Rows to calls, calls to outcomes. */
+export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dispatch {
+  const { config, logger, metrics, quiet, database, replica, client, sealer, limits } = core
+
+  const recording = new AbortController()
+  const recorder = createOutcomeRecorder({
+    database,
+    firstPollMs: config.pollMinMs,
+    metrics,
+    logger,
+    onRecorded: onSettled,
+    signal: recording.signal,
+  })
+  const dispatcher = createDispatcher({
+    quiet,
+    database,
+    client,
+    sealer,
+    replica,
+    syncLimits: () => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides),
+    recorder,
+    concurrency: config.dispatchConcurrency,
+    callTimeoutMs: config.callTimeoutMs,
+    limitOf: limits.of,
+    adaptive: config.rateAdaptive,
+    readinessShare: core.readinessShare,
+    firstLookMs: core.firstLookMs,
+    settleMs: config.reconcileSettleMs,
+    metrics,
+    logger,
+  })
+  const sweeper = createSweeper({ database, replica, logger, onMoved: onQueued })
+
+  return {
+    services: [dispatcher, sweeper],
+    wake: dispatcher.wake,
+    stopRecording: () => recording.abort(),
+  }
+}

@@ -1,0 +1,29 @@
+import { createReadinessPoller } from '../readiness/readiness-poller.ts'
+import type { Service } from '../runtime/service.ts'
+import { mayHoldPassword } from '../secrets/password-search.ts'
+import type { Core } from './core.ts'
+import type { WakeUps } from './wake-ups.ts'
+
+/** Instances to states, and requests to their end. */
+export function buildReadiness(core: Core, { onEvents }: WakeUps): { services: Service[] } {
+  const { config, logger, metrics, database, client, passwordDigester, readinessShare } = core
+
+  const poller = createReadinessPoller({
+    database,
+    client,
+    pollMinMs: config.pollMinMs,
+    pollMaxMs: config.pollMaxMs,
+    limits: {
+      provisionTimeoutMs: config.provisionTimeoutMs,
+      visibilityMs: config.reconcileSettleMs,
+      serverWaitMs: config.pollMaxMs,
+    },
+    readinessShare,
+    holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
+    metrics,
+    logger,
+    onEvents,
+  })
+
+  return { services: [poller] }
+}

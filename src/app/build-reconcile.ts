@@ -1,0 +1,39 @@
+import { createReconciler } from '../reconcile/reconciler.ts'
+import { createRescuer } from '../reconcile/rescuer.ts'
+import type { Service } from '../runtime/service.ts'
+import type { Core } from './core.ts'
+import type { WakeUps } from './wake-ups.ts'
+
+/** An attempt in flight for so long under a living replica will never be recorded. */
+const OVERDUE_MS = 15 * 60_000
+
+/** Calls of unknown outcome to adopted, void, or a person's decision. */
+export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { services: Service[] } {
+  const { config, logger, metrics, database, replica, client, firstLookMs } = core
+
+  const rescuer = createRescuer({
+    database,
+    replica,
+    firstLookMs,
+    firstPollMs: config.pollMinMs,
+    overdueMs: Math.max(OVERDUE_MS, 2 * config.callTimeoutMs),
+    metrics,
+    logger,
+    onSettled,
+  })
+  const reconciler = createReconciler({
+    database,
+    client,
+    replica,
+    settleMs: config.reconcileSettleMs,
+    maxAttempts: config.maxAttempts,
+    firstPollMs: config.pollMinMs,
+    intervalMs: config.reconcileIntervalMs,
+    metrics,
+    logger,
+    onSettled,
+    onEvents,
+  })
+
+  return { services: [rescuer, reconciler] }
+}

@@ -1,0 +1,79 @@
+import type { Logger } from 'pino'
+import { createBroker } from '../amqp/connection.ts'
+import { firstLookMs } from '../attempt/look-schedule.ts'
+import { createCallLimits } from '../budget/call-limits.ts'
+import { createAuth } from '../clouddc/auth.ts'
+import { createCloudDcClient } from '../clouddc/client.ts'
+import { logTarget } from '../clouddc/target-log.ts'
+import type { Config } from '../config.ts'
+import { createDatabase } from '../database/database.ts'
+import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
+import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
+import { createReplica } from '../replica/replica.ts'
+import { createQuiet } from '../runtime/quiet.ts'
+import type { Service } from '../runtime/service.ts'
+import { createPasswordDigester } from '../secrets/digest.ts'
+import { createSealer } from '../secrets/seal.ts'
+import { addDatabaseFigures } from '../telemetry/database-figures.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
+
+/** What the steps share. */
+export type Core = ReturnType<typeof buildCore>
+
+/** Builds the links to the servers, and what is counted, limited and sealed alike in every step. */
+export function buildCore({ config, logger }: { config: Config; logger: Logger }) {
+  const metrics = createMetrics()
+  const database = createDatabase({
+    url: config.databaseUrl,
+    poolSize: config.databasePoolSize,
+    logger,
+    onError: (kind) => metrics.database.errors.inc({ class: kind }),
+  })
+  addDatabaseFigures({ metrics, sql: database, logger })
+  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
+  const broker = createBroker({ url: config.amqpUrl, logger })
+
+  const target = {
+    endpoint: config.clouddcEndpoint,
+    token: config.clouddcAuthToken ?? undefined,
+    tokenFile: config.clouddcAuthTokenFile ?? undefined,
+    logger,
+  }
+  const client = createCloudDcClient({
+    endpoint: target.endpoint,
+    auth: createAuth(target),
+    callTimeoutMs: config.callTimeoutMs,
+    // Neither polls nor listings must wait for one after they have paid, however slow the others are.
+    connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
+    logger,
+  })
+
+  const services: Service[] = [
+    { name: 'database', start: async () => undefined, stop: database.close },
+    broker,
+    replica,
+    { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
+  ]
+
+  return {
+    config,
+    logger,
+    metrics,
+    quiet: createQuiet(),
+    database,
+    replica,
+    broker,
+    brokerReady: () => broker.health().ok,
+    client,
+    sealer: createSealer(config.secretKeys),
+    passwordDigester: createPasswordDigester(config.secretKeys),
+    limits: createCallLimits(
+      { perSecond: config.rateLimitPerSecond, burst: config.rateLimitBurst },
+      config.rateLimitOverrides,
+    ),
+    /** 0..1 of the call budget kept for readiness. */
+    readinessShare: config.readinessSharePercent / 100,
+    firstLookMs: firstLookMs(config.reconcileSettleMs),
+    services,
+  }
+}
