@@ -1,29 +1,24 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { problemSchema, requestStateSchema, requestStatusSchema } from '../contracts/status.ts'
+import { z } from 'zod'
+import { requestStateSchema } from '../contracts/reply-members.ts'
+import { problemSchema, requestStatusSchema } from '../contracts/status.ts'
 import { isRetryable } from '../database/errors.ts'
 import type { CancelOutcome } from './cancel.ts'
+import { EXAMPLES } from './examples.ts'
 import { requestParams } from './parameters.ts'
-import { notFound, PROBLEM_TYPE, problemDocument } from './problem.ts'
+import { notFound, PROBLEM_TYPE, ProblemError } from './problem.ts'
 import { DatabaseUnavailableError, type Reads, type RequestKey } from './reads.ts'
-import { replies } from './replies.ts'
+import { problemReplies, reply } from './replies.ts'
 
-const tooLateSchema = problemSchema
-  .extend({ state: requestStateSchema.describe('The state the request is in') })
-  .meta({ id: 'TooLateProblem' })
+const tooLateSchema = z
+  .object({ ...problemSchema.shape, state: requestStateSchema.describe('The state the request is in') })
+  .meta({ id: 'TooLateProblem', description: 'A problem document (RFC 9457) with the state of the request' })
 
-const { 200: accepted, ...problems } = replies(
-  requestStatusSchema,
-  'Cancelled, now or before',
-  [400, 404, 503],
-)
 const response = {
-  202: accepted,
-  ...problems,
-  409: {
-    description: 'Too late: the request has left the queue',
-    content: { [PROBLEM_TYPE]: { schema: tooLateSchema } },
-  },
+  202: reply('Cancelled, now or before', requestStatusSchema, EXAMPLES.cancelled),
+  409: reply('Too late: the request has left the queue', tooLateSchema, EXAMPLES.tooLate, PROBLEM_TYPE),
+  ...problemReplies([400, 404, 413, 503]),
 }
 
 export interface CancelRouteOptions {
@@ -51,24 +46,24 @@ export function registerCancelRoute(instance: FastifyInstance, { cancel, reads }
         tags: ['provision requests'],
         operationId: 'cancelProvisionRequest',
         summary: 'Withdraws a provision request that is still queued',
+        description:
+          'Ends the request as `cancelled` before anything is ordered. Idempotent: a request that is cancelled ' +
+          'already answers 202 again. No body is needed; what comes is ignored.',
         params: requestParams,
         response,
       },
     },
-    async ({ params }, reply) => {
+    async ({ params }, answer) => {
       const key = { projectId: params.project_id, requestId: params.request_id }
       const outcome = await cancelSafely(key)
       const read = outcome === 'unknown' ? null : await reads.status(key)
       if (outcome === 'unknown' || read === null) {
         throw notFound(`project ${key.projectId} has no provision request ${key.requestId}`)
       }
-      if (outcome === 'cancelled') return reply.code(202).send(read.status)
-      const detail = `the request is ${outcome.state}: only a queued one can be cancelled`
-      const problem = problemDocument({ status: 409, code: 'too_late', detail })
-      return reply
-        .code(409)
-        .header('content-type', PROBLEM_TYPE)
-        .send(JSON.stringify({ ...problem, state: outcome.state }))
+      if (outcome === 'cancelled') return answer.code(202).send(read.status)
+      const { state } = outcome
+      const detail = `the request is ${state}: only a queued one can be cancelled`
+      throw new ProblemError({ status: 409, code: 'too_late', detail, extensions: { state } })
     },
   )
 }

@@ -3,11 +3,20 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { healthSchema, readinessSchema } from '../contracts/status.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { EXAMPLES } from './examples.ts'
 import { ProblemError } from './problem.ts'
 import type { ReadinessReport } from './readiness.ts'
-import { replies } from './replies.ts'
+import { problemReplies, problemReply, RETRY_AFTER, reply } from './replies.ts'
 
 const TAGS = ['operation']
+
+const NOT_READY = problemReply(503, {
+  description: 'Not ready; `errors` lists the reasons',
+  code: 'not_ready',
+  detail: 'broker: not connected',
+  errors: [{ path: 'broker', message: 'not connected' }],
+  headers: RETRY_AFTER,
+})
 
 export function registerHealthRoutes(
   instance: FastifyInstance,
@@ -22,8 +31,9 @@ export function registerHealthRoutes(
       schema: {
         tags: TAGS,
         operationId: 'getHealth',
-        summary: 'Whether the process is alive; asks nobody else',
-        response: replies(healthSchema, 'Alive', []),
+        summary: 'Whether the process is alive',
+        description: 'For liveness probes. Nothing else is asked, so an outage of a server restarts nobody.',
+        response: { 200: reply('Alive', healthSchema, EXAMPLES.health), ...problemReplies([]) },
       },
     },
     async (): Promise<z.output<typeof healthSchema>> => ({ status: 'ok' }),
@@ -35,8 +45,13 @@ export function registerHealthRoutes(
       schema: {
         tags: TAGS,
         operationId: 'getReadiness',
-        summary: 'Whether database, broker and migrations are fine; CloudDC is not asked',
-        response: replies(readinessSchema, 'Ready', [503]),
+        summary: 'Whether database, broker and migrations are fine',
+        description: 'For readiness probes. CloudDC is not asked. A process that is stopping is not ready.',
+        response: {
+          200: reply('Ready', readinessSchema, EXAMPLES.readiness),
+          503: NOT_READY,
+          ...problemReplies([]),
+        },
       },
     },
     async (): Promise<z.output<typeof readinessSchema>> => {
@@ -64,12 +79,17 @@ export function registerHealthRoutes(
         tags: TAGS,
         operationId: 'getMetrics',
         summary: 'Metrics as Prometheus text',
-        response: { 200: { description: 'Metrics', content: { 'text/plain': { schema: z.string() } } } },
+        description:
+          'docs/operations.md says what to alert on. Gauges about rows are the same on every replica.',
+        response: {
+          200: reply('Metrics', z.string(), EXAMPLES.metrics, 'text/plain'),
+          ...problemReplies([]),
+        },
       },
     },
-    async (_request, reply) => {
+    async (_request, answer) => {
       const text = await metrics.registry.metrics()
-      return reply.header('content-type', metrics.registry.contentType).send(text)
+      return answer.header('content-type', metrics.registry.contentType).send(text)
     },
   )
 }

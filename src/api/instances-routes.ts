@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { type InstanceReply, instanceSchema } from '../contracts/status.ts'
+import { EXAMPLES } from './examples.ts'
 import { instanceParams } from './parameters.ts'
 import { notFound } from './problem.ts'
 import type { Reads } from './reads.ts'
-import { replies } from './replies.ts'
+import { problemReplies, reply } from './replies.ts'
 
 export function registerInstancesRoutes(instance: FastifyInstance, { reads }: { reads: Reads }): void {
   instance.withTypeProvider<ZodTypeProvider>().get(
@@ -14,8 +15,13 @@ export function registerInstancesRoutes(instance: FastifyInstance, { reads }: { 
         tags: ['instances'],
         operationId: 'getInstance',
         summary: 'One instance and the provision request it belongs to',
+        description:
+          'Finds the request behind an instance that this service has ordered, by the id CloudDC gave it.',
         params: instanceParams,
-        response: replies(instanceSchema, 'The instance', [400, 404, 503]),
+        response: {
+          200: reply('The instance', instanceSchema, EXAMPLES.instance),
+          ...problemReplies([400, 404, 503]),
+        },
       },
     },
     async ({ params }): Promise<InstanceReply> => {

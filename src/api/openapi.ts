@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import type { DocumentedReply } from './replies.ts'
 
 /** All that the documentation page loads comes from this server; its own styles are inline. */
 const DOCS_POLICY = {
@@ -24,6 +25,25 @@ const describeSchema: SchemaOverride = ({ zodSchema, jsonSchema }) => {
   if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+}
+
+type Transform = ReturnType<typeof createJsonSchemaTransform>
+
+const describeRoute = createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } })
+
+/** With the headers and examples of replies, which the transform of schemas leaves out. */
+const describeRouteFully: Transform = (route) => {
+  const described = describeRoute(route)
+  const given = (route.schema?.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
+  const replies = (described.schema.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
+  for (const [status, { headers, content }] of Object.entries(given)) {
+    if (headers) Object.assign(replies[status] ?? {}, { headers })
+    for (const [type, { example }] of Object.entries(content ?? {})) {
+      const shown: unknown = JSON.parse(JSON.stringify(example))
+      Object.assign(replies[status]?.content?.[type] ?? {}, { example: shown })
+    }
+  }
+  return described
 }
 
 const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
@@ -50,9 +70,13 @@ export function registerOpenapi(app: FastifyInstance): void {
           'What became of provision requests. Requests come in, and events go out, through RabbitMQ. ' +
           'Times are RFC 3339 UTC with milliseconds; errors are RFC 9457 problem documents.',
       },
-      tags: [{ name: 'provision requests' }, { name: 'instances' }, { name: 'operation' }],
+      tags: [
+        { name: 'provision requests', description: 'Orders of servers: status, history, cancelling' },
+        { name: 'instances', description: 'Servers that were ordered here' },
+        { name: 'operation', description: 'Health and metrics of this process' },
+      ],
     },
-    transform: createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } }),
+    transform: describeRouteFully,
     transformObject: describeReplies,
   })
   app.register(swaggerUi, {

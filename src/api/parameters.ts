@@ -1,12 +1,22 @@
 import { z } from 'zod'
+import { told } from '../contracts/reply-members.ts'
 import { REQUEST_STATES } from '../request/provision-request.ts'
 
 /** What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything. */
 
-const projectId = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
-const requestId = z.string().regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
+const projectId = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
+  .meta(told('The CloudDC project', 'project-1'))
+const requestId = z
+  .string()
+  .regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
+  .meta(told("The sender's id of the request, unique within its project", 'order-7f3c'))
 /** CloudDC's own ids: whatever is printable. */
-const instanceId = z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 printable ASCII characters')
+const instanceId = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 printable ASCII characters')
+  .meta(told("CloudDC's id of the instance", '5b0c7c7e-8a55-4c4b-9d53-3c3f5c1f8f10'))
 
 export const projectParams = z.object({ project_id: projectId })
 export const requestParams = z.object({ project_id: projectId, request_id: requestId })
@@ -20,15 +30,18 @@ export const MAX_WAIT_MS = 60_000
 const wait = z
   .string()
   .regex(/^\d{1,6}(ms|s)$/, 'must be a duration such as 30s or 500ms')
+  .meta({ examples: ['30s'] })
   .transform((text) => Number.parseInt(text, 10) * (text.endsWith('ms') ? 1 : 1000))
   .refine((milliseconds) => milliseconds <= MAX_WAIT_MS, 'must be at most 60s')
-  .describe('Holds the reply until the state differs from `since` or is terminal; at most 60s')
+  .describe('Holds the reply until the state differs from `since` or is final; at most 60s')
 
 export const statusQuery = z.strictObject({
   wait: wait.optional(),
   since: state
     .optional()
-    .describe('The state already known to the client; by default the state when the request arrives'),
+    .meta(
+      told('The state already known to the client; by default the state when the request arrives', 'queued'),
+    ),
 })
 
 /** Text of digits becomes a number; anything else stays text, and is told so. */
@@ -39,12 +52,14 @@ const limit = z
       .int('must be a whole number between 1 and 200')
       .min(1, 'must be at least 1')
       .max(200, 'must be at most 200')
+      .meta({ examples: [50] })
       .default(50),
   )
   .describe('Requests per page')
 
 const marker = z
   .string()
+  .meta({ examples: ['AZqwa28dfFKKPgt9UvHJqg'] })
   .transform((text, context) => {
     const id = markerToId(text)
     if (id !== null) return id
@@ -54,7 +69,7 @@ const marker = z
   .describe('`next_marker` of the page before')
 
 export const listQuery = z.strictObject({
-  state: state.optional(),
+  state: state.optional().meta(told('Only requests in this state', 'running')),
   limit,
   marker: marker.optional(),
 })

@@ -14,6 +14,8 @@ export interface ProblemFields {
   code: string
   detail?: string | undefined
   errors?: readonly Fault[] | undefined
+  /** Members of this problem alone. */
+  extensions?: Readonly<Record<string, unknown>> | undefined
   headers?: Readonly<Record<string, string>> | undefined
 }
 
@@ -28,7 +30,7 @@ export class ProblemError extends Error {
   }
 }
 
-export function problemDocument({ status, code, detail, errors }: ProblemFields): Problem {
+export function problemDocument({ status, code, detail, errors, extensions }: ProblemFields): Problem {
   return {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
@@ -36,6 +38,7 @@ export function problemDocument({ status, code, detail, errors }: ProblemFields)
     code,
     ...(detail === undefined ? {} : { detail }),
     ...(errors === undefined ? {} : { errors: [...errors] }),
+    ...extensions,
   }
 }
 

@@ -1,4 +1,5 @@
-import type { HistoryEntry, RequestStatus } from '../contracts/status.ts'
+import type { HistoryEntry } from '../contracts/history.ts'
+import type { RequestStatus } from '../contracts/status.ts'
 import type { Attempt, Prisma } from '../database/generated/client.ts'
 import { waitingFor } from '../request/waiting.ts'
 import type { InstanceRow, RequestRow } from './read-requests.sql.ts'

@@ -1,4 +1,5 @@
-import type { History, InstanceReply, RequestStatus } from '../contracts/status.ts'
+import type { History } from '../contracts/history.ts'
+import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
 import type { Database } from '../database/database.ts'
 import { classifyDatabaseError } from '../database/errors.ts'
 import type { Prisma } from '../database/generated/client.ts'

@@ -1,25 +1,88 @@
+import { STATUS_CODES } from 'node:http'
 import type { z } from 'zod'
-import { problemSchema } from '../contracts/status.ts'
+import { type Problem, problemSchema } from '../contracts/status.ts'
 import { PROBLEM_TYPE } from './problem.ts'
 
-const PROBLEMS = {
-  400: 'A parameter is not valid; `errors` lists the faults',
-  404: 'Unknown',
-  503: 'Not now: the database does not answer, or too many ask or wait at once; `Retry-After` says when again',
-} as const
+/** A reply of a route, for its schema; the headers as JSON schemas. */
+export interface DocumentedReply<Schema extends z.ZodType> {
+  description: string
+  headers?: Readonly<Record<string, object>>
+  content: Readonly<Record<string, { schema: Schema; example: unknown }>>
+}
 
-/** The replies of a route, for its schema: success as described, and the problems it may answer with. */
-export function replies<Schema extends z.ZodType>(
-  success: Schema,
+export interface DocumentedProblem {
+  description: string
+  code: string
+  detail: string
+  errors?: Problem['errors']
+  headers?: Readonly<Record<string, object>>
+}
+
+export const RETRY_AFTER = {
+  'retry-after': { type: 'string', description: 'Seconds after which to ask again', examples: ['1'] },
+}
+const ALLOW = {
+  allow: { type: 'string', description: 'The methods that this path answers', examples: ['GET, HEAD'] },
+}
+
+const PROBLEMS = {
+  400: {
+    description: 'A parameter is not valid; `errors` lists the faults',
+    code: 'invalid_request',
+    detail: 'the path is not valid',
+    errors: [{ path: 'project_id', message: 'must be 1-64 of [A-Za-z0-9_-]' }],
+  },
+  404: {
+    description: 'The project has nothing of this id',
+    code: 'not_found',
+    detail: 'project project-1 has no provision request order-7f3c',
+  },
+  405: {
+    description: 'Any other method at this path',
+    code: 'method_not_allowed',
+    detail: 'this path answers GET, HEAD',
+    headers: ALLOW,
+  },
+  413: {
+    description: 'A body of more than 64 KiB; none is needed',
+    code: 'invalid_request',
+    detail: 'Request body is too large',
+  },
+  503: {
+    description: 'Not now: the database does not answer, or too many ask or wait at once',
+    code: 'database_unavailable',
+    detail: 'the database does not answer',
+    headers: RETRY_AFTER,
+  },
+} satisfies Record<number, DocumentedProblem>
+
+type ProblemStatus = keyof typeof PROBLEMS
+
+/** The problems that a route may answer with; every path answers 405 to a method that it does not have. */
+export function problemReplies(
+  statuses: readonly ProblemStatus[],
+): Record<string, DocumentedReply<typeof problemSchema>> {
+  return Object.fromEntries(
+    [...statuses, 405 as const].map((status) => [status, problemReply(status, PROBLEMS[status])]),
+  )
+}
+
+/** A reply of one content type with its example. */
+export function reply<Schema extends z.ZodType>(
   description: string,
-  problems: readonly (keyof typeof PROBLEMS)[],
-) {
-  const documented = problems.map((status) => [
-    status,
-    { description: PROBLEMS[status], content: { [PROBLEM_TYPE]: { schema: problemSchema } } },
-  ])
-  return {
-    200: { description, content: { 'application/json': { schema: success } } },
-    ...Object.fromEntries(documented),
-  }
+  schema: Schema,
+  example: unknown,
+  contentType = 'application/json',
+): DocumentedReply<Schema> {
+  return { description, content: { [contentType]: { schema, example } } }
+}
+
+/** One problem with its example. */
+export function problemReply(
+  status: number,
+  problem: DocumentedProblem,
+): DocumentedReply<typeof problemSchema> {
+  const { description, headers, ...members } = problem
+  const example: Problem = { type: 'about:blank', title: STATUS_CODES[status] ?? '', status, ...members }
+  return { ...reply(description, problemSchema, example, PROBLEM_TYPE), ...(headers ? { headers } : {}) }
 }

@@ -1,18 +1,18 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { type History, historySchema } from '../contracts/history.ts'
 import {
-  type History,
-  historySchema,
   type RequestList,
   type RequestStatus,
   requestListSchema,
   requestStatusSchema,
 } from '../contracts/status.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import { EXAMPLES } from './examples.ts'
 import { idToMarker, listQuery, projectParams, requestParams, statusQuery } from './parameters.ts'
 import { notFound } from './problem.ts'
 import type { Reads, RequestKey } from './reads.ts'
-import { replies } from './replies.ts'
+import { problemReplies, reply } from './replies.ts'
 import type { StatusWatcher } from './status-watcher.ts'
 
 const TAGS = ['provision requests']
@@ -62,15 +62,21 @@ export function registerRequestsRoutes(
         tags: TAGS,
         operationId: 'getProvisionRequest',
         summary: 'The status of one provision request',
+        description:
+          'State, counts, instances, what the request waits for and why it failed. With `wait`, the reply is held ' +
+          'until the state differs from `since` or is final; when the time is over, it is the status as it stands.',
         params: requestParams,
         querystring: statusQuery,
-        response: replies(requestStatusSchema, 'Its status', [400, 404, 503]),
+        response: {
+          200: reply('Its status', requestStatusSchema, EXAMPLES.status),
+          ...problemReplies([400, 404, 503]),
+        },
       },
     },
     async ({ params, query, signal }): Promise<RequestStatus> => {
       const key = { projectId: params.project_id, requestId: params.request_id }
-      const reply = () => waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
-      return query.wait ? watcher.hold(reply) : reply()
+      const read = () => waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
+      return query.wait ? watcher.hold(read) : read()
     },
   )
 
@@ -81,9 +87,15 @@ export function registerRequestsRoutes(
         tags: TAGS,
         operationId: 'listProvisionRequests',
         summary: 'The provision requests of a project, newest first',
+        description:
+          'One page of requests, of one state or of all. Follow `next_marker` for the next page. Requests that ended ' +
+          'are listed for as long as they are kept (`RETENTION_DAYS`).',
         params: projectParams,
         querystring: listQuery,
-        response: replies(requestListSchema, 'One page', [400, 503]),
+        response: {
+          200: reply('One page; empty for a project without requests', requestListSchema, EXAMPLES.list),
+          ...problemReplies([400, 503]),
+        },
       },
     },
     async ({ params, query }): Promise<RequestList> => {
@@ -104,8 +116,14 @@ export function registerRequestsRoutes(
         tags: TAGS,
         operationId: 'getProvisionRequestHistory',
         summary: 'Every transition and attempt of one provision request, oldest first',
+        description:
+          'Each change of state and each call of batch-create, with its cause and what the decision rested on. ' +
+          'Very long histories lose their oldest entries (`truncated`).',
         params: requestParams,
-        response: replies(historySchema, 'Its history', [400, 404, 503]),
+        response: {
+          200: reply('Its history', historySchema, EXAMPLES.history),
+          ...problemReplies([400, 404, 503]),
+        },
       },
     },
     async ({ params }): Promise<History> => {

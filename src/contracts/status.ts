@@ -1,151 +1,141 @@
 import { z } from 'zod'
-import { REQUEST_STATES } from '../request/provision-request.ts'
 import { WAITING_REASONS } from '../request/waiting.ts'
+import {
+  failureSchema,
+  projectId,
+  requestId,
+  requestStateSchema,
+  text,
+  textOrNull,
+  time,
+  timeOrNull,
+  told,
+} from './reply-members.ts'
 
-/** The replies of the HTTP API. Serialised, every date is RFC 3339 UTC with milliseconds. */
+/** The replies of the HTTP API on requests, instances and the service itself, and its problems. */
 
-const time = z.date()
+const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
-export const requestStateSchema = z.enum(REQUEST_STATES).meta({
-  id: 'RequestState',
-  description: 'running, partially_running, failed, expired and cancelled are terminal',
+const instanceStateSchema = z.enum(['pending', 'running', 'failed']).meta({
+  id: 'InstanceState',
+  description: 'State of an instance; running and failed are final',
+  examples: ['running'],
 })
 
-export const instanceStateSchema = z.enum(['pending', 'running', 'failed']).meta({ id: 'InstanceState' })
-
-const count = z.int().min(0)
-
-const failure = z.object({ code: z.string(), message: z.string() })
-
-const instanceFields = {
-  id: z.string(),
-  state: instanceStateSchema,
-  name: z.string().nullable(),
-  server_id: z.string().nullable(),
-  created_at: time,
-  running_at: time.nullable(),
-  error: failure.nullable(),
-}
-
-export const waitingSchema = z
+const instanceStatusSchema = z
   .object({
-    reason: z.enum(WAITING_REASONS),
-    until: time.describe('When the request is looked at again; it may have to wait on after that'),
+    id: text("CloudDC's id of the instance", '5b0c7c7e-8a55-4c4b-9d53-3c3f5c1f8f10'),
+    state: instanceStateSchema.describe('Whether it runs'),
+    name: textOrNull('Name in CloudDC; null until it is known', 'web-0001'),
+    server_id: textOrNull(
+      'The server it runs on; null until it is known',
+      'a3d9a1de-4c6f-47c8-8d0b-fd1f0d1f7c21',
+    ),
+    created_at: time('When this service learnt of the instance'),
+    running_at: timeOrNull('When it was first seen running; null until it is recorded as running'),
+    error: failureSchema.nullable().describe('Why it failed; null unless it did'),
   })
-  .meta({ id: 'Waiting' })
+  .meta({ id: 'InstanceStatus', description: 'An instance that was created for a request' })
+
+const waitingSchema = z
+  .object({
+    reason: z
+      .enum(WAITING_REASONS)
+      .meta(
+        told(
+          'rate_limit: a call token; retry: its retry time; reconciling: the outcome of an attempt; ' +
+            'all others: the project is closed until a call gets through',
+          'rate_limit',
+        ),
+      ),
+    until: time('When the request is looked at again; it may have to wait on after that'),
+  })
+  .meta({ id: 'Waiting', description: 'What a request waits for' })
+
+const countsSchema = z
+  .object({
+    min: count('Minimum to create', 1),
+    max: count('Instances asked for', 3),
+    created: count('Instances created so far', 3),
+    running: count('Of these, running', 2),
+    failed: count('Of these, failed', 0),
+  })
+  .meta({ id: 'Counts', description: 'Numbers of instances' })
+
+const requestFailureSchema = z
+  .object({ ...failureSchema.shape, at: time('When it ended') })
+  .meta({ id: 'RequestFailure', description: 'Why a request ended other than ordered' })
 
 export const requestStatusSchema = z
   .object({
-    project_id: z.string(),
-    request_id: z.string(),
-    state: requestStateSchema,
-    counts: z.object({
-      min: count.describe('Fewer servers than this are not worth having'),
-      max: count.describe('Servers asked for'),
-      created: count,
-      running: count,
-      failed: count,
-    }),
-    instances: z.array(z.object(instanceFields)),
-    attempts: count.describe('Calls of batch-create that may have reached CloudDC'),
-    waiting: waitingSchema.nullable().describe('What the request waits for, null when for nothing'),
-    error: failure.extend({ at: time }).nullable(),
-    created_at: time,
-    updated_at: time,
-    dispatched_at: time.nullable(),
-    completed_at: time.nullable(),
+    project_id: projectId,
+    request_id: requestId,
+    state: requestStateSchema.describe('Where the request stands'),
+    counts: countsSchema.describe('Instances ordered, created, running and failed'),
+    instances: z.array(instanceStatusSchema).describe('The instances created so far'),
+    attempts: count('Calls of batch-create that may have reached CloudDC', 1),
+    waiting: waitingSchema.nullable().describe('What the request waits for; null when for nothing'),
+    error: requestFailureSchema.nullable().describe('Why the request failed or expired; null unless it did'),
+    created_at: time('When the request was stored'),
+    updated_at: time('When anything about it last changed'),
+    dispatched_at: timeOrNull('When CloudDC was known to have taken the order; null until then'),
+    completed_at: timeOrNull('When it reached a final state; null until then'),
   })
-  .meta({ id: 'RequestStatus' })
+  .meta({ id: 'RequestStatus', description: 'A provision request as it stands' })
 
 export type RequestStatus = z.output<typeof requestStatusSchema>
 
 export const requestListSchema = z
   .object({
     requests: z.array(requestStatusSchema).describe('Newest first'),
-    next_marker: z.string().nullable().describe('The `marker` of the next page, null on the last one'),
+    next_marker: textOrNull('The `marker` of the next page; null on the last one', 'AZqwa28dfFKKPgt9UvHJqg'),
   })
-  .meta({ id: 'RequestList' })
+  .meta({ id: 'RequestList', description: 'One page of provision requests' })
 
 export type RequestList = z.output<typeof requestListSchema>
 
 export const instanceSchema = z
   .object({
-    ...instanceFields,
-    project_id: z.string(),
-    request_id: z.string(),
-    upstream_state: z.string().nullable().describe("CloudDC's own word for the state, as last seen"),
-    request: requestStatusSchema,
+    ...instanceStatusSchema.shape,
+    project_id: projectId,
+    request_id: requestId,
+    upstream_state: textOrNull("CloudDC's own word for the state, as last seen; null before that", 'RUNNING'),
+    request: requestStatusSchema.describe('The request it was created for'),
   })
-  .meta({ id: 'Instance' })
+  .meta({ id: 'Instance', description: 'An instance with its request' })
 
 export type InstanceReply = z.output<typeof instanceSchema>
 
-const evidence = z
-  .record(z.string(), z.unknown())
-  .nullable()
-  .describe('HTTP status, error code and message, what was found')
-
-const transitionSchema = z.object({
-  kind: z.literal('transition'),
-  time,
-  cause: z.string(),
-  evidence,
-  from: requestStateSchema.nullable(),
-  to: requestStateSchema,
-  attempt: z.int().nullable().describe('Number of the attempt behind the change'),
-})
-
-const attemptSchema = z.object({
-  kind: z.literal('attempt'),
-  time: time.describe('When the attempt was recorded, just before its call'),
-  cause: z.string(),
-  evidence,
-  attempt: z.int().describe('1, 2, ... over all attempts of the request'),
-  attempt_id: z.string().describe("The marker in the instances' metadata"),
-  state: z.enum(['in_flight', 'created', 'not_created', 'uncertain', 'adopted', 'void']),
-  upstream_request_id: z
-    .string()
-    .nullable()
-    .describe(
-      "CloudDC's id of the call (X-Request-Id), which its support asks for; null when no answer named one",
-    ),
-  finished_at: time.nullable(),
-  reconcile_at: time.nullable().describe('The next look for instances of this attempt'),
-})
-
-export const historySchema = z
-  .object({
-    project_id: z.string(),
-    request_id: z.string(),
-    history: z
-      .array(z.discriminatedUnion('kind', [transitionSchema, attemptSchema]))
-      .describe('Oldest first'),
-    truncated: z.boolean().describe('Whether the oldest entries were left out of a very long history'),
-  })
-  .meta({ id: 'History' })
-
-export type History = z.output<typeof historySchema>
-export type HistoryEntry = History['history'][number]
-
-export const healthSchema = z.object({ status: z.literal('ok') }).meta({ id: 'Health' })
+export const healthSchema = z
+  .object({ status: z.literal('ok').meta(told('Always ok', 'ok')) })
+  .meta({ id: 'Health', description: 'The process is alive' })
 
 export const readinessSchema = z
-  .object({ status: z.literal('ready'), checks: z.record(z.string(), z.literal('ok')) })
-  .meta({ id: 'Readiness' })
+  .object({
+    status: z.literal('ready').meta(told('Always ready', 'ready')),
+    checks: z
+      .record(z.string(), z.literal('ok'))
+      .meta(told('What was checked, by name', { database: 'ok', broker: 'ok', migrations: 'ok' })),
+  })
+  .meta({ id: 'Readiness', description: 'The process can do its work' })
+
+const faultSchema = z
+  .object({
+    path: text('The parameter, or the part of the service, at fault', 'wait'),
+    message: text('What is wrong with it', 'must be at most 60s'),
+  })
+  .meta({ id: 'Fault', description: 'One thing that is wrong' })
 
 /** RFC 9457. `type` is about:blank, so `title` is that of the status; `code` tells the cases apart. */
 export const problemSchema = z
   .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    code: z.string(),
-    detail: z.string().optional(),
-    errors: z
-      .array(z.object({ path: z.string(), message: z.string() }))
-      .optional()
-      .describe('The faults of a request, or the reasons of a 503'),
+    type: text('Always about:blank: `code` tells the cases apart', 'about:blank'),
+    title: text('Name of the HTTP status', 'Bad Request'),
+    status: z.int().meta(told('The HTTP status', 400)),
+    code: text('The case, in fixed words for programs', 'invalid_request'),
+    detail: text('The case in words for people', 'the query is not valid').optional(),
+    errors: z.array(faultSchema).optional().describe('The faults of a request, or the reasons of a 503'),
   })
-  .meta({ id: 'Problem' })
+  .meta({ id: 'Problem', description: 'A problem document (RFC 9457)' })
 
 export type Problem = z.output<typeof problemSchema>

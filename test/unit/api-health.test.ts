@@ -105,7 +105,7 @@ describe('the documents', () => {
     const referenced = new Set([...text.matchAll(/#\/components\/schemas\/(\w+)/g)].map(([, name]) => name))
     expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...referenced]))
     const status = document.paths['/v1/{project_id}/provision-requests/{request_id}'].get
-    expect(Object.keys(status.responses)).toEqual(['200', '400', '404', '503'])
+    expect(Object.keys(status.responses)).toEqual(['200', '400', '404', '405', '503'])
   })
 
   test('the page for people loads everything from here, under a policy that allows no more', async () => {
