@@ -99,7 +99,7 @@ async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>)
     intervalsMs: [5000],
     idsPerCall: 100,
     share: 1,
-    putOffMs: 1000,
+    postponeMs: 1000,
     provisionTimeoutMs: 3_600_000,
     serverWaitMs: 60_000,
     exceptProjects: [],

@@ -9,7 +9,7 @@ interface Tagged {
 }
 
 /** What a handler says about a delivery: it is done with, or the broker shall give it out again. */
-export type Verdict = 'ack' | 'requeue'
+export type Disposition = 'ack' | 'requeue'
 
 /**
  * Settles the deliveries of one channel, each at most once, and gathers what was settled in one turn of the event
@@ -66,10 +66,10 @@ export function createAcknowledger<M extends Tagged>({
     delivered(message: M): void {
       open.add(message.fields.deliveryTag)
     },
-    /** Whether the verdict will be sent. */
-    settle(message: M, verdict: Verdict): boolean {
+    /** Whether the disposition will be sent. */
+    settle(message: M, disposition: Disposition): boolean {
       if (!open.delete(message.fields.deliveryTag)) return false
-      if (verdict === 'ack') acked.push(message)
+      if (disposition === 'ack') acked.push(message)
       else refused.push(message)
       if (!scheduled) {
         scheduled = true

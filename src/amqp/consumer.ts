@@ -4,19 +4,19 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Logger } from 'pino'
 import { coerceError } from '../runtime/errors.ts'
 import type { Service } from '../runtime/service.ts'
-import { type Acknowledger, createAcknowledger, type Verdict } from './acknowledger.ts'
+import { type Acknowledger, createAcknowledger, type Disposition } from './acknowledger.ts'
 import type { Broker } from './connection.ts'
 import { type Delivery, toDelivery } from './message.ts'
 import type { Session } from './session.ts'
 import { createSparseLog } from './sparse-log.ts'
 
 /**
- * Takes deliveries from one queue and settles each by its handler's verdict, on the channel that brought it.
+ * Takes deliveries from one queue and settles each by its handler's disposition, on the channel that brought it.
  *
- * When the session is lost, deliveries in hand stay with their handlers, but their verdicts are dropped: the broker
+ * When the session is lost, deliveries in hand stay with their handlers, but their dispositions are dropped: the broker
  * gives the messages out again, so a handler may see one a second time while the first is still in its hands.
  *
- * `stop` cancels, waits for every handler (however long it takes), sends the last verdicts and closes the channel.
+ * `stop` cancels, waits for every handler (however long it takes), sends the last dispositions and closes the channel.
  */
 export interface Consumer extends Service {
   /** Resolves when no more deliveries will come; those in hand stay with their handlers. Survives a reconnect. */
@@ -35,9 +35,9 @@ export interface ConsumerOptions {
   maxBytes?: number
   /**
    * Called in order of delivery without waiting for the one before. A rejection requeues the message, after a second,
-   * and is logged; a handler that expects failures returns a verdict instead.
+   * and is logged; a handler that expects failures returns a disposition instead.
    */
-  handle: (delivery: Delivery) => Promise<Verdict>
+  handle: (delivery: Delivery) => Promise<Disposition>
   logger: Logger
 }
 
@@ -134,13 +134,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     bytesInHand += message.content.length
     boundBytes()
     on.acknowledger.delivered(message)
-    let verdict: Promise<Verdict>
+    let disposition: Promise<Disposition>
     try {
-      verdict = handle(toDelivery(message))
+      disposition = handle(toDelivery(message))
     } catch (error) {
-      verdict = Promise.reject(error)
+      disposition = Promise.reject(error)
     }
-    verdict.then(
+    disposition.then(
       (given) => finish(on, message, given),
       async (error: unknown) => {
         logThrown(error)
@@ -150,8 +150,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     )
   }
 
-  const finish = (on: Line, message: ConsumeMessage, verdict: Verdict) => {
-    on.acknowledger.settle(message, verdict)
+  const finish = (on: Line, message: ConsumeMessage, disposition: Disposition) => {
+    on.acknowledger.settle(message, disposition)
     inHand -= 1
     bytesInHand -= message.content.length
     boundBytes()

@@ -139,12 +139,12 @@ export function createPublisher({
     const last = lane
     if (last === undefined) return
     // A silent session is ended by the lane's own watch; this is for a broker that blocks.
-    const patience = setTimeout(
+    const timeout = setTimeout(
       () => last.end(new Error('stopped while the broker blocked')),
       confirmTimeoutMs + 1000,
     )
     await last.idle()
-    clearTimeout(patience)
+    clearTimeout(timeout)
     if (lane === last) await closeChannel?.().catch(() => undefined)
   }
 

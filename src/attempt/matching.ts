@@ -7,7 +7,7 @@ import { attemptMarkers, type MarkerPlace, markerPlace, type StoredSpec } from '
 const CLOCK_SKEW_MS = 10 * 60_000
 
 /** What a reconciler looks for: an attempt, and what its call would have created. */
-export interface Sought {
+export interface SearchTarget {
   attemptId: string
   /** Where the call wrote the attempt's id. */
   place: MarkerPlace
@@ -32,7 +32,7 @@ export function soughtOf(attempt: {
   maxCount: number
   evidence: unknown
   startedAt: Date
-}): Sought {
+}): SearchTarget {
   const { attemptId, spec, minCount, maxCount, evidence, startedAt } = attempt
   const { placement } = spec as ProvisionSpec
   const servers = [...new Set(placement?.server_id_set ?? [])]
@@ -50,7 +50,7 @@ export function soughtOf(attempt: {
 
 /** The instances that carry the attempt's id where its call wrote it, and that no other attempt is known to own. */
 export function findOwn(
-  { attemptId, place }: Sought,
+  { attemptId, place }: SearchTarget,
   instances: readonly UpstreamInstance[],
   known: KnownInstances,
 ): UpstreamInstance[] {
@@ -63,7 +63,7 @@ export function findOwn(
 
 /** Of the instances that the answer named, those that are not another attempt's, by its row or by its id in them. */
 export function findNamed(
-  { attemptId, place, named }: Sought,
+  { attemptId, place, named }: SearchTarget,
   instances: readonly UpstreamInstance[],
   known: KnownInstances,
 ): string[] {
@@ -87,7 +87,7 @@ function markerOf(instance: UpstreamInstance, place: MarkerPlace): string | unde
  * evidence of absence; a result is no proof of anything.
  */
 export function findLookalikes(
-  { attemptId, servers, spec, startedAt }: Sought,
+  { attemptId, servers, spec, startedAt }: SearchTarget,
   instances: readonly UpstreamInstance[],
   known: KnownInstances,
 ): UpstreamInstance[] {
@@ -107,7 +107,7 @@ export function findLookalikes(
  * Tells the instances of a listing that matter for the sought attempts: those with the id of any attempt in them, those
  * that an answer named, and, where an attempt has no marker, all that share its name.
  */
-export function relevanceTo(sought: readonly Sought[]): (instance: UpstreamInstance) => boolean {
+export function relevanceTo(sought: readonly SearchTarget[]): (instance: UpstreamInstance) => boolean {
   const names = new Set(sought.filter(({ place }) => place === 'none').map(({ spec }) => spec.name))
   const named = new Set(sought.flatMap((attempt) => attempt.named))
   return (instance) =>

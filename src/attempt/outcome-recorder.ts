@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type BucketEffect, settleBuckets } from '../budget/settle-buckets.sql.ts'
+import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import type { Database } from '../database/database.ts'
 import { isRejected, isRetryable } from '../database/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { resultOf, settleInHalves } from '../runtime/halves.ts'
+import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
@@ -49,7 +49,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
           const done = await settleAttempts(sql, rows, firstPollMs)
           // What somebody else has settled, or this recorder before its commit's answer was lost, counts there.
           const ids = new Set(done.map((row) => row.attemptId))
-          await settleBuckets(
+          await applyCallResults(
             sql,
             oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
           )
@@ -84,7 +84,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     maxSize: 200,
     concurrency: 2,
     gatherMs: GATHER_MS,
-    flush: (settlements) => settleInHalves(settlements, commitPatiently, isRejected),
+    flush: (settlements) => writeInHalves(settlements, commitPatiently, isRejected),
   })
 
   return { record: async (settlement) => resultOf(await batcher.add(settlement)), drained: batcher.drained }

@@ -2,12 +2,12 @@ import { type CallEvidence, FAULT_CODES } from '../clouddc/evidence.ts'
 import { meaningOf, type RefusalReason } from '../clouddc/refusal.ts'
 
 /** What a batch-create attempt came to. The fields beside the class are evidence. */
-export type Outcome = Verdict & {
+export type Outcome = Classification & {
   /** CloudDC's id of the call, where an answer named one. */
   upstreamRequestId?: string
 }
 
-type Verdict =
+type Classification =
   | { class: 'created'; instanceIds: string[]; httpStatus: number }
   | {
       class: 'not_created'
@@ -72,7 +72,7 @@ export function classifyOutcome(evidence: CallEvidence, promised: Promised): Out
   return { ...ofAnswer(evidence, promised), ...(upstreamRequestId === null ? {} : { upstreamRequestId }) }
 }
 
-function ofAnswer(answer: Answer, promised: Promised): Verdict {
+function ofAnswer(answer: Answer, promised: Promised): Classification {
   const { status, message } = answer
   const code = answer.code ?? `http_${status}`
   if (isIn(status, 200)) {
@@ -126,7 +126,7 @@ function doubtOf(status: number): UnknownReason {
   return isIn(status, 500) ? 'server_error' : 'unexpected_status'
 }
 
-function ofSilence({ requestStarted, code, message }: Silence): Verdict {
+function ofSilence({ requestStarted, code, message }: Silence): Classification {
   if (!requestStarted) {
     return {
       class: 'not_created',

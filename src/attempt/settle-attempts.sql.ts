@@ -14,7 +14,7 @@ import { pollOnGrid } from './poll-grid.sql.ts'
  * An instance belongs to one attempt. Rows that bring an instance which another attempt has, here or in the table, are
  * refused with all the others (isTaken).
  *
- * For `few` see claim-requests.
+ * For `one_row_hint` see claim-requests.
  *
  * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 milliseconds to the first poll of an
  * instance, which falls on the grid of claim-instances, $4 their instances and $5 their events as JSON: one list each,
@@ -36,7 +36,7 @@ input AS MATERIALIZED (
 locked AS MATERIALIZED (
   SELECT a.id
   FROM input i
-  JOIN LATERAL (SELECT i."attemptId" OFFSET 0) few ON few."attemptId" = i."attemptId"
+  JOIN LATERAL (SELECT i."attemptId" OFFSET 0) one_row_hint ON one_row_hint."attemptId" = i."attemptId"
   JOIN attempt a ON a.id = i."attemptId"
   WHERE a.state = i."from" AND a.replica_id IS NOT DISTINCT FROM i."replicaId"
   ORDER BY a.id

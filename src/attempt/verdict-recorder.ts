@@ -2,12 +2,12 @@ import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { Database } from '../database/database.ts'
 import { isRejected } from '../database/errors.ts'
-import { resultOf, settleInHalves } from '../runtime/halves.ts'
+import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { UncertainAttempt } from './claim-uncertain.sql.ts'
 import { addLook, readEvidence, timeAfter } from './look-evidence.ts'
 import { nextLookMs } from './look-schedule.ts'
-import { findLookalikes, findNamed, findOwn, type KnownInstances, type Sought } from './matching.ts'
+import { findLookalikes, findNamed, findOwn, type KnownInstances, type SearchTarget } from './matching.ts'
 import { type LookRow, lockClaimed, recordLooks } from './record-looks.sql.ts'
 import { type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
 import { judge, type LookMemory, type Verdict } from './verdict.ts'
@@ -26,7 +26,7 @@ export interface VerdictRecorderOptions extends SettlementRules {
 
 /** A complete listing of one project, and the attempts it is held against. */
 export interface CompleteListing {
-  sought: ReadonlyMap<UncertainAttempt, Sought>
+  sought: ReadonlyMap<UncertainAttempt, SearchTarget>
   /** The instances that may matter (relevanceTo). */
   instances: readonly UpstreamInstance[]
   /** How many the listing held in all. */
@@ -38,7 +38,7 @@ export interface CompleteListing {
 
 interface Judged {
   attempt: UncertainAttempt
-  sought: Sought
+  sought: SearchTarget
   verdict: Verdict
   memory: LookMemory
   beganMs: number
@@ -86,7 +86,7 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
         for (const id of one.verdict.instanceIds) known.set(id, attempt.attemptId)
       return one
     })
-    const results = await settleInHalves(judged, record, isRejected)
+    const results = await writeInHalves(judged, record, isRejected)
     results.forEach(resultOf)
   }
 
@@ -133,7 +133,7 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
 
 function judgeOne(
   attempt: UncertainAttempt,
-  sought: Sought,
+  sought: SearchTarget,
   { instances, listed, known, elapsedMs }: CompleteListing,
   settleMs: number,
 ): Judged {

@@ -1,7 +1,7 @@
 import { CloudDcAccessError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import type { RefusalReason } from '../clouddc/refusal.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
-import type { BucketEffect } from './settle-buckets.sql.ts'
+import type { BucketEffect } from './apply-call-results.sql.ts'
 import { leastCreditBack } from './token-bucket.ts'
 
 /** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */

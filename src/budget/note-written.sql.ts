@@ -31,7 +31,7 @@ SET
       + make_interval(secs => (1 - b.tokens) / (b.refill_per_second * b.rate_factor)) - ${AHEAD})
   END
 FROM locked l
-JOIN LATERAL (SELECT l.project_id OFFSET 0) few USING (project_id)
+JOIN LATERAL (SELECT l.project_id OFFSET 0) one_row_hint USING (project_id)
 WHERE b.project_id = l.project_id
 `
 

@@ -29,7 +29,7 @@ WITH asleep AS MATERIALIZED (
 UPDATE rate_bucket b
 SET due_at = clock_timestamp()
 FROM asleep a
-JOIN LATERAL (SELECT a.project_id OFFSET 0) few USING (project_id)
+JOIN LATERAL (SELECT a.project_id OFFSET 0) one_row_hint USING (project_id)
 WHERE b.project_id = a.project_id
 RETURNING b.project_id AS "projectId"
 `

@@ -19,7 +19,7 @@ import { CHANGED_AT } from '../request/event-list.sql.ts'
  * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
  * caller to look for, after the commit (wake-projects).
  *
- * `few`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
+ * `one_row_hint`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
  * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
  * made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
  *
@@ -102,7 +102,7 @@ claimed AS (
     attempt_number = r.attempt_number + 1,
     updated_at = ${CHANGED_AT}
   FROM picked p
-  JOIN LATERAL (SELECT p.id OFFSET 0) few ON few.id = p.id
+  JOIN LATERAL (SELECT p.id OFFSET 0) one_row_hint ON one_row_hint.id = p.id
   CROSS JOIN clock
   WHERE r.id = p.id
   RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
@@ -139,7 +139,7 @@ paid AS (
       ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
     END
   FROM spent s
-  JOIN LATERAL (SELECT s.project_id OFFSET 0) few USING (project_id)
+  JOIN LATERAL (SELECT s.project_id OFFSET 0) one_row_hint USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
   RETURNING b.project_id, b.due_at, b.refilled_at

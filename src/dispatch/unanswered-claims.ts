@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { type SettledAttempt, type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
-import { type BucketEffect, settleBuckets } from '../budget/settle-buckets.sql.ts'
+import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { bucketLimit, type CallLimit, leastCreditBack } from '../budget/token-bucket.ts'
 import type { Database } from '../database/database.ts'
 
@@ -58,7 +58,7 @@ export function createUnansweredClaims({
       const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
       const settled = await database.transaction(async (sql) => {
         const requests = await settleAttempts(sql, rows, 1)
-        await settleBuckets(sql, effectsOf(requests, (now() - oldestAt) / 1000, limitOf))
+        await applyCallResults(sql, effectsOf(requests, (now() - oldestAt) / 1000, limitOf))
         return requests
       })
       lookedAt = at

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { Verdict } from '../amqp/acknowledger.ts'
+import type { Disposition } from '../amqp/acknowledger.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import type { Fault } from '../contracts/fault.ts'
 import type { MessageRejection, RejectionCode } from '../contracts/rejection.ts'
@@ -41,7 +41,7 @@ export interface IntakeOptions {
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
   deliveryLimit?: number
-  /** Called for each delivery; what it returns is called when the delivery has its verdict. */
+  /** Called for each delivery; what it returns is called when the delivery has its disposition. */
   onReceived?: () => () => void
   /** Most milliseconds that reading messages takes of one turn of the event loop. */
   turnShareMs?: number
@@ -61,20 +61,20 @@ export interface Intake {
    * Decides on one delivery. Resolves with `ack` only when the request is committed, was committed before, or is
    * confirmed in the dead-letter queue; stays pending for as long as the database or the broker is away. Never rejects.
    */
-  handle(delivery: Delivery): Promise<Verdict>
-  /** Deliveries without a verdict. */
+  handle(delivery: Delivery): Promise<Disposition>
+  /** Deliveries without a disposition. */
   inHand(): number
   /** Whether they wait for the database to come back. */
   waitsForDatabase(): boolean
   /**
-   * Gives new deliveries back, ends retries, and resolves when every delivery in hand has its verdict. Cancel the
-   * consumer at the same time, and before awaiting either: its own stop waits for these verdicts.
+   * Gives new deliveries back, ends retries, and resolves when every delivery in hand has its disposition. Cancel the
+   * consumer at the same time, and before awaiting either: its own stop waits for these dispositions.
    */
   stop(): Promise<void>
 }
 
 /**
- * From deliveries to verdicts: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as soon
+ * From deliveries to dispositions: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as soon
  * as an insert is free, so one message alone waits for nobody.
  */
 export function createIntake(options: IntakeOptions): Intake {
@@ -83,7 +83,7 @@ export function createIntake(options: IntakeOptions): Intake {
   const { onStored = () => undefined, onEvents = () => undefined } = options
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
-  const inHand = new Set<Promise<Verdict>>()
+  const inHand = new Set<Promise<Disposition>>()
   let databaseAway = false
 
   const pause = async () => options.pauseConsuming?.()
@@ -120,16 +120,16 @@ export function createIntake(options: IntakeOptions): Intake {
   const suspects = createOneByOne()
   const turns = createTurns({ shareMs: turnShareMs, quiet: options.quiet })
 
-  const acknowledge = (result: string): Verdict => {
+  const acknowledge = (result: string): Disposition => {
     metrics.messages.inc({ result })
     reached('intake.acknowledging')
     return 'ack'
   }
-  const requeue = (): Verdict => {
+  const requeue = (): Disposition => {
     metrics.messages.inc({ result: 'requeued' })
     return 'requeue'
   }
-  const reject = async (delivery: Delivery, rejection: MessageRejection): Promise<Verdict> =>
+  const reject = async (delivery: Delivery, rejection: MessageRejection): Promise<Disposition> =>
     (await rejecter.reject(delivery, rejection)) ? acknowledge('dead_lettered') : requeue()
 
   const take = async (delivery: Delivery, write: (entry: Entry) => Promise<EntryOutcome | undefined>) => {
@@ -159,7 +159,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  const decide = (delivery: Delivery): Promise<Verdict> => {
+  const decide = (delivery: Delivery): Promise<Disposition> => {
     reached('intake.received')
     if (delivery.deliveryCount >= deliveryLimit) {
       const message = `delivered ${delivery.deliveryCount} times before, without success`
@@ -169,7 +169,7 @@ export function createIntake(options: IntakeOptions): Intake {
     return suspects.run(() => take(delivery, async (entry) => (await writer.write([entry]))[0]))
   }
 
-  const decideSafely = async (delivery: Delivery): Promise<Verdict> => {
+  const decideSafely = async (delivery: Delivery): Promise<Disposition> => {
     if (stopping.signal.aborted) return requeue()
     try {
       return await decide(delivery)
@@ -183,17 +183,17 @@ export function createIntake(options: IntakeOptions): Intake {
   return {
     handle: (delivery) => {
       const settled = options.onReceived?.()
-      const decided = new Promise<Verdict>((resolve) => {
+      const decided = new Promise<Disposition>((resolve) => {
         turns.run(() => resolve(decideSafely(delivery)))
       })
-      const verdict = decided.finally(() => {
+      const disposition = decided.finally(() => {
         settled?.()
-        inHand.delete(verdict)
+        inHand.delete(disposition)
         metrics.unsettled.set(inHand.size)
       })
-      inHand.add(verdict)
+      inHand.add(disposition)
       metrics.unsettled.set(inHand.size)
-      return verdict
+      return disposition
     },
     inHand: () => inHand.size,
     waitsForDatabase: () => databaseAway,

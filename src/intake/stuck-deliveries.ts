@@ -17,14 +17,14 @@ export interface StuckDeliveriesOptions {
 }
 
 export interface StuckDeliveries extends Service {
-  /** A delivery has come. Call what is returned when it has its verdict. */
+  /** A delivery has come. Call what is returned when it has its disposition. */
   received(): () => void
   /** Counts the deliveries that are stuck now, and logs those that were not before. */
   check(): void
 }
 
 /**
- * Watches for deliveries that get no verdict although nothing is away: a fault of this program, or a queue of dead
+ * Watches for deliveries that get no disposition although database and broker are fine: a fault of this program, or a queue of dead
  * letters that takes none. As many as the prefetch halt intake.
  */
 export function createStuckDeliveries(options: StuckDeliveriesOptions): StuckDeliveries {
@@ -43,7 +43,10 @@ export function createStuckDeliveries(options: StuckDeliveriesOptions): StuckDel
     if (oldest === undefined || stuck.every(({ told }) => told)) return
     for (const delivery of stuck) delivery.told = true
     const seconds = Math.round(waitsFor(oldest) / 1000)
-    logger.error({ deliveries: stuck.length, seconds }, 'deliveries stuck: no verdict, and nothing is away')
+    logger.error(
+      { deliveries: stuck.length, seconds },
+      'deliveries stuck: not acknowledged, though database and broker are fine',
+    )
   }
 
   const loop = createLoop({

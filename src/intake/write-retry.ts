@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { isRejected, isRetryable } from '../database/errors.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
-import { settleInHalves } from '../runtime/halves.ts'
+import { writeInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 
 export type WriteResult<Value> =
@@ -73,7 +73,7 @@ export async function writeEach<Item, Value>(
   items: readonly Item[],
   write: (items: readonly Item[]) => Promise<readonly Value[]>,
 ): Promise<WriteResult<Value>[]> {
-  const results = await settleInHalves(
+  const results = await writeInHalves(
     items,
     async (part): Promise<WriteResult<Value>[]> => {
       const result = await retry(() => write(part))

@@ -4,12 +4,12 @@ export interface OrderedLanes<Item> {
   drained(): Promise<void>
 }
 
-export type Verdict = 'go on' | 'give up'
+export type LaneStep = 'go on' | 'give up'
 
 export interface OrderedLanesOptions<Item> {
   keyOf: (item: Item) => string
   /** `give up` drops the item and those that wait behind it. */
-  run: (item: Item) => Promise<Verdict>
+  run: (item: Item) => Promise<LaneStep>
   onDropped: (items: readonly Item[]) => void
 }
 
@@ -25,13 +25,13 @@ export function createOrderedLanes<Item>({
   // Without async and await: this runs for every event, and each would cost it two more promises.
   const drive = (key: string, item: Item, waiting: Item[]) => {
     run(item).then(
-      (verdict) => proceed(key, item, waiting, verdict),
+      (step) => proceed(key, item, waiting, step),
       () => proceed(key, item, waiting, 'give up'),
     )
   }
 
-  const proceed = (key: string, item: Item, waiting: Item[], verdict: Verdict) => {
-    if (verdict === 'give up') onDropped([item, ...waiting.splice(0)])
+  const proceed = (key: string, item: Item, waiting: Item[], step: LaneStep) => {
+    if (step === 'give up') onDropped([item, ...waiting.splice(0)])
     const next = waiting.shift()
     if (next !== undefined) return drive(key, next, waiting)
     waitingByKey.delete(key)

@@ -12,7 +12,7 @@ import { reached } from '../runtime/steps.ts'
 import { createTurns } from '../runtime/turns.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createInHand } from './in-hand.ts'
-import { createOrderedLanes, type Verdict } from './ordered-lanes.ts'
+import { createOrderedLanes, type LaneStep } from './ordered-lanes.ts'
 import { type OutboxEvent, parkEvents, readEvents, removeEvents } from './outbox-events.sql.ts'
 import { createReadCursor } from './read-cursor.ts'
 
@@ -63,7 +63,7 @@ export function createRelay(options: RelayOptions): Loop {
   let holdsDuty = false
   let removing: Promise<void> | undefined
 
-  const publish = (event: OutboxEvent): Promise<Verdict> => {
+  const publish = (event: OutboxEvent): Promise<LaneStep> => {
     const startedAt = performance.now()
     const message: OutgoingMessage = {
       exchange: EVENT_EXCHANGE,
@@ -93,7 +93,7 @@ export function createRelay(options: RelayOptions): Loop {
     )
   }
 
-  const notConfirmed = (event: OutboxEvent, error: unknown): Verdict => {
+  const notConfirmed = (event: OutboxEvent, error: unknown): LaneStep => {
     if (!(error instanceof PublishError)) throw error
     if (error.kind !== 'returned' && error.kind !== 'unencodable') {
       if (error.kind === 'nacked') metrics.outbox.nacked.inc()

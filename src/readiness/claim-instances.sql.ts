@@ -21,7 +21,7 @@ import type { Sql } from '../database/database.ts'
  * After a 429 or a refusal of us a project gets one call per claim, until an answer has shown that it is served again
  * (`probing`). A bucket that creating has closed, because CloudDC was away, only waits: listing has a fate of its own.
  *
- * For `few` see claim-requests.
+ * For `one_row_hint` see claim-requests.
  *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
  * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
@@ -121,7 +121,7 @@ placed AS MATERIALIZED (
     ) found
   ) ranked
   JOIN refilled r USING (project_id)
-  JOIN LATERAL (SELECT ranked.id OFFSET 0) few USING (id)
+  JOIN LATERAL (SELECT ranked.id OFFSET 0) one_row_hint USING (id)
   WHERE ranked.place <= CASE
     WHEN ranked.early THEN r.granted * $3::int
     WHEN r.granted < r.calls THEN $1::int
@@ -192,7 +192,7 @@ export interface InstanceClaimParams {
   idsPerCall: number
   /** 0..1 */
   share: number
-  putOffMs: number
+  postponeMs: number
   provisionTimeoutMs: number
   serverWaitMs: number
   /** Projects to leave out. */
@@ -214,7 +214,7 @@ export async function claimInstances(
     params.intervalsMs,
     params.idsPerCall,
     params.share,
-    params.putOffMs,
+    params.postponeMs,
     params.provisionTimeoutMs,
     params.exceptProjects,
     params.callsPerProject,

@@ -1,5 +1,5 @@
+import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfRecovery } from '../budget/call-effect.ts'
-import { settleBuckets } from '../budget/settle-buckets.sql.ts'
 import { createStaleGuard } from '../budget/stale-guard.ts'
 import { takeToken } from '../budget/take-token.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
@@ -8,7 +8,7 @@ import type { Database } from '../database/database.ts'
 import { isRejected } from '../database/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { resultOf, settleInHalves } from '../runtime/halves.ts'
+import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ClaimedInstance } from './claim-instances.sql.ts'
@@ -89,7 +89,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     concurrency: 2,
     gatherMs: GATHER_MS,
     flush: async (polls) => {
-      const results = await settleInHalves(polls.flat(), recordRows, isRejected)
+      const results = await writeInHalves(polls.flat(), recordRows, isRejected)
       return polls.map((rows) => results.splice(0, rows.length))
     },
   })
@@ -147,7 +147,8 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
     const [waiting, unknown] = [missing.filter(hasRun), missing.filter((instance) => !hasRun(instance))]
     for (const { id } of waiting) sightings.set(id, 'not_found')
     await recordSightings(instances, sightings)
-    if (instances.some(({ probing }) => probing)) await settleBuckets(database, [effectOfRecovery(projectId)])
+    if (instances.some(({ probing }) => probing))
+      await applyCallResults(database, [effectOfRecovery(projectId)])
     if (unknown.length > 0) await askSingly(projectId, unknown, signal)
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
-import { type BucketEffect, settleBuckets } from '../budget/settle-buckets.sql.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
@@ -28,7 +28,7 @@ export interface ReadinessPollerOptions extends ProjectPollOptions {
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const { database, limits, readinessShare, metrics, logger } = options
   const intervalsMs = pollIntervals({ minMs: options.pollMinMs, maxMs: options.pollMaxMs })
-  const putOffMs = Math.min(1000, options.pollMinMs)
+  const postponeMs = Math.min(1000, options.pollMinMs)
   const idleMs = Math.min(500, options.pollMinMs)
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   const busy = new Map<string, Promise<void>>()
@@ -69,7 +69,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
       if (!(error instanceof CloudDcNotSentError)) failed(call.projectId, error)
       const effect = effectOf(call, error)
       if (effect !== null)
-        await settleBuckets(database, [effect]).catch((fault: unknown) => failed(call.projectId, fault))
+        await applyCallResults(database, [effect]).catch((fault: unknown) => failed(call.projectId, fault))
       return false
     } finally {
       underWay -= 1
@@ -101,7 +101,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
         intervalsMs,
         idsPerCall: IDS_PER_CALL,
         share: readinessShare,
-        putOffMs,
+        postponeMs,
         provisionTimeoutMs: limits.provisionTimeoutMs,
         serverWaitMs: limits.serverWaitMs,
         exceptProjects: [...busy.keys()],

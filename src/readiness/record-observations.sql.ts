@@ -12,7 +12,7 @@ import type { RequestState } from '../request/provision-request.ts'
  * The requests of instances that have ended are locked first, in order of id, and returned in their newest version, so
  * that of two transactions that see the last two instances of a request run, the second knows of the first.
  *
- * For `few` see claim-requests.
+ * For `one_row_hint` see claim-requests.
  *
  * $1 rows as JSON, $2 requests to lock, $3 milliseconds to the next poll of an instance that only waits to be listed.
  */
@@ -26,7 +26,7 @@ input AS MATERIALIZED (
     "projectId" text, "id" text, "polls" int4, "state" instance_state, "ran" boolean, "name" text, "serverId" text,
     "imageId" text, "networkInterfaces" jsonb, "upstreamState" text, "errorCode" text, "errorMessage" text
   )
-  JOIN LATERAL (SELECT i."id" OFFSET 0) few USING ("id")
+  JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint USING ("id")
 ),
 locked AS MATERIALIZED (
   SELECT r.*

@@ -27,18 +27,18 @@ export function createListingPace({ now = () => performance.now(), limitMs = LIM
   /** Listings since the last complete one that took too long. */
   const overruns = new Map<string, number>()
 
-  const putOff = (projectId: string, ms: number) => {
+  const postpone = (projectId: string, ms: number) => {
     resting.set(projectId, now() + ms)
   }
 
   return {
-    putOff,
+    postpone,
     listed: (
       projectId: string,
       { calls, refillPerSecond }: Pick<ProjectListing, 'calls' | 'refillPerSecond'>,
     ) => {
       const costMs = (calls / refillPerSecond) * 1000
-      putOff(projectId, Math.min(MAX_REST_MS, costMs / BUDGET_PART))
+      postpone(projectId, Math.min(MAX_REST_MS, costMs / BUDGET_PART))
       gathering.set(projectId, now() + Math.min(MAX_AUDIT_REST_MS, costMs / AUDIT_PART))
       failures.delete(projectId)
       overruns.delete(projectId)

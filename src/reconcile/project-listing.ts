@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import type { ArrivalGuard } from '../budget/arrival-guard.ts'
-import { settleBuckets } from '../budget/settle-buckets.sql.ts'
 import type { StaleGuard } from '../budget/stale-guard.ts'
 import { takeListingToken } from '../budget/take-listing-token.sql.ts'
 import { leastCreditBack } from '../budget/token-bucket.ts'
@@ -102,7 +102,9 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
           break
         }
         const refund = leastCreditBack(refillPerSecond, age() / 1000)
-        await settleBuckets(database, [{ projectId, effect: 'refund', blockMs: null, reason: null, refund }])
+        await applyCallResults(database, [
+          { projectId, effect: 'refund', blockMs: null, reason: null, refund },
+        ])
         continue
       }
       if (token.blocked && token.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()

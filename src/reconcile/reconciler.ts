@@ -8,9 +8,9 @@ import type { SettleRow } from '../attempt/settle-attempts.sql.ts'
 import { findOwners } from '../attempt/unexpected-instances.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
+import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { createArrivalGuard } from '../budget/arrival-guard.ts'
 import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
-import { settleBuckets } from '../budget/settle-buckets.sql.ts'
 import { createStaleGuard } from '../budget/stale-guard.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
@@ -134,15 +134,15 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   }
 
   /** The next look after a failed listing; what failed is kept, though it proves nothing. */
-  const putOff = async (projectId: string, claim: ProjectClaim, error: CloudDcError): Promise<void> => {
+  const postpone = async (projectId: string, claim: ProjectClaim, error: CloudDcError): Promise<void> => {
     metrics.reconcile.listings.inc({ result: 'failed' })
     const count = pace.failed(projectId, { overran: error instanceof ListingOverdueError })
     if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
     const effect = effectOfFailedReading(projectId, error, count - 1)
-    if (effect !== null) await settleBuckets(database, [effect])
+    if (effect !== null) await applyCallResults(database, [effect])
     const patient = error instanceof CloudDcAccessError || !error.retryable
     const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
-    pace.putOff(projectId, lookInMs)
+    pace.postpone(projectId, lookInMs)
     await recordLooks(
       database,
       claim.attempts.map((attempt) => {
@@ -164,13 +164,13 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       await look(projectId, claim)
     } catch (error) {
       // The claim has moved the attempts on so far.
-      pace.putOff(projectId, moveOnMs)
+      pace.postpone(projectId, moveOnMs)
       // A closed bucket has been told of elsewhere.
       if (lookSignal.signal.aborted || error instanceof BucketClosedError) return
       outage.failed(error)
       // Otherwise it was the database.
       if (!(error instanceof CloudDcError)) return
-      await putOff(projectId, claim, error).catch((failure: unknown) => outage.failed(failure))
+      await postpone(projectId, claim, error).catch((failure: unknown) => outage.failed(failure))
     }
   }
 
@@ -226,7 +226,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
       if (!(await hasDuty()) || looks.size >= looksAtOnce) return { again: false }
       for (const [projectId, projectClaim] of await claim()) {
         if (pace.tooSlow([...looks.keys()], looksAtOnce).includes(projectId)) {
-          pace.putOff(projectId, moveOnMs)
+          pace.postpone(projectId, moveOnMs)
           continue
         }
         const running = lookSafely(projectId, projectClaim).finally(() => looks.delete(projectId))

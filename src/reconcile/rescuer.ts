@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { deleteGoneReplicas, findStranded, type StrandedAttempt } from '../attempt/rescue-attempts.sql.ts'
 import { type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
-import { settleBuckets } from '../budget/settle-buckets.sql.ts'
+import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { requestUncertain } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -45,7 +45,7 @@ export function createRescuer(options: RescuerOptions): Loop {
       const done = await settleAttempts(sql, rows, firstPollMs)
       // One of them may have been its project's probe, and the next one would be long in coming.
       const projects = new Set(done.map((row) => row.projectId))
-      await settleBuckets(
+      await applyCallResults(
         sql,
         [...projects].map((projectId) => ({ projectId, effect: 'work', blockMs: null, reason: null })),
       )

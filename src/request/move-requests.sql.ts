@@ -7,7 +7,7 @@ import type { RequestState } from './provision-request.ts'
  * Changes requests that the transaction has locked: counts of ended instances, and where `to` is set the state, with
  * its transition. Appends the events in either case, with the time of the change.
  *
- * For `few` see claim-requests.
+ * For `one_row_hint` see claim-requests.
  *
  * $1 rows as JSON, $2 their events as JSON.
  */
@@ -40,7 +40,7 @@ moved AS (
     exception_state = CASE WHEN i."to" <> 'running' THEN i."to" ELSE r.exception_state END,
     updated_at = ${CHANGED_AT}
   FROM input i
-  JOIN LATERAL (SELECT i."id" OFFSET 0) few ON few."id" = i."id"
+  JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
   CROSS JOIN clock
   WHERE r.id = i."id" AND r.state = i."from"
   RETURNING r.id, r.version, r.updated_at

@@ -72,7 +72,7 @@ export function createMetrics() {
       unsettled: gauge('intake_unsettled_messages', 'Deliveries in hand, neither acknowledged nor returned'),
       stuck: gauge(
         'intake_stuck_deliveries',
-        'Deliveries without a verdict for more than a minute in which database and broker were fine',
+        'Deliveries not acknowledged for more than a minute in which database and broker were fine',
       ),
       paused: gauge('intake_paused', '1 while consuming is paused because the database is away'),
       deadLetters: counter('dead_letters_total', 'Messages dead-lettered and confirmed, by rejection code', [

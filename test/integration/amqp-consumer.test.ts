@@ -126,7 +126,7 @@ describe('a consumer', () => {
     for (const { settle } of handler.held) settle('ack')
   })
 
-  it('gets everything again after the session was lost, and its old verdicts change nothing', async () => {
+  it('gets everything again after the session was lost, and its old dispositions change nothing', async () => {
     await world.fill(10)
     const handler = createHandler()
     const consumer = await world.run(consumerOf(handler.handle))
@@ -136,7 +136,7 @@ describe('a consumer', () => {
     await eventually(() => expect(handler.held).toHaveLength(10))
     expect(byNumber(handler.bodies())).toEqual(numbers(10))
     expect(handler.held.every(({ delivery }) => delivery.redelivered)).toBe(true)
-    // The tags are 1 to 10 on the new channel as well: a verdict on the wrong channel would settle these.
+    // The tags are 1 to 10 on the new channel as well: a disposition on the wrong channel would settle these.
     for (const { settle } of stale) settle('ack')
     await eventually(() => expect(consumer.inHand()).toBe(10))
     for (const { settle } of handler.held.splice(0, 5)) settle('ack')

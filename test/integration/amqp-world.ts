@@ -92,9 +92,9 @@ async function clear(channel: Channel): Promise<void> {
   }
 }
 
-/** A handler whose deliveries stay in hand until the test gives each its verdict. */
+/** A handler whose deliveries stay in hand until the test gives each its disposition. */
 export function createHandler() {
-  const held: { delivery: Delivery; settle: (verdict: 'ack' | 'requeue') => void }[] = []
+  const held: { delivery: Delivery; settle: (disposition: 'ack' | 'requeue') => void }[] = []
   return {
     held,
     bodies: () => held.map(({ delivery }) => delivery.body.toString()),

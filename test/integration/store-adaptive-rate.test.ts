@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
 import { recoverRates } from '../../src/budget/recover-rates.sql.ts'
-import { settleBuckets } from '../../src/budget/settle-buckets.sql.ts'
 import { createDatabase, type Database } from '../../src/database/database.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -40,26 +40,26 @@ async function factors(): Promise<Record<string, number>> {
 }
 
 it('a 429 slows down its own project, once for all calls that meet the same closed gate', async () => {
-  await settleBuckets(database, [throttled])
-  await settleBuckets(database, [throttled])
+  await applyCallResults(database, [throttled])
+  await applyCallResults(database, [throttled])
   expect(await factors()).toEqual({ slow: 0.7, other: 1 })
 })
 
 it('without the mode, a 429 closes the bucket and leaves the rate alone', async () => {
   const { slowDown: _, ...plain } = throttled
-  await settleBuckets(database, [plain])
+  await applyCallResults(database, [plain])
   expect(await factors()).toEqual({ slow: 1, other: 1 })
 })
 
 it('a rate never falls to nothing', async () => {
   for (let n = 0; n < 20; n += 1) {
-    await settleBuckets(database, [{ ...throttled, blockMs: 0 }])
+    await applyCallResults(database, [{ ...throttled, blockMs: 0 }])
   }
   expect((await factors()).slow).toBe(0.05)
 })
 
 it('a slowed rate recovers to the configured one and no further', async () => {
-  await settleBuckets(database, [throttled])
+  await applyCallResults(database, [throttled])
   await recoverRates(database, 0.2)
   expect((await factors()).slow).toBeCloseTo(0.9)
   await recoverRates(database, 0.2)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { settleBuckets } from '../../src/budget/settle-buckets.sql.ts'
+import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
 import { refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
 import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
 import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
@@ -174,7 +174,7 @@ test('tokens of calls that were not made come back, as far as the bucket holds t
   await placeRequests(database, { count: 5 })
   await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
   const giveBack = (refund: number) =>
-    settleBuckets(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund }])
+    applyCallResults(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund }])
   await giveBack(2)
   expect((await readBucket(database)).tokens).toBe(5)
   await giveBack(1000)
@@ -187,13 +187,15 @@ test('a token that comes back can be spent at once, however long the next one wo
   await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
   expect((await claim(database)).requests).toHaveLength(1)
   expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
-  await settleBuckets(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund: 1 }])
+  await applyCallResults(database, [
+    { projectId: 'p', effect: 'work', blockMs: null, reason: null, refund: 1 },
+  ])
   expect((await claim(database)).requests).toHaveLength(1)
 })
 
 describe('a closed bucket', () => {
   const tell = (effect: 'work' | 'served' | 'refund', refund = 0) =>
-    settleBuckets(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refund }])
+    applyCallResults(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refund }])
 
   test('lets the next probe go when one came back without a call', async () => {
     await placeRequests(database, { count: 5 })
@@ -231,11 +233,11 @@ describe('a closed bucket', () => {
   })
 
   const trouble = (blockMs: number | null, reason: 'throttled' | 'upstream_unavailable' = 'throttled') =>
-    settleBuckets(database, [
+    applyCallResults(database, [
       { projectId: 'p', effect: 'trouble', blockMs, reason: blockMs === null ? null : reason },
     ])
   const clear = () =>
-    settleBuckets(database, [{ projectId: 'p', effect: 'clear', blockMs: null, reason: null }])
+    applyCallResults(database, [{ projectId: 'p', effect: 'clear', blockMs: null, reason: null }])
 
   test('gives nothing before its time, and then one probe', async () => {
     await placeRequests(database, { count: 5 })

@@ -20,7 +20,7 @@ const claimDue = ({
   idsPerCall = 100,
   exceptProjects = [] as readonly string[],
   poll = POLL,
-  putOffMs = 500,
+  postponeMs = 500,
   callsPerProject = 1000,
   calls = 1000,
 } = {}) =>
@@ -29,7 +29,7 @@ const claimDue = ({
     intervalsMs: pollIntervals(poll),
     idsPerCall,
     share,
-    putOffMs,
+    postponeMs,
     provisionTimeoutMs: 3_600_000,
     serverWaitMs: 60_000,
     exceptProjects,
@@ -203,7 +203,7 @@ describe('a claim of instances', () => {
   test('puts off what no token is there for', async () => {
     await placeInstances(20)
     await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
-    expect(await claimDue({ putOffMs: 60_000 })).toEqual({ instances: [], more: false })
+    expect(await claimDue({ postponeMs: 60_000 })).toEqual({ instances: [], more: false })
     expect(await dueNow()).toBe(0)
   })
 
@@ -213,7 +213,7 @@ describe('a claim of instances', () => {
       blocked_until: `now() + interval '1 hour'`,
       blocked_reason: `'throttled'`,
     })
-    expect(await claimDue({ putOffMs: 60_000 })).toEqual({ instances: [], more: false })
+    expect(await claimDue({ postponeMs: 60_000 })).toEqual({ instances: [], more: false })
     expect(await dueNow()).toBe(0)
     expect(await takeToken(database, { projectId: 'p', share: 0.1 })).toBe(false)
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createAcknowledger, type Verdict } from '../../src/amqp/acknowledger.ts'
+import { createAcknowledger, type Disposition } from '../../src/amqp/acknowledger.ts'
 
 interface Tagged {
   fields: { deliveryTag: number }
@@ -11,14 +11,14 @@ const tagged = (deliveryTag: number): Tagged => ({ fields: { deliveryTag } })
 /** A channel by the broker's rules: settling a tag that is not outstanding is the error that closes a channel. */
 function createModelChannel() {
   const outstanding = new Set<number>()
-  const settled = new Map<number, Verdict>()
+  const settled = new Map<number, Disposition>()
   let frames = 0
-  const settle = (tag: number, allUpTo: boolean, verdict: Verdict) => {
+  const settle = (tag: number, allUpTo: boolean, disposition: Disposition) => {
     frames += 1
     if (!outstanding.has(tag)) throw new Error(`unknown delivery tag ${tag}`)
     for (const each of allUpTo ? [...outstanding].filter((other) => other <= tag) : [tag]) {
       outstanding.delete(each)
-      settled.set(each, verdict)
+      settled.set(each, disposition)
     }
   }
   return {
@@ -69,7 +69,7 @@ describe('the acknowledger', () => {
     expect([...channel.outstanding]).toEqual([1])
   })
 
-  it('takes the first of two verdicts on a delivery', () => {
+  it('takes the first of two dispositions on a delivery', () => {
     const { channel, acknowledger, deliver, turn } = createSetup()
     deliver(1)
     expect(acknowledger.settle(tagged(1), 'requeue')).toBe(true)
@@ -91,7 +91,7 @@ describe('the acknowledger', () => {
     expect(channel.frames()).toBe(0)
   })
 
-  it('gives every delivery exactly its own verdict, in whatever order handlers finish', () => {
+  it('gives every delivery exactly its own disposition, in whatever order handlers finish', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.constant({ kind: 'deliver' as const }) },
       {
@@ -99,7 +99,7 @@ describe('the acknowledger', () => {
         arbitrary: fc.record({
           kind: fc.constant('settle' as const),
           pick: fc.nat(),
-          verdict: fc.constantFrom<Verdict>('ack', 'ack', 'ack', 'requeue'),
+          disposition: fc.constantFrom<Disposition>('ack', 'ack', 'ack', 'requeue'),
         }),
       },
       { weight: 1, arbitrary: fc.constant({ kind: 'turn' as const }) },
@@ -107,7 +107,7 @@ describe('the acknowledger', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const { channel, acknowledger, deliver, turn } = createSetup()
-        const given = new Map<number, Verdict>()
+        const given = new Map<number, Disposition>()
         let lastTag = 0
         for (const each of steps) {
           if (each.kind === 'deliver') {
@@ -119,8 +119,8 @@ describe('the acknowledger', () => {
             // Now and then one that has been settled before.
             const tag = (each.pick % lastTag) + 1
             const first = !given.has(tag)
-            expect(acknowledger.settle(tagged(tag), each.verdict)).toBe(first)
-            if (first) given.set(tag, each.verdict)
+            expect(acknowledger.settle(tagged(tag), each.disposition)).toBe(first)
+            if (first) given.set(tag, each.disposition)
           }
         }
         turn()

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { resultOf, settleInHalves } from '../../src/runtime/halves.ts'
+import { resultOf, writeInHalves } from '../../src/runtime/halves.ts'
 
 test('work is done for every item but those at fault, in order, and no more often than finding them takes', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.boolean(), { maxLength: 200 }), async (sound) => {
       let tries = 0
-      const results = await settleInHalves(
+      const results = await writeInHalves(
         [...sound.entries()],
         async (items) => {
           tries += 1
@@ -31,6 +31,6 @@ test('an error that lies in no item is thrown at once', async () => {
     tries += 1
     throw away
   }
-  await expect(settleInHalves([1, 2], work, () => false)).rejects.toBe(away)
+  await expect(writeInHalves([1, 2], work, () => false)).rejects.toBe(away)
   expect(tries).toBe(1)
 })

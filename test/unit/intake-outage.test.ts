@@ -21,10 +21,10 @@ describe('the database away', () => {
     const { intake, hooks, log, rows } = createIntakeHarness()
     hooks.insertRequests = failing(3, databaseError)
     hooks.insertEvents = failing(2, databaseError)
-    const verdicts = [intake.handle(order('r-1')), intake.handle(invalid('r-2'))]
+    const dispositions = [intake.handle(order('r-1')), intake.handle(invalid('r-2'))]
     await expect.poll(() => log).toContain('pause')
     expect(intake.inHand()).toBe(2)
-    expect(await Promise.all(verdicts)).toEqual(['ack', 'ack'])
+    expect(await Promise.all(dispositions)).toEqual(['ack', 'ack'])
     expect(log.filter((line) => line === 'pause').length).toBe(log.filter((line) => line === 'resume').length)
     expect(log[0]).toBe('pause')
     expect(rows.size).toBe(1)
@@ -91,7 +91,7 @@ describe('stop', () => {
     const { intake, hooks, rows } = createIntakeHarness()
     const release: (() => void)[] = []
     hooks.insertRequests = () => new Promise((resolve) => release.push(resolve))
-    const verdicts = [
+    const dispositions = [
       intake.handle(order('r-1')),
       intake.handle(buildDelivery(buildRequest(), { deliveryCount: 2 })),
     ]
@@ -100,7 +100,7 @@ describe('stop', () => {
     await expect.poll(() => release.length).toBe(2)
     for (const resolve of release) resolve()
     await stopped
-    expect(await Promise.all(verdicts)).toEqual(['ack', 'ack'])
+    expect(await Promise.all(dispositions)).toEqual(['ack', 'ack'])
     expect(rows.size).toBe(2)
   })
 
@@ -110,10 +110,10 @@ describe('stop', () => {
     hooks.insertEvents = () => Promise.reject(databaseError())
     hooks.publish = () => Promise.reject(new PublishError('unavailable', 'away'))
     const suspect = buildDelivery(buildRequest(), { deliveryCount: 3 })
-    const verdicts = [order('r-1'), invalid('r-2'), buildDelivery('text'), suspect].map(intake.handle)
+    const dispositions = [order('r-1'), invalid('r-2'), buildDelivery('text'), suspect].map(intake.handle)
     await expect.poll(() => log).toEqual(['pause'])
     await intake.stop()
-    expect(await Promise.all(verdicts)).toEqual(['requeue', 'requeue', 'requeue', 'requeue'])
+    expect(await Promise.all(dispositions)).toEqual(['requeue', 'requeue', 'requeue', 'requeue'])
     expect(log).toEqual(['pause'])
   })
 

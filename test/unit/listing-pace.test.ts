@@ -52,7 +52,7 @@ test('failed listings are counted until one succeeds, each project for itself', 
 
 test('a project that was put off rests as long, and its audits are not kept back by it', () => {
   const pace = startPace()
-  pace.putOff('p', 100)
+  pace.postpone('p', 100)
   expect(pace.resting()).toEqual(['p'])
   expect(pace.gathering()).toEqual([])
   pace.advance(100)

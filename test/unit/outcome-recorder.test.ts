@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import { createOutcomeRecorder, oneEffectPerProject } from '../../src/attempt/outcome-recorder.ts'
-import type { BucketEffect } from '../../src/budget/settle-buckets.sql.ts'
+import type { BucketEffect } from '../../src/budget/apply-call-results.sql.ts'
 import type { Database } from '../../src/database/database.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'

@@ -32,7 +32,11 @@ describe('a delivery without a verdict', () => {
     expect(await stuckAt(60)).toBe(1)
     expect(await stuckAt(600)).toBe(1)
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-      { deliveries: 1, seconds: 60, msg: 'deliveries stuck: no verdict, and nothing is away' },
+      {
+        deliveries: 1,
+        seconds: 60,
+        msg: 'deliveries stuck: not acknowledged, though database and broker are fine',
+      },
     ])
   })
 

@@ -90,6 +90,6 @@ export interface BucketEffect {
 }
 
 /** At most one row per project. */
-export async function settleBuckets(sql: Sql, rows: readonly BucketEffect[]): Promise<void> {
+export async function applyCallResults(sql: Sql, rows: readonly BucketEffect[]): Promise<void> {
   await sql.query(TEXT, toJson(rows))
 }
