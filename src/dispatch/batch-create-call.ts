@@ -1,0 +1,98 @@
+import { buildBatchCreateBody } from '../attempt/create-body.ts'
+import { MARKER_KEY, markerPlace } from '../attempt/marker.ts'
+import { classifyOutcome, type Outcome } from '../attempt/outcome.ts'
+import { type ArrivalGuard, allowedSpreadMs } from '../budget/arrival-guard.ts'
+import { NOT_SENDABLE } from '../budget/call-effect.ts'
+import type { TightToken } from '../budget/tight-tokens.ts'
+import type { CallLimit } from '../budget/token-bucket.ts'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import type { Replica } from '../replica/replica.ts'
+import { coerceError } from '../runtime/errors.ts'
+import { reached } from '../runtime/steps.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { CallLog } from './call-log.ts'
+import type { ClaimedRequest } from './claim-requests.sql.ts'
+
+/** A request that was claimed with its token, and its call with it. */
+export interface Claim {
+  request: ClaimedRequest
+  replicaId: string
+  /** Milliseconds since the claim was sent: no less than since the claim on the database's clock. */
+  age: () => number
+  /** Of a tight bucket, else null. */
+  tightToken: TightToken | null
+}
+
+export interface CallContext {
+  client: Pick<CloudDcClient, 'batchCreate'>
+  sealer: Sealer
+  replica: Replica
+  limitOf: (projectId: string) => CallLimit
+  /** Shared by all batch-create calls of the process. */
+  arrivals: ArrivalGuard
+  callLog: CallLog
+  metrics: Metrics
+}
+
+/** Makes the call, and says what came of it and how long that took, in milliseconds. Never rejects. */
+export async function callBatchCreate(
+  context: CallContext,
+  claim: Claim,
+): Promise<{ outcome: Outcome; callMs: number }> {
+  const { callLog, metrics } = context
+  const startedAt = performance.now()
+  const outcome = await send(context, claim).catch(unsent)
+  const callMs = performance.now() - startedAt
+  const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
+  metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
+  metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
+  if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
+  callLog.tell(claim.request.projectId, outcome)
+  return { outcome, callMs }
+}
+
+async function send(context: CallContext, claim: Claim): Promise<Outcome> {
+  const { request } = claim
+  const password = context.sealer.open(request.sealedPassword, `${request.projectId}/${request.requestId}`)
+  const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
+  const evidence = await context.client.batchCreate({
+    projectId: request.projectId,
+    body: buildBatchCreateBody(request.spec, password, marker),
+    beforeWrite: () => {
+      reached('dispatch.sending')
+      refuseToSend(context, claim)
+    },
+  })
+  return classifyOutcome(evidence, request)
+}
+
+/** Throws when the call must not be made any more; called in the instant before its first byte is written. */
+function refuseToSend({ replica, limitOf, arrivals }: CallContext, claim: Claim): void {
+  const { request, replicaId, age, tightToken } = claim
+  if (!replica.holdsLease() || replica.id() !== replicaId)
+    throw new NotSentError('the lease of the claim is lost')
+  const ageMs = age()
+  if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
+    throw new NotSentError('the deadline has passed')
+  const spreadMs = allowedSpreadMs(request.tokens, limitOf(request.projectId))
+  const inTime = tightToken?.admits(ageMs) ?? arrivals.admits({ ageMs, spreadMs })
+  // A probe is alone: it may be as late as it likes, and must not be held back for ever by a way that has become slow.
+  if (!inTime && !request.probing)
+    throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
+  tightToken?.written(age)
+}
+
+class NotSentError extends Error {}
+
+/** A fault of our own before the client was called, such as a password that no configured key opens. */
+function unsent(error: unknown): Outcome {
+  return {
+    class: 'not_created',
+    reason: 'refused',
+    code: NOT_SENDABLE,
+    message: coerceError(error).message,
+    httpStatus: null,
+    retryAfterMs: null,
+  }
+}

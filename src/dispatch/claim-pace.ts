@@ -1,0 +1,81 @@
+import type { RunResult } from '../runtime/run-loop.ts'
+import { createClaimRoom } from './claim-room.ts'
+
+/** Waits for tokens shorter than this are gathered into one claim, so that replicas do not race for each token. */
+const GATHER_MS = 20
+/** A replica that comes too late for tokens waits longer each time, so that the same one comes first the next time. */
+const PATIENCE_STEP_MS = 10
+const MAX_PATIENCE_MS = 150
+
+export interface ClaimPace {
+  /** How many requests may be claimed now. */
+  room(): number
+  /** A claim that asked for so many requests has got these, each with a call to make. */
+  claimed(requests: { asked: number; got: number }): void
+  /** One of the calls has its outcome, after so many milliseconds. */
+  answered(callMs: number): void
+  /** One of the outcomes is recorded, or will never be by this replica. */
+  recorded(): void
+  /** When to claim again; `tokenInMs` until the next token of work that waits for one, null where none does. */
+  next(claim: { got: number; tokenInMs: number | null }): RunResult
+}
+
+/**
+ * When a replica claims, and how much. A claim that got all it asked for may have left more behind, so the next one is
+ * due as soon as there is room for half of the calls that may be in flight. One that got less has taken all there were
+ * tokens for, and the next one waits for theirs.
+ */
+export function createClaimPace({
+  concurrency,
+  onRoom,
+  onInFlight,
+  random = Math.random,
+}: {
+  /** Calls that may be in flight at once. */
+  concurrency: number
+  /** There is room again that is worth a claim. */
+  onRoom: () => void
+  /** Told whenever the number of calls without an outcome changes. */
+  onInFlight: (calls: number) => void
+  random?: () => number
+}): ClaimPace {
+  const claimRoom = createClaimRoom({ concurrency })
+  const worthClaiming = Math.ceil(concurrency / 2)
+  let unanswered = 0
+  let unrecorded = 0
+  /** Whether the last claim got all it asked for. */
+  let filled = false
+  /** Claims in a row that got nothing. */
+  let emptyHanded = 0
+
+  const room = () => claimRoom.free({ unanswered, unrecorded })
+  const tellOfRoom = () => {
+    if (filled && room() >= worthClaiming) onRoom()
+  }
+
+  return {
+    room,
+    claimed: ({ asked, got }) => {
+      filled = got === asked
+      unanswered += got
+      onInFlight(unanswered)
+    },
+    answered: (callMs) => {
+      claimRoom.took(callMs)
+      unanswered -= 1
+      unrecorded += 1
+      onInFlight(unanswered)
+      tellOfRoom()
+    },
+    recorded: () => {
+      unrecorded -= 1
+      tellOfRoom()
+    },
+    next: ({ got, tokenInMs }) => {
+      emptyHanded = got > 0 ? 0 : emptyHanded + 1
+      if (filled || tokenInMs === null) return { again: false }
+      const patienceMs = Math.min(MAX_PATIENCE_MS, emptyHanded * PATIENCE_STEP_MS) * random()
+      return { again: false, waitMs: Math.max(GATHER_MS, tokenInMs) + patienceMs }
+    },
+  }
+}
