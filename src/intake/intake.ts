@@ -3,26 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Disposition } from '../amqp/acknowledger.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
-import type { Fault } from '../contracts/fault.ts'
-import type { MessageRejection, RejectionCode } from '../contracts/rejection.ts'
-import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
-import { sqlState } from '../database/errors.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { reached } from '../runtime/steps.ts'
 import { createTurns } from '../runtime/turns.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { toNewRequest } from './new-request.ts'
 import { createOneByOne } from './one-by-one.ts'
 import { createRejecter } from './rejecter.ts'
 import type { RequestStore } from './request-store.ts'
-import { createRequestWriter, type Entry, type EntryOutcome } from './request-writer.ts'
+import { createRequestWriter } from './request-writer.ts'
+import { requeue, type TakeContext, takeDelivery } from './take-delivery.ts'
 import { createWriteRetry } from './write-retry.ts'
 
-/** Deliveries that came back this often are taken one by one: one of them may be what brings the process down. */
-const SUSPECT_DELIVERIES = 2
 const INSERTS_IN_FLIGHT = 2
 /** Before a delivery that met a fault of this program goes back to the queue, lest it go round in a circle. */
 const FAULT_PAUSE_MS = 1000
@@ -78,18 +71,19 @@ export interface Intake {
  * as an insert is free, so one message alone waits for nobody.
  */
 export function createIntake(options: IntakeOptions): Intake {
-  const { store, publisher, sealer, passwordDigester, logger, metrics, now = () => new Date() } = options
-  const { batchSize = 200, deliveryLimit = 20, turnShareMs = TURN_SHARE_MS } = options
+  const { publisher, logger, metrics } = options
+  const { batchSize = 200, deliveryLimit = 20, turnShareMs = TURN_SHARE_MS, now = () => new Date() } = options
   const { onStored = () => undefined, onEvents = () => undefined } = options
   const stopping = new AbortController()
-  setMaxListeners(0, stopping.signal)
+  const { signal } = stopping
+  setMaxListeners(0, signal)
   const inHand = new Set<Promise<Disposition>>()
   let databaseAway = false
 
   const pause = async () => options.pauseConsuming?.()
   const retry = createWriteRetry({
     logger,
-    signal: stopping.signal,
+    signal,
     onAway: () => {
       databaseAway = true
       metrics.paused.set(1)
@@ -101,92 +95,28 @@ export function createIntake(options: IntakeOptions): Intake {
       options.resumeConsuming?.()
     },
   })
-  const rejecter = createRejecter({
-    store,
-    publisher,
-    retry,
-    logger,
-    metrics,
-    now,
-    signal: stopping.signal,
-    onEvents,
-  })
+  const { store, sealer, passwordDigester } = options
   const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
-  const batcher = createBatcher<Entry, EntryOutcome>({
-    maxSize: batchSize,
-    concurrency: INSERTS_IN_FLIGHT,
-    flush: writer.write,
-  })
-  const suspects = createOneByOne()
+  const context: TakeContext = {
+    deliveryLimit,
+    sealer,
+    passwordDigester,
+    writer,
+    batcher: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),
+    suspects: createOneByOne(),
+    rejecter: createRejecter({ store, publisher, retry, logger, metrics, now, signal, onEvents }),
+    metrics,
+    logger,
+  }
   const turns = createTurns({ shareMs: turnShareMs, quiet: options.quiet })
-
-  const acknowledge = (result: string): Disposition => {
-    metrics.messages.inc({ result })
-    reached('intake.acknowledging')
-    return 'ack'
-  }
-  const requeue = (): Disposition => {
-    metrics.messages.inc({ result: 'requeued' })
-    return 'requeue'
-  }
-  const reject = async (delivery: Delivery, rejection: MessageRejection): Promise<Disposition> =>
-    (await rejecter.reject(delivery, rejection)) ? acknowledge('dead_lettered') : requeue()
-
-  const take = async (delivery: Delivery, write: (entry: Entry) => Promise<EntryOutcome | undefined>) => {
-    const parsed = parseRequestMessage(delivery)
-    if (!parsed.ok) return reject(delivery, parsed)
-    const { command, tracing } = parsed
-    const refuse = (code: RejectionCode, fault: Fault) =>
-      reject(delivery, rejectCommand(command, tracing, code, fault))
-    const outcome = await write({
-      command,
-      row: toNewRequest(command, tracing, { sealer, passwordDigester }),
-    })
-    switch (outcome?.kind) {
-      case 'stored':
-      case 'duplicate':
-        return acknowledge(outcome.kind)
-      case 'conflict':
-        return refuse('idempotency_conflict', conflictFault(outcome.differs))
-      case 'refused':
-        logger.error(
-          { sqlState: sqlState(outcome.error), ...idsOf(command) },
-          'the database refuses a valid request',
-        )
-        return refuse('invalid_request', refusalFault(outcome.error))
-      default:
-        return requeue()
-    }
-  }
-
-  const decide = (delivery: Delivery): Promise<Disposition> => {
-    reached('intake.received')
-    if (delivery.deliveryCount >= deliveryLimit) {
-      const message = `delivered ${delivery.deliveryCount} times before, without success`
-      return reject(delivery, rejectUnread(delivery, 'delivery_limit', { path: '', message }))
-    }
-    if (delivery.deliveryCount < SUSPECT_DELIVERIES) return take(delivery, batcher.add)
-    return suspects.run(() => take(delivery, async (entry) => (await writer.write([entry]))[0]))
-  }
-
-  const decideSafely = async (delivery: Delivery): Promise<Disposition> => {
-    if (stopping.signal.aborted) return requeue()
-    try {
-      return await decide(delivery)
-    } catch (error) {
-      logger.error({ err: error }, 'fault while taking in a message')
-      await sleep(FAULT_PAUSE_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
-      return requeue()
-    }
-  }
 
   return {
     handle: (delivery) => {
       const settled = options.onReceived?.()
-      const decided = new Promise<Disposition>((resolve) => {
-        turns.run(() => resolve(decideSafely(delivery)))
+      const taken = new Promise<Disposition>((resolve) => {
+        turns.run(() => resolve(takeSafely(context, delivery, signal)))
       })
-      const disposition = decided.finally(() => {
+      const disposition = taken.finally(() => {
         settled?.()
         inHand.delete(disposition)
         metrics.unsettled.set(inHand.size)
@@ -204,15 +134,18 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 }
 
-function conflictFault(differs: 'content' | 'password'): Fault {
-  const message = `a request with this id and another ${differs} was accepted before`
-  return { path: differs === 'password' ? 'spec.password' : '', message }
-}
-
-function refusalFault(error: unknown): Fault {
-  return { path: '', message: `the database cannot store it (${sqlState(error) ?? 'no code'})` }
-}
-
-function idsOf({ projectId, requestId }: { projectId: string; requestId: string }) {
-  return { projectId, requestId }
+/** Gives the delivery back when the intake stops, and, after a pause, when this program has a fault. Never rejects. */
+async function takeSafely(
+  context: TakeContext,
+  delivery: Delivery,
+  signal: AbortSignal,
+): Promise<Disposition> {
+  if (signal.aborted) return requeue(context)
+  try {
+    return await takeDelivery(context, delivery)
+  } catch (error) {
+    context.logger.error({ err: error }, 'fault while taking in a message')
+    await sleep(FAULT_PAUSE_MS, undefined, { signal }).catch(() => undefined)
+    return requeue(context)
+  }
 }

@@ -31,8 +31,12 @@ export interface RequestWriterOptions {
   onStored: (rows: number) => void
 }
 
-/** Writes a batch of entries, whatever their keys, and says what became of each; never rejects for a reason of theirs. */
-export function createRequestWriter(options: RequestWriterOptions) {
+export interface RequestWriter {
+  /** Writes entries, whatever their keys, and says what became of each; never rejects for a reason of theirs. */
+  write(entries: readonly Entry[]): Promise<EntryOutcome[]>
+}
+
+export function createRequestWriter(options: RequestWriterOptions): RequestWriter {
   const { store, retry, passwordDigester, metrics, onStored } = options
 
   const insert = async (rows: readonly NewRequest[]): Promise<RowOutcome[]> => {

@@ -1,0 +1,109 @@
+import type { Logger } from 'pino'
+import type { Disposition } from '../amqp/acknowledger.ts'
+import type { Delivery } from '../amqp/message.ts'
+import type { Fault } from '../contracts/fault.ts'
+import type { MessageRejection } from '../contracts/rejection.ts'
+import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
+import { sqlState } from '../database/errors.ts'
+import type { Batcher } from '../runtime/batcher.ts'
+import { reached } from '../runtime/steps.ts'
+import type { PasswordDigester } from '../secrets/digest.ts'
+import type { Sealer } from '../secrets/seal.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { toNewRequest } from './new-request.ts'
+import type { OneByOne } from './one-by-one.ts'
+import type { Rejecter } from './rejecter.ts'
+import type { Entry, EntryOutcome, RequestWriter } from './request-writer.ts'
+
+/** Deliveries that came back this often are taken one by one: one of them may be what brings the process down. */
+const SUSPECT_DELIVERIES = 2
+
+export interface TakeContext {
+  /** A message that was delivered without success this often is dead-lettered. */
+  deliveryLimit: number
+  sealer: Sealer
+  passwordDigester: PasswordDigester
+  /** Entries on their way into one insert. */
+  batcher: Pick<Batcher<Entry, EntryOutcome>, 'add'>
+  writer: RequestWriter
+  suspects: OneByOne
+  rejecter: Rejecter
+  metrics: Metrics['intake']
+  logger: Logger
+}
+
+type Write = (entry: Entry) => Promise<EntryOutcome | undefined>
+
+/** Decides on one delivery, as it came. Rejects for a fault of this program. */
+export function takeDelivery(context: TakeContext, delivery: Delivery): Promise<Disposition> {
+  const { deliveryLimit, batcher, writer, suspects } = context
+  reached('intake.received')
+  if (delivery.deliveryCount >= deliveryLimit) {
+    const message = `delivered ${delivery.deliveryCount} times before, without success`
+    return reject(context, delivery, rejectUnread(delivery, 'delivery_limit', { path: '', message }))
+  }
+  if (delivery.deliveryCount < SUSPECT_DELIVERIES) return storeMessage(context, delivery, batcher.add)
+  const writeAlone: Write = async (entry) => (await writer.write([entry]))[0]
+  return suspects.run(() => storeMessage(context, delivery, writeAlone))
+}
+
+/** Parses the message, seals its password and writes its request; dead-letters what is not valid or cannot be stored. */
+async function storeMessage(context: TakeContext, delivery: Delivery, write: Write): Promise<Disposition> {
+  const parsed = parseRequestMessage(delivery)
+  if (!parsed.ok) return reject(context, delivery, parsed)
+  const { command, tracing } = parsed
+  const outcome = await write({ command, row: toNewRequest(command, tracing, context) })
+  switch (outcome?.kind) {
+    case 'stored':
+    case 'duplicate':
+      return acknowledge(context, outcome.kind)
+    case 'conflict': {
+      const fault = conflictFault(outcome.differs)
+      return reject(context, delivery, rejectCommand(command, tracing, 'idempotency_conflict', fault))
+    }
+    case 'refused': {
+      const { projectId, requestId } = command
+      context.logger.error(
+        { sqlState: sqlState(outcome.error), projectId, requestId },
+        'the database refuses a valid request',
+      )
+      const fault = refusalFault(outcome.error)
+      return reject(context, delivery, rejectCommand(command, tracing, 'invalid_request', fault))
+    }
+    default:
+      return requeue(context)
+  }
+}
+
+async function reject(
+  context: TakeContext,
+  delivery: Delivery,
+  rejection: MessageRejection,
+): Promise<Disposition> {
+  const isSafe = await context.rejecter.reject(delivery, rejection)
+  return isSafe ? acknowledge(context, 'dead_lettered') : requeue(context)
+}
+
+function acknowledge(
+  { metrics }: TakeContext,
+  result: 'stored' | 'duplicate' | 'dead_lettered',
+): Disposition {
+  metrics.messages.inc({ result })
+  reached('intake.acknowledging')
+  return 'ack'
+}
+
+/** Gives the delivery back to its queue. */
+export function requeue({ metrics }: Pick<TakeContext, 'metrics'>): Disposition {
+  metrics.messages.inc({ result: 'requeued' })
+  return 'requeue'
+}
+
+function conflictFault(differs: 'content' | 'password'): Fault {
+  const message = `a request with this id and another ${differs} was accepted before`
+  return { path: differs === 'password' ? 'spec.password' : '', message }
+}
+
+function refusalFault(error: unknown): Fault {
+  return { path: '', message: `the database cannot store it (${sqlState(error) ?? 'no code'})` }
+}
