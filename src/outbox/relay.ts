@@ -1,20 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { PublishError } from '../amqp/errors.ts'
-import type { OutgoingMessage } from '../amqp/message.ts'
 import type { Publisher } from '../amqp/publisher.ts'
-import { EVENT_EXCHANGE } from '../amqp/topology.ts'
 import type { Database } from '../database/database.ts'
+import { createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
-import { createTurns } from '../runtime/turns.ts'
+import { createTurns, type Turns } from '../runtime/turns.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { createInHand } from './in-hand.ts'
-import { createOrderedLanes, type LaneStep } from './ordered-lanes.ts'
-import { type OutboxEvent, parkEvents, readEvents, removeEvents } from './outbox-events.sql.ts'
-import { createReadCursor } from './read-cursor.ts'
+import { createInHand, type InHand } from './in-hand.ts'
+import { createOrderedLanes, type OrderedLanes } from './ordered-lanes.ts'
+import { type OutboxEvent, readEvents } from './outbox-events.sql.ts'
+import { publishEvent } from './publish-event.ts'
+import { createReadCursor, type ReadCursor } from './read-cursor.ts'
+import { createRemovals } from './removals.ts'
 
 const READ_LIMIT = 1000
 /** Under load, one read serves the commits of so many milliseconds. */
@@ -26,7 +25,6 @@ const LEASE_MS = 5000
 const LEASE_RENEW_MS = 1500
 /** How long a replica without the duty waits before it asks again. */
 const STANDBY_MS = 1000
-const FIRST_RETURN_RETRY_MS = 2000
 /** Publishing one event takes about 0.03 ms, and a thousand may be read at once. */
 const TURN_SHARE_MS = 4
 
@@ -43,6 +41,17 @@ export interface RelayOptions {
   quiet?: Quiet
 }
 
+interface ReadContext extends RelayOptions {
+  duty: HeldDuty
+  cursor: ReadCursor
+  /** Events that were read and not yet removed. */
+  inHand: InHand
+  lanes: OrderedLanes<OutboxEvent>
+  turns: Turns
+  /** How often events were given back to be read again. */
+  drops: () => number
+}
+
 /**
  * Publishes what is committed and removes it once confirmed. One replica at a time relays: it reads the rows in
  * order without claiming each, keeps one event of a request in flight and those of many requests side by side.
@@ -51,156 +60,85 @@ export interface RelayOptions {
  * replaced) leads to another copy with the same id, never to a gap.
  */
 export function createRelay(options: RelayOptions): Loop {
-  const { database, publisher, brokerReady, replica, window, metrics, logger } = options
+  const { database, publisher, replica, metrics, logger } = options
+  const stopping = new AbortController()
   const cursor = createReadCursor()
   const inHand = createInHand()
-  const turns = createTurns({ shareMs: TURN_SHARE_MS, quiet: options.quiet })
-  /** Times that events were given back to be read again. */
   let drops = 0
-  let confirmed: number[] = []
-  let returned: number[] = []
-  let leaseCheckedAt = Number.NEGATIVE_INFINITY
-  let holdsDuty = false
-  let removing: Promise<void> | undefined
 
-  const publish = (event: OutboxEvent): Promise<LaneStep> => {
-    const startedAt = performance.now()
-    const message: OutgoingMessage = {
-      exchange: EVENT_EXCHANGE,
-      routingKey: event.routingKey,
-      body: event.body,
-      mandatory: true,
-      properties: {
-        messageId: event.id,
-        type: event.type,
-        contentType: 'application/cloudevents+json',
-        deliveryMode: 2,
-        ...(event.correlationId === null ? {} : { correlationId: event.correlationId }),
-      },
-    }
-    return publisher.publish(message).then(
-      () => {
-        reached('outbox.confirmed')
-        metrics.outbox.published.inc()
-        const confirmMs = performance.now() - startedAt
-        metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
-        metrics.outbox.delaySeconds.observe((event.ageMs + confirmMs) / 1000)
-        confirmed.push(event.position)
-        removeSoon()
-        return 'go on'
-      },
-      (error: unknown) => notConfirmed(event, error),
-    )
-  }
-
-  const notConfirmed = (event: OutboxEvent, error: unknown): LaneStep => {
-    if (!(error instanceof PublishError)) throw error
-    if (error.kind !== 'returned' && error.kind !== 'unencodable') {
-      if (error.kind === 'nacked') metrics.outbox.nacked.inc()
-      if (error.kind === 'unknown') metrics.outbox.unknown.inc()
-      return 'give up'
-    }
-    // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
-    metrics.outbox.returned.inc()
-    returned.push(event.position)
-    removeSoon()
-    return 'go on'
-  }
-
+  const removals = createRemovals({
+    database,
+    logger,
+    onRemoved: (positions) => {
+      for (const position of positions) inHand.delete(position)
+      loop.wake()
+    },
+    signal: stopping.signal,
+  })
   const lanes = createOrderedLanes<OutboxEvent>({
     keyOf: (event) => event.orderingKey,
-    run: publish,
+    run: (event) => publishEvent({ publisher, removals, metrics }, event),
     onDropped: (events) => {
       for (const event of events) inHand.delete(event.position)
       drops += 1
       cursor.restart()
     },
   })
+  const duty = createHeldDuty({
+    replica,
+    duty: 'relay',
+    leaseMs: LEASE_MS,
+    renewMs: LEASE_RENEW_MS,
+    onTaken: cursor.restart,
+  })
+  const turns = createTurns({ shareMs: TURN_SHARE_MS, quiet: options.quiet })
 
-  const removeSoon = () => {
-    removing ??= remove().finally(() => {
-      removing = undefined
-    })
-  }
-
-  /** Removes what was confirmed while the removal before was under way. */
-  const remove = async () => {
-    await new Promise(setImmediate)
-    while (confirmed.length + returned.length > 0) {
-      const [done, parked] = [confirmed, returned]
-      confirmed = []
-      returned = []
-      try {
-        if (done.length > 0) await removeEvents(database, done)
-        if (parked.length > 0) await parkEvents(database, parked, FIRST_RETURN_RETRY_MS)
-        reached('outbox.removed')
-        for (const position of [...done, ...parked]) inHand.delete(position)
-      } catch (error) {
-        logger.debug({ err: error }, 'published events not removed yet')
-        confirmed.push(...done)
-        returned.push(...parked)
-        await sleep(200)
-        if (loop.stopped()) return
-      }
-      loop.wake()
-    }
-  }
-
-  const relays = async (): Promise<boolean> => {
-    const now = performance.now()
-    if (now - leaseCheckedAt > LEASE_RENEW_MS) {
-      const held = await replica.holdDuty('relay', LEASE_MS)
-      if (held && !holdsDuty) cursor.restart()
-      holdsDuty = held
-      leaseCheckedAt = now
-    }
-    return holdsDuty
-  }
-
-  const base = createLoop({
+  const context: ReadContext = { ...options, duty, cursor, inHand, lanes, turns, drops: () => drops }
+  const loop = createLoop({
     name: 'outbox relay',
     logger,
     idleMs: STANDBY_MS,
     gapMs: GAP_MS,
-    runOnce: async () => {
-      // The process is just starting: it will be registered in a moment, and may have the duty then.
-      if (!holdsDuty && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
-      if (!(await relays())) return { again: false }
-      if (!brokerReady()) return { again: false, waitMs: 100 }
-      const limit = Math.min(READ_LIMIT, window - inHand.size())
-      if (limit <= 0) return { again: false, waitMs: IDLE_MS }
-      const dropsBefore = drops
-      const events = await readEvents(database, { after: cursor.start(), inHand: inHand.ranges(), limit })
-      reached('outbox.read')
-      // What was in hand when this read began, and is not any more, belongs before what it has found.
-      const outdated = () => drops !== dropsBefore
-      if (outdated()) return { again: true }
-      for (const event of events) {
-        while (turns.over()) {
-          await turns.next()
-          if (outdated()) return { again: true }
-        }
-        inHand.add(event.position)
-        lanes.add(event)
-      }
-      if (events.length > 0) reached('outbox.published')
-      const cutShort = events.length === limit
-      cursor.readTo(events.at(-1), cutShort)
-      return cutShort ? { again: true } : { again: false, waitMs: IDLE_MS }
-    },
+    runOnce: () => readOnce(context),
     onStop: async () => {
       await lanes.drained()
-      await removing
+      await removals.drained()
     },
   })
-  let stopping = false
-  const loop = {
-    ...base,
+  return {
+    ...loop,
     stop: () => {
-      stopping = true
-      return base.stop()
+      stopping.abort()
+      return loop.stop()
     },
-    stopped: () => stopping,
   }
-  return loop
+}
+
+/** Reads on where this replica has the duty, and hands each event over to the lane of its request. */
+async function readOnce(context: ReadContext): Promise<RunResult> {
+  const { database, brokerReady, replica, window, duty, cursor, inHand, lanes, turns, drops } = context
+  // The process is just starting: it will be registered in a moment, and may have the duty then.
+  if (!duty.had() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
+  if (!(await duty.has())) return { again: false }
+  if (!brokerReady()) return { again: false, waitMs: 100 }
+  const limit = Math.min(READ_LIMIT, window - inHand.size())
+  if (limit <= 0) return { again: false, waitMs: IDLE_MS }
+  const dropsBefore = drops()
+  const events = await readEvents(database, { after: cursor.start(), inHand: inHand.ranges(), limit })
+  reached('outbox.read')
+  // What was in hand when this read began, and is not any more, belongs before what it has found.
+  const outdated = () => drops() !== dropsBefore
+  if (outdated()) return { again: true }
+  for (const event of events) {
+    while (turns.over()) {
+      await turns.next()
+      if (outdated()) return { again: true }
+    }
+    inHand.add(event.position)
+    lanes.add(event)
+  }
+  if (events.length > 0) reached('outbox.published')
+  const cutShort = events.length === limit
+  cursor.readTo(events.at(-1), cutShort)
+  return cutShort ? { again: true } : { again: false, waitMs: IDLE_MS }
 }
