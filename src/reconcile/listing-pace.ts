@@ -13,6 +13,8 @@ const MAX_LIMIT_MS = 900_000
 /** Of all listings at once, so many may be of slow projects. */
 const SLOW_PART = 0.5
 
+export type ListingPace = ReturnType<typeof createListingPace>
+
 /**
  * When each project may be listed next. A listing gives its project a rest in proportion to what it cost, and audits a
  * longer one. One that took too long is slow, and is given longer the next time. The times are this process's own, in

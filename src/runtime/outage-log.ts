@@ -57,6 +57,8 @@ export function createOutage({
   }
 }
 
+export type OutageLog = ReturnType<typeof createOutageLog>
+
 /** The log of an outage that errors tell of. */
 export function createOutageLog(options: OutageLogOptions) {
   const outage = createOutage(options)

@@ -1,0 +1,157 @@
+import type { UncertainAttempt } from '../attempt/claim-uncertain.sql.ts'
+import { type DueAudits, endAudits } from '../attempt/due-audits.sql.ts'
+import { addLook, timeAfter } from '../attempt/look-evidence.ts'
+import { relevanceTo, type SearchTarget, soughtOf } from '../attempt/matching.ts'
+import { recordLooks } from '../attempt/record-looks.sql.ts'
+import { findOwners } from '../attempt/unexpected-instances.sql.ts'
+import type { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
+import type { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
+import { applyCallResults } from '../budget/apply-call-results.sql.ts'
+import type { ArrivalGuard } from '../budget/arrival-guard.ts'
+import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
+import type { StaleGuard } from '../budget/stale-guard.ts'
+import type { CloudDcClient } from '../clouddc/client.ts'
+import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
+import type { Database } from '../database/database.ts'
+import { jitteredBackoff } from '../runtime/backoff.ts'
+import type { OutageLog } from '../runtime/outage-log.ts'
+import { reached } from '../runtime/steps.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { ListingPace } from './listing-pace.ts'
+import {
+  BucketClosedError,
+  ListingOverdueError,
+  listProject,
+  type ProjectListing,
+} from './project-listing.ts'
+
+const FAILED = { minMs: 500, maxMs: 30_000 }
+
+/** Uncertain attempts and audits of one project that one listing serves. */
+export interface ProjectClaim {
+  projectId: string
+  attempts: UncertainAttempt[]
+  audits: DueAudits | null
+  /** performance.now() when the claim was known: no earlier than the ages in it. */
+  claimedAt: number
+}
+
+export interface LookContext {
+  database: Database
+  client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
+  /** How long an attempt without an answer is looked for before it counts as not created. */
+  settleMs: number
+  /** How far a claim moves its attempts on. */
+  moveOnMs: number
+  pace: ListingPace
+  arrivals: ArrivalGuard
+  stale: StaleGuard
+  recordVerdicts: ReturnType<typeof createVerdictRecorder>
+  storeUnexpected: ReturnType<typeof createUnexpectedInstances>
+  /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
+  onEvents?: (keys: readonly string[]) => void
+  outage: OutageLog
+  metrics: Metrics
+  /** Ends the looks. */
+  signal: AbortSignal
+}
+
+/** Looks once for all that the claim is about, and sets the time of the next look where this one failed. Never rejects. */
+export async function lookAtProject(context: LookContext, claim: ProjectClaim): Promise<void> {
+  const { pace, outage, signal, moveOnMs } = context
+  try {
+    await look(context, claim)
+  } catch (error) {
+    // The claim has moved the attempts on so far.
+    pace.postpone(claim.projectId, moveOnMs)
+    // A closed bucket has been told of elsewhere.
+    if (signal.aborted || error instanceof BucketClosedError) return
+    outage.failed(error)
+    // Otherwise it was the database.
+    if (!(error instanceof CloudDcError)) return
+    await postpone(context, claim, error).catch((failure: unknown) => outage.failed(failure))
+  }
+}
+
+async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
+  const { database, pace, recordVerdicts, storeUnexpected, onEvents, outage, metrics } = context
+  const { projectId } = claim
+  const sought = new Map(claim.attempts.map((attempt) => [attempt, soughtOf(attempt)]))
+  const listing = await listFor(context, claim, sought)
+  metrics.reconcile.listings.inc({ result: 'ok' })
+  pace.listed(projectId, listing)
+  outage.recovered()
+  reached('reconcile.listed')
+
+  const ids = new Set(listing.instances.map((instance) => instance.id))
+  for (const { named } of sought.values()) for (const id of named) ids.add(id)
+  const known = await findOwners(database, projectId, [...ids])
+  await recordVerdicts({
+    sought,
+    instances: listing.instances,
+    listed: listing.listed,
+    known,
+    elapsedMs: listing.beganAt - claim.claimedAt,
+  })
+  reached('reconcile.recorded')
+
+  const keys = await storeUnexpected(projectId, listing.instances)
+  if (keys.length > 0) onEvents?.(keys)
+  if (claim.audits !== null) await endAudits(database, claim.audits)
+}
+
+function listFor(
+  context: LookContext,
+  { projectId, attempts, claimedAt }: ProjectClaim,
+  sought: ReadonlyMap<UncertainAttempt, SearchTarget>,
+): Promise<ProjectListing> {
+  const { database, client, settleMs, pace, arrivals, stale, metrics, signal } = context
+  return listProject({
+    database,
+    client,
+    projectId,
+    keep: relevanceTo([...sought.values()]),
+    limitMs: pace.limitMs(projectId),
+    // What stands on a selected server is asked for in both ways before its absence may be believed.
+    serverIds: (beganAt) => {
+      const settled = attempts.filter((attempt) => attempt.ageMs + beganAt - claimedAt >= settleMs)
+      return [...new Set(settled.flatMap((attempt) => sought.get(attempt)?.servers ?? []))]
+    },
+    arrivals,
+    stale,
+    signal,
+    onToken: () => metrics.dispatch.tokensTaken.inc(),
+  })
+}
+
+/** Sets the next look after a failed listing; what failed is kept, though it proves nothing. */
+async function postpone(context: LookContext, claim: ProjectClaim, error: CloudDcError): Promise<void> {
+  const { database, pace, metrics } = context
+  const { projectId, attempts, claimedAt } = claim
+  metrics.reconcile.listings.inc({ result: 'failed' })
+  const count = pace.failed(projectId, { overran: error instanceof ListingOverdueError })
+  if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
+  const effect = effectOfFailedReading(projectId, error, count - 1)
+  if (effect !== null) await applyCallResults(database, [effect])
+  const patient = error instanceof CloudDcAccessError || !error.retryable
+  const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
+  pace.postpone(projectId, lookInMs)
+  await recordLooks(
+    database,
+    attempts.map((attempt) => {
+      const afterMs = Math.round(attempt.ageMs + performance.now() - claimedAt)
+      const failedLook = {
+        at: timeAfter(attempt, afterMs),
+        after_ms: afterMs,
+        error: error.code ?? error.name,
+      }
+      return {
+        attemptId: attempt.attemptId,
+        claim: attempt.claim,
+        evidence: addLook(attempt.evidence, failedLook),
+        listingsWithout: attempt.listingsWithout,
+        lookInMs,
+      }
+    }),
+  )
+}
