@@ -1,5 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { loadConfig, ROLES } from '../../src/config.ts'
 import { EVENT_KINDS, eventDataSchemas } from '../../src/contracts/events.ts'
@@ -43,13 +44,18 @@ function shownDefault(value: unknown): string {
   return typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value)
 }
 
+/** Every setting in the order of the configuration, with its default as the documents show it. */
+function settingsWithDefaults(): [name: string, fallback: string][] {
+  const { clouddcAuthTokenFile: _, ...config } = loadConfig(REQUIRED)
+  return Object.entries(config).map(([key, value]) => {
+    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+    return [name, name in REQUIRED ? 'required' : shownDefault(value)]
+  })
+}
+
 describe('the README', () => {
   test('has every setting in its table, with the default that it has', () => {
-    const { clouddcAuthTokenFile: _, ...config } = loadConfig(REQUIRED)
-    const settings = Object.entries(config).map(([key, value]) => {
-      const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
-      return [name, name in REQUIRED ? 'required' : shownDefault(value)]
-    })
+    const settings = settingsWithDefaults()
     const rows = tableUnder('Configuration', readme)
     expect(rows.map(([name, fallback]) => [namesIn(name)[0], fallback])).toEqual(settings)
     for (const [name, , meaning] of rows) expect(meaning, name).not.toBe('')
@@ -76,6 +82,32 @@ describe('the README', () => {
       return [kind, members.filter((member) => member !== 'project_id' && member !== 'request_id')]
     })
     expect(rows).toEqual(kinds)
+  })
+})
+
+describe('.env.example', () => {
+  const text = read('.env.example')
+
+  test('has every setting: the required ones first, the others commented out with their defaults', () => {
+    const lines = [...text.matchAll(/^(# )?([A-Z_]+)=(.*)$/gm)].map(([, hash, name, value]) => [
+      name,
+      hash === undefined ? 'required' : value,
+    ])
+    const isRequired = ([, fallback]: [string, string]) => fallback === 'required'
+    const settings = settingsWithDefaults()
+    const others = settings.filter((setting) => !isRequired(setting))
+    expect(lines).toEqual([...settings.filter(isRequired), ...others])
+  })
+
+  test('lacks nothing but the key, which everybody has to make', () => {
+    const given = parseEnv(text)
+    expect(() => loadConfig(given)).toThrow(/faults:\n {2}SECRET_KEYS: .*$/)
+    expect(() => loadConfig({ ...given, SECRET_KEYS: REQUIRED.SECRET_KEYS })).not.toThrow()
+  })
+
+  test('says of each setting what it is', () => {
+    const bare = [...text.matchAll(/^(?!# (?![A-Z_]+=)\S.*\n)(.*)\n(?:# )?([A-Z_]+)=/gm)]
+    expect(bare.map(([, , name]) => name)).toEqual([])
   })
 })
 
