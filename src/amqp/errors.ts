@@ -9,7 +9,9 @@
  */
 export type PublishFailure = 'unavailable' | 'returned' | 'nacked' | 'unknown' | 'unencodable'
 
-/** Thrown when a message was not confirmed. `cause` holds the error of the channel or the session where there is one. */
+/**
+ * Thrown when a message was not confirmed. `cause` holds the error of the channel or the session where there is one.
+ */
 export class PublishError extends Error {
   override readonly name = 'PublishError'
   readonly kind: PublishFailure

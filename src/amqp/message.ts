@@ -44,7 +44,10 @@ export interface OutgoingMessage {
   exchange: string
   routingKey: string
   body: Buffer | string
-  /** Persistent unless `deliveryMode` says otherwise. A `userId` is not sent: the broker refuses any but our own; nor is a `clusterId`. */
+  /**
+   * Persistent unless `deliveryMode` says otherwise. A `userId` is not sent: the broker refuses any but our own; nor
+   * is a `clusterId`.
+   */
   properties: MessageProperties
   /** Fail with `returned` when no queue takes the message. Default false. */
   mandatory?: boolean

@@ -36,7 +36,9 @@ export interface PublisherOptions {
   maxInFlight?: number
   /** The window: bytes of unconfirmed bodies; a larger message goes alone. Default 16 MiB. */
   maxInFlightBytes?: number
-  /** A message unconfirmed for so long ends the session. Time does not count while the broker blocks. Default 30,000. */
+  /**
+   * A message unconfirmed for so long ends the session. Time does not count while the broker blocks. Default 30,000.
+   */
   confirmTimeoutMs?: number
   /** Nothing but nacks for so long end the channel. Default 1,000. */
   nacksTimeoutMs?: number

@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { told } from '../contracts/reply-members.ts'
 import { REQUEST_STATES } from '../request/provision-request.ts'
 
-/** What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything. */
+/**
+ * What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything.
+ */
 
 const projectId = z
   .string()

@@ -13,8 +13,8 @@ const NOT_READY_CACHE_MS = 100
 
 /**
  * Runs all checks at once, each with a deadline of two seconds. Reports are shared by those who ask while one is made
- * and for a second after, so that probes cost the same however many there are; one that has reasons against, for a tenth
- * of that, so that the first good moment is not missed.
+ * and for a second after, so that probes cost the same however many there are; one that has reasons against, for a
+ * tenth of that, so that the first good moment is not missed.
  */
 export function createReadiness(
   checks: Readonly<Record<string, ReadinessCheck>>,

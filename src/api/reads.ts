@@ -8,7 +8,7 @@ import { createSlots, NoSlotError } from '../runtime/slots.ts'
 import { instanceStatus, mergeHistory, requestStatus } from './read-replies.ts'
 import { readPage, readRequest, readRequestOfInstance, readStates } from './read-requests.sql.ts'
 
-/** Thrown when a read fails for a reason that may pass: the database is away, or overloaded. */
+/** Thrown when a read fails for a reason that may pass: the database is unreachable or overloaded. */
 export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError'
 }
@@ -58,7 +58,7 @@ const MAX_WAITING_READS = 2000
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
   const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
 
-  /** Tells a database that is away from an error in the code. */
+  /** Tells an unreachable database from an error in the code. */
   const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
     try {
       return await readSlots.run(read)

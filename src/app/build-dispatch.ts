@@ -10,7 +10,7 @@ interface Dispatch {
   services: Service[]
   /** There are requests to claim. */
   wake(): void
-  /** Outcomes that a database stays away from are left to whoever takes the lease over. */
+  /** Outcomes that an unreachable database has not taken are left to whoever takes over the lease. */
   stopRecording(): void
 }
 

@@ -11,7 +11,7 @@ export function firstLookMs(settleMs: number): number {
 /**
  * Milliseconds from a complete listing to the next look for an attempt that has been uncertain for `ageMs`: as long
  * again as it has waited already, within bounds; one look right after the settling time. Beyond it, only a listing that
- * agrees is lacking, and it comes soon, however long an outage has kept the first one away. Where a person must decide
+ * agrees is lacking, and it comes soon, however long an outage has delayed the first one. Where a person must decide
  * (`manual`) looks come ever more rarely.
  */
 export function nextLookMs(ageMs: number, settleMs: number, { manual = false } = {}): number {

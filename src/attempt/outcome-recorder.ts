@@ -32,7 +32,7 @@ export interface OutcomeRecorderOptions {
   logger: Logger
   /** Called after each commit. */
   onRecorded: (rows: readonly SettleRow[]) => void
-  /** Ends the waiting for a database that stays away; what is not recorded then is rescued by lease. */
+  /** Ends the wait for an unreachable database; what is not recorded by then is rescued by lease. */
   signal: AbortSignal
 }
 

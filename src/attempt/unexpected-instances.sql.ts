@@ -52,8 +52,9 @@ WHERE id = $1::uuid
 `
 
 /**
- * Adds late instances to the request of an attempt that made others; the transaction has locked it. Their first poll falls on the
- * grid of claim-instances. $1 request, $2 attempt, $3 instances as JSON, $4 milliseconds to the first poll.
+ * Adds late instances to the request of an attempt that made others; the transaction has locked it. Their first poll
+ * falls on the grid of claim-instances. $1 request, $2 attempt, $3 instances as JSON, $4 milliseconds to the first
+ * poll.
  */
 const ADD_INSTANCES = `
 WITH clock AS MATERIALIZED (

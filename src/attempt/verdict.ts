@@ -72,8 +72,8 @@ export function judge(
 }
 
 /**
- * The same without a marker, where listings prove little. All that counts are two complete listings in a row, both begun
- * after the settling time.
+ * The same without a marker, where listings prove little. All that counts are two complete listings in a row, both
+ * begun after the settling time.
  *
  * - Nothing is alike, and nothing was named: void.
  * - All that is alike was named by the answer: adopt what it named.

@@ -3,7 +3,7 @@ import { toJson } from '../database/json.ts'
 import type { BlockedReason } from '../request/waiting.ts'
 
 /**
- * Tells the buckets what their calls met: `clear` ends a block and forgets trouble, `trouble` counts one more and,
+ * Applies call results to the buckets: `clear` ends a block and forgets trouble, `trouble` counts one more and,
  * with a block time, closes the bucket for all replicas, `work` says that something is queued again. `served` is what a
  * good reading call says: it ends trouble that is over for projects that create nothing now. Where something is queued,
  * creating finds out for itself, because CloudDC may limit its calls by kind. `refund` only gives tokens back.
@@ -11,9 +11,9 @@ import type { BlockedReason } from '../request/waiting.ts'
  * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
  * spent at once: at a low rate the next one may be an hour away.
  *
- * Calls that fail while the bucket is closed already are the same trouble and do not count again. One that succeeds then
- * was sent before: it shows that CloudDC is there, but not that it takes more calls, or the token, again. Buckets are locked
- * in project order, as everywhere.
+ * Calls that fail while the bucket is closed already are the same trouble and do not count again. One that succeeds
+ * then was sent before: it shows that CloudDC is there, but not that it takes more calls, or the token, again.
+ * Buckets are locked in project order, as everywhere.
  *
  * $1 rows as JSON.
  */

@@ -1,12 +1,18 @@
 import { bucketLimit, type CallLimit } from './token-bucket.ts'
 
-/** How long ages are remembered, at least: long enough to know the usual one, short enough to follow a change of route. */
+/**
+ * How long ages are remembered, at least: long enough to know the usual one, short enough to follow a change of
+ * route.
+ */
 const MEMORY_MS = 10_000
 /** Part of the allowed spread that a call may have used up when it is written; the rest is for its way. */
 const PART_BEFORE_WRITING = 0.7
 /** A burst of one leaves no room at all; clocks and networks need this much, in milliseconds. */
 const LEAST_SPREAD_MS = 25
-/** The first calls of a process are its slowest. For so long after them, none counts as usual that took longer than the other. */
+/**
+ * The first calls of a process are its slowest. For so long after them, none counts as usual that took longer than
+ * the other.
+ */
 const WARM_UP_MS = 1000
 const QUICK_MS = 15
 
@@ -22,8 +28,8 @@ export interface ArrivalGuard {
  * Keeps the call limit true where CloudDC counts: at the arrival. A call that was held up after it got its token (a
  * stopped process, a busy machine, a slow connection) would arrive together with those that got theirs later. How
  * long a call takes on its way does not matter, only how much longer than the others; so its age is held against the
- * least of the last ages, refused ones included, and a way that is slow for all is no delay for any, once the process
- * has warmed up. After a silence, or a stop of the process, what was usual before it still counts.
+ * least of the last ages, refused ones included, and uniform latency is not lateness, once the process has warmed up.
+ * After a silence, or a stop of the process, what was usual before it still counts.
  */
 export function createArrivalGuard(now: () => number = () => performance.now()): ArrivalGuard {
   let least = Number.POSITIVE_INFINITY

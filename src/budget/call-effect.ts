@@ -39,12 +39,12 @@ export type CallResult =
     }
 
 /**
- * What a creating call's result means for its project's bucket, null when nothing. `troubles` counts the consecutive troubles
- * before this call; a probe is the one call let through after trouble.
+ * What a creating call's result means for its project's bucket, null when nothing. `troubles` counts the consecutive
+ * troubles before this call; a probe is the one call let through after trouble.
  *
  * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
- * row, a growing delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome unknown.
- * `refund` is what goes back into the bucket when the call was not made.
+ * row, a growing delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome
+ * unknown. `refund` is what goes back into the bucket when the call was not made.
  */
 export function bucketEffect(
   outcome: CallResult,
@@ -100,7 +100,7 @@ export function bucketEffect(
 
 /**
  * What a failed reading call means for its project's bucket, null when nothing: as for creating, but that an upstream
- * that is away closes it for nobody. `troubles` counts the consecutive troubles before.
+ * that is unreachable closes it for nobody. `troubles` counts the consecutive troubles before.
  */
 export function effectOfFailedReading(
   projectId: string,

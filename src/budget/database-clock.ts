@@ -1,4 +1,6 @@
-/** Clocks drift against each other by some 0.1 ms per second at most, so what was seen longer ago says less and less. */
+/**
+ * Clocks drift against each other by some 0.1 ms per second at most, so what was seen longer ago says less and less.
+ */
 const MEMORY_MS = 10_000
 
 export interface DatabaseClock {

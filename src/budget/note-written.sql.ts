@@ -3,9 +3,9 @@ import { toJson } from '../database/json.ts'
 import { AHEAD, CREATE_RESERVE_MS } from './bucket-level.sql.ts'
 
 /**
- * Tells tight buckets (bucket-level) when calls were written: they fill again from then on, and not only from the end of
- * the reserve. What the bucket has given out since, or taken back, makes the note void. Buckets are locked in project
- * order, as everywhere.
+ * Tells tight buckets (bucket-level) when calls were written: they fill again from then on, and not only from the end
+ * of the reserve. What the bucket has given out since, or taken back, makes the note void. Buckets are locked in
+ * project order, as everywhere.
  *
  * $1 rows as JSON.
  */

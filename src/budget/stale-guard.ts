@@ -1,6 +1,6 @@
-/** What is carried out so long after it was paid for was held up: by a stopped process, or in a queue. */
+/** A call this long after its token is stale: a stopped process, or a queue, has held it up. */
 const HELD_UP_MS = 1000
-/** Held up as often as this in a row, it is no accident: a way that is slow for good must not stop everything. */
+/** Calls stale as often as this in a row are no accident: lasting slowness must not stop everything. */
 const PATIENCE = 3
 
 export interface StaleGuard {
@@ -9,7 +9,7 @@ export interface StaleGuard {
 }
 
 /**
- * Refuses calls whose token is of long ago: they would arrive together with those of later tokens. Coarser than the
+ * Refuses stale calls: they would arrive together with those of later tokens. Coarser than the
  * guard of creating (budget/arrival-guard.ts), because reading calls are few, and one that was refused comes again
  * only after a while.
  */

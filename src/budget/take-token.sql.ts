@@ -1,7 +1,10 @@
 import type { Sql } from '../database/database.ts'
 import { bucketLevel, refilledAfterReading } from './bucket-level.sql.ts'
 
-/** Takes a token of a project for a single readiness call, by the rule of claim-instances. $1 project, $2 share (0..1). */
+/**
+ * Takes a token of a project for a single readiness call, by the rule of claim-instances. $1 project, $2 share
+ * (0..1).
+ */
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts

@@ -39,8 +39,9 @@ export interface TightTokens {
 }
 
 /**
- * The calls of buckets that leave no room for a late one: each waits for its token's time, prepared, and the bucket fills
- * again from the instant at which it is written. A note that does not arrive costs the reserve, and never the limit.
+ * The calls of buckets that leave no room for a late one: each waits for its token's time, prepared, and the bucket
+ * fills again from the instant at which it is written. A note that does not arrive costs the reserve, and never the
+ * limit.
  */
 export function createTightTokens({
   database,

@@ -19,7 +19,9 @@ export interface BucketLimit {
 const ARRIVAL_SPREAD_SECONDS = 0.1
 /** The most that may be given up of the rate where the burst leaves no room for the spread. */
 const RATE_MARGIN = 0.01
-/** Below this burst the bucket is tight: it holds one token, and begins to fill again when its call has been written. */
+/**
+ * Below this burst the bucket is tight: it holds one token, and begins to fill again when its call has been written.
+ */
 const TIGHT_BELOW_BURST = 2
 
 /**
@@ -65,15 +67,15 @@ export function take(level: BucketLevel, wanted: number): { taken: number; level
 
 /**
  * How much of a token goes back when its call was not made, `seconds` after it was taken from `level`. Had it stayed in
- * the bucket, the bucket might have been full meanwhile; what it would not have held is lost, or others could spend a full
- * bucket and this besides.
+ * the bucket, the bucket might have been full meanwhile; what it would not have held is lost, or others could spend a
+ * full bucket and this besides.
  */
 export function creditBack(level: number, limit: BucketLimit, seconds: number): number {
   const overflow = Math.max(0, level + seconds * limit.refillPerSecond - limit.capacity)
   return Math.max(0, 1 - overflow)
 }
 
-/** What of it surely goes back where the level was not known: the bucket was full at most. */
+/** Guaranteed minimum refund where the level is not known: the bucket was full at most. */
 export function leastCreditBack(refillPerSecond: number, seconds: number): number {
   return creditBack(1, { refillPerSecond, capacity: 1 }, seconds)
 }

@@ -21,7 +21,10 @@ export function cleanText(text: string, secrets: readonly string[], maxLength = 
     .trim()
 }
 
-/** Every way in which an answer may quote what the request held in secret: the body itself, its password, the credential. */
+/**
+ * Every way in which an answer may quote what the request held in secret: the body itself, its password, the
+ * credential.
+ */
 export function secretsOf(body: string | undefined, credential: Record<string, string>): string[] {
   const secrets = Object.values(credential)
   if (body !== undefined) secrets.push(body, ...spellings(passwordIn(body)))

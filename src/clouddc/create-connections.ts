@@ -27,8 +27,9 @@ const DISTRUST_MS = 10 * 60_000
  * time, and a TLS handshake.
  *
  * So a connection is kept only once the peer has proven to leave idle ones open: a single one that nobody else uses
- * must outlive its answer, until it is closed from here, by as long as a kept one then waits for its next call. A peer that closes
- * after each answer never proves it. One call lost, for whatever reason, ends the trust for DISTRUST_MS.
+ * must outlive its answer, until it is closed from here, by as long as a kept one then waits for its next call. A
+ * peer that closes after each answer never proves it. One call lost, for whatever reason, ends the trust for
+ * DISTRUST_MS.
  */
 export function createCreateConnections({
   origin,

@@ -12,7 +12,7 @@ export interface CloudDcErrorFacts {
 
 /** A reading call that did not give what was asked for. Decide by the class, never by the message. */
 export abstract class CloudDcError extends Error {
-  /** Whether the same call may succeed later without anybody's doing. */
+  /** Whether the same call may succeed later without intervention. */
   abstract readonly retryable: boolean
   readonly status: number | null
   readonly code: string | null

@@ -7,8 +7,8 @@ import { FAULT_CODES } from './evidence.ts'
 export interface ExchangeOptions {
   dispatcher: Dispatcher
   /**
-   * Where calls wait for one of the dispatcher's connections, if those are limited; their time counts. A call whose time
-   * ends there never reaches the dispatcher, which would open a connection for it only to close it again.
+   * Where calls wait for one of the dispatcher's connections, if those are limited; their time counts. A call whose
+   * time ends there never reaches the dispatcher, which would open a connection for it only to close it again.
    */
   slots?: Slots
   origin: string

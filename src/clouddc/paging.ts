@@ -24,10 +24,11 @@ export interface Listing {
 }
 
 /**
- * Reads a listing page by page, and keeps of each what `keep` chooses. It stops at an absent, empty or repeated marker and at an empty page, never
- * at a short one. Throws what `page` throws, and CloudDcUnexpectedError when the listing may not be complete, since an
- * absence is believed: complete is what ended without a marker and holds no fewer instances than CloudDC counts. Where
- * a marker was left over, only a count that was reached proves that nothing is missing.
+ * Reads a listing page by page, and keeps of each what `keep` chooses. It stops at an absent, empty or repeated
+ * marker and at an empty page, never at a short one. Throws what `page` throws, and CloudDcUnexpectedError when the
+ * listing may not be complete, since an absence is believed: complete is what ended without a marker and holds no
+ * fewer instances than CloudDC counts. Where a marker was left over, only a count that was reached proves that
+ * nothing is missing.
  */
 export async function collectPages(
   page: (marker: string | undefined) => Promise<InstancePage>,

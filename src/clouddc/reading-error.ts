@@ -17,8 +17,8 @@ import { meaningOf } from './refusal.ts'
 const KNOWN_CODE = /^(?:iMetal|APIGW?|IAM|CloudDC|COM)\.\d{1,8}$/i
 
 /**
- * The error for a reading call that gave nothing readable, cleaned of the given secrets. A listing concerns many orders, and what it
- * says may quote the password of any of them, so that of its words only a known code is kept.
+ * The error for a reading call that gave nothing readable, cleaned of the given secrets. A listing concerns many
+ * orders, and what it says may quote the password of any of them, so that of its words only a known code is kept.
  */
 export function readingError(result: Exchange, secrets: readonly string[]): CloudDcError {
   if (result.kind === 'no_response') {

@@ -21,7 +21,7 @@ const ANY_CODE = /\S/
 /** The credential is wrong, over, or of another region; on whatever status. */
 const CREDENTIAL_CODE = /^APIGW?\.030[17]$/i
 
-/** Client errors that say that the wait for an answer ended, not that there was nothing to answer. */
+/** Client errors of a timeout; they prove nothing about what was done. */
 const GAVE_UP: readonly number[] = [408, 499]
 /** Statuses that speak of what the call holds: with a code of a service they are its verdict. */
 const OF_CONTENT: readonly number[] = [400, 409, 413, 415, 422]
@@ -30,9 +30,9 @@ const OF_THE_WAY: readonly number[] = [404, 405, 407, 414, 421, 426, 431, 494]
 
 /**
  * The one rule for every answer to every call that is no success: pure, total. Only an error code that is not the
- * gateway's makes it a word about what was asked for. An answer that another order of the project would have met as well
- * (a wrong address, a proxy's page, a missing permission) is about us. When in doubt whether anything was done: unknown.
- * That holds for every 5xx, whatever its code: a look is cheap, a second server is not.
+ * gateway's makes it a word about what was asked for. An answer that another order of the project would have met as
+ * well (a wrong address, a proxy's page, a missing permission) is about us. When in doubt whether anything was done:
+ * unknown. That holds for every 5xx, whatever its code: a look is cheap, a second server is not.
  */
 export function meaningOf({ status, code }: { status: number; code: string | null }): RefusalMeaning {
   const says = (pattern: RegExp) => code !== null && pattern.test(code)

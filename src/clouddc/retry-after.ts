@@ -1,4 +1,6 @@
-/** Longer than the longest window the gateway was seen to limit by (5 minutes): a bad header must not stop a project. */
+/**
+ * Longer than the longest window the gateway was seen to limit by (5 minutes): a bad header must not stop a project.
+ */
 const MAX_RETRY_AFTER_MS = 600_000
 
 /** The header counts in seconds. */

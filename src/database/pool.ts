@@ -75,7 +75,8 @@ export function createPool({ url, size, statementTimeoutMs, silentMs, logger }: 
     },
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
-  // An error that nobody listens to ends the process: of an idle connection, and of one in the instant it is handed over.
+  // An error that nobody listens to ends the process: of an idle connection, and of one in the instant it is handed
+  // over.
   pool.on('error', onLost)
   pool.on('connect', (connection) => connection.on('error', onLost))
   return pool

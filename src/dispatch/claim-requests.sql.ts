@@ -19,9 +19,9 @@ import { CHANGED_AT } from '../request/event-list.sql.ts'
  * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
  * caller to look for, after the commit (wake-projects).
  *
- * `one_row_hint`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings, and once
- * it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared statement,
- * made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
+ * `one_row_hint`, here and in other statements, is always true. The planner cannot know how many rows a CTE brings,
+ * and once it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared
+ * statement, made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
  *
  * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim (never more than slots), $4
  * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness.

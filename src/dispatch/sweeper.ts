@@ -26,9 +26,7 @@ export interface SweeperOptions {
   onMoved: () => void
 }
 
-/**
- * Carries out what no message and no answer brings about: retries that are due, deadlines, rates that recover,.
- */
+/** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = Number.NEGATIVE_INFINITY

@@ -18,13 +18,17 @@ export interface UnansweredClaim {
 export interface UnansweredClaims {
   /** A claim whose answer never came: it may have been committed, or may still be. */
   add(claim: UnansweredClaim): void
-  /** Puts back what such claims have taken; costs nothing while there are none. Throws while the database is away. */
+  /**
+   * Puts back what such claims have taken; costs nothing while there are none. Throws while the database is
+   * unreachable.
+   */
   putBack(): Promise<void>
 }
 
 /**
- * Claims that were lost with their connection. No call was made for them, and nobody else knows: the attempts hang on
- * a lease that lives on. So this replica, which gave them their ids, puts their requests back into the queue, and their tokens into the buckets.
+ * Claims that were lost with their connection. No call was made for them, and nobody else knows: the attempts
+ * belong to a lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue,
+ * and their tokens into the buckets.
  */
 export function createUnansweredClaims({
   database,
@@ -69,7 +73,10 @@ export function createUnansweredClaims({
   }
 }
 
-/** Their projects have work again, and the tokens back that surely fit; `seconds` since the oldest claim. Pure. */
+/**
+ * Their projects have work again, and the guaranteed minimum of their tokens back; `seconds` since the oldest claim.
+ * Pure.
+ */
 function effectsOf(
   settled: readonly SettledAttempt[],
   seconds: number,

@@ -9,8 +9,9 @@ import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
  * has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
  * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects).
  *
- * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock. The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from
- * the time as created_at holds it, so that a request that comes back finds its old place.
+ * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock.
+ * The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from the time as
+ * created_at holds it, so that a request that comes back finds its old place.
  *
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
  * whose slow first calls would run into the quicker ones after them.

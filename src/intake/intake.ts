@@ -43,7 +43,7 @@ export interface IntakeOptions {
   onStored?: (requests: number) => void
   /** Called after events without a request were stored. */
   onEvents?: () => void
-  /** The database is away: take no more deliveries. */
+  /** The database is unreachable: take no more deliveries. */
   pauseConsuming?: () => Promise<void> | void
   /** It is back. */
   resumeConsuming?: () => void
@@ -52,7 +52,7 @@ export interface IntakeOptions {
 export interface Intake {
   /**
    * Decides on one delivery. Resolves with `ack` only when the request is committed, was committed before, or is
-   * confirmed in the dead-letter queue; stays pending for as long as the database or the broker is away. Never rejects.
+   * confirmed in the dead-letter queue; stays pending while the database or the broker is unreachable. Never rejects.
    */
   handle(delivery: Delivery): Promise<Disposition>
   /** Deliveries without a disposition. */
@@ -67,8 +67,8 @@ export interface Intake {
 }
 
 /**
- * From deliveries to dispositions: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as soon
- * as an insert is free, so one message alone waits for nobody.
+ * From deliveries to dispositions: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as
+ * soon as an insert is free, so one message alone waits for nobody.
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { publisher, logger, metrics } = options
@@ -78,19 +78,19 @@ export function createIntake(options: IntakeOptions): Intake {
   const { signal } = stopping
   setMaxListeners(0, signal)
   const inHand = new Set<Promise<Disposition>>()
-  let databaseAway = false
+  let databaseUnreachable = false
 
   const pause = async () => options.pauseConsuming?.()
   const retry = createWriteRetry({
     logger,
     signal,
-    onAway: () => {
-      databaseAway = true
+    onUnreachable: () => {
+      databaseUnreachable = true
       metrics.paused.set(1)
       pause().catch((error: unknown) => logger.error({ err: error }, 'consuming could not be paused'))
     },
     onBack: () => {
-      databaseAway = false
+      databaseUnreachable = false
       metrics.paused.set(0)
       options.resumeConsuming?.()
     },
@@ -126,7 +126,7 @@ export function createIntake(options: IntakeOptions): Intake {
       return disposition
     },
     inHand: () => inHand.size,
-    waitsForDatabase: () => databaseAway,
+    waitsForDatabase: () => databaseUnreachable,
     stop: async () => {
       stopping.abort()
       while (inHand.size > 0) await Promise.all(inHand)

@@ -24,8 +24,8 @@ export interface StuckDeliveries extends Service {
 }
 
 /**
- * Watches for deliveries that get no disposition although database and broker are fine: a fault of this program, or a queue of dead
- * letters that takes none. As many as the prefetch halt intake.
+ * Watches for deliveries that get no disposition although database and broker are fine: a fault of this program, or a
+ * dead-letter queue that takes none. As many as the prefetch halt intake.
  */
 export function createStuckDeliveries(options: StuckDeliveriesOptions): StuckDeliveries {
   const { serversFine, logger, metrics, clock = () => performance.now() } = options

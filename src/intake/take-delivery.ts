@@ -47,7 +47,9 @@ export function takeDelivery(context: TakeContext, delivery: Delivery): Promise<
   return suspects.run(() => storeMessage(context, delivery, writeAlone))
 }
 
-/** Parses the message, seals its password and writes its request; dead-letters what is not valid or cannot be stored. */
+/**
+ * Parses the message, seals its password and writes its request; dead-letters what is not valid or cannot be stored.
+ */
 async function storeMessage(context: TakeContext, delivery: Delivery, write: Write): Promise<Disposition> {
   const parsed = parseRequestMessage(delivery)
   if (!parsed.ok) return reject(context, delivery, parsed)

@@ -9,36 +9,36 @@ export type WriteResult<Value> =
   | { kind: 'written'; value: Value }
   /** The database will not take it, now or later. */
   | { kind: 'refused'; error: unknown }
-  /** The database was away until the stop; the write may or may not have taken effect. */
+  /** The database stayed unreachable until the stop; the write may or may not have taken effect. */
   | { kind: 'stopped' }
 
 export interface WriteRetryOptions {
   logger: Logger
   /** Ends the retries; a write under way goes on. */
   signal: AbortSignal
-  /** The database has gone: called once per outage. */
-  onAway: () => void
+  /** The database has become unreachable: called once per outage. */
+  onUnreachable: () => void
   /** It has answered again. */
   onBack: () => void
 }
 
 export type WriteRetry = <Value>(write: () => Promise<Value>) => Promise<WriteResult<Value>>
 
-/** Repeats writes, which must bear it, for as long as the database is away. All of them share one outage. */
-export function createWriteRetry({ logger, signal, onAway, onBack }: WriteRetryOptions): WriteRetry {
+/** Retries idempotent writes for as long as the database is unreachable. All of them share one outage. */
+export function createWriteRetry({ logger, signal, onUnreachable, onBack }: WriteRetryOptions): WriteRetry {
   const outage = createOutageLog({ logger, subject: 'intake: database' })
-  let away = false
+  let unreachable = false
 
   const failed = (error: unknown) => {
     outage.failed(error)
-    if (away) return
-    away = true
-    onAway()
+    if (unreachable) return
+    unreachable = true
+    onUnreachable()
   }
   const worked = () => {
     outage.recovered()
-    if (!away) return
-    away = false
+    if (!unreachable) return
+    unreachable = false
     if (!signal.aborted) onBack()
   }
 
@@ -65,8 +65,8 @@ export function createWriteRetry({ logger, signal, onAway, onBack }: WriteRetryO
 }
 
 /**
- * Writes items in one go, and without those that the database refuses: the others must not suffer for them. Results
- * come in the order of the items.
+ * Writes items in one go. Those that the database refuses are left out and do not hold up the others. Results come in
+ * the order of the items.
  */
 export async function writeEach<Item, Value>(
   retry: WriteRetry,

@@ -13,7 +13,10 @@ export interface OrderedLanesOptions<Item> {
   onDropped: (items: readonly Item[]) => void
 }
 
-/** Runs the items of one key one after the other, in the order in which they came, and those of different keys at once. */
+/**
+ * Runs the items of one key one after the other, in the order in which they came, and those of different keys at
+ * once.
+ */
 export function createOrderedLanes<Item>({
   keyOf,
   run,

@@ -7,10 +7,10 @@ import type { Sql } from '../database/database.ts'
  *
  * Claiming moves an instance to its next poll; a replica that dies in between costs one interval. `polls` fences the
  * recording of the answer. Poll times fall on a grid of a fifth of the interval, so that instances created one by
- * one come due together. A call that these do not fill takes along what its project polls next, at most one step of the
- * grid early; they come due together from then on, and the calls of a large project stay full. Instances whose project
- * has no token are put off until one may be there. Where more are due than one claim takes, only full calls are
- * claimed; the rest is due for the next claim.
+ * one come due together. Spare slots of a call are filled with the next due of its project, at most one step of the
+ * grid early; they come due together from then on, and the calls of a large project stay full. Instances whose
+ * project has no token are put off until one may be there. Where more are due than one claim takes, only full calls
+ * are claimed; the rest is due for the next claim.
  *
  * An instance that runs and only waits to be listed with its server is polled after the first interval, then each time
  * half as late again.
@@ -19,14 +19,15 @@ import type { Sql } from '../database/database.ts'
  * gathers as poll_credit. A share without a token is announced (poll_wanted_until), and creating leaves one token.
  *
  * After a 429 or a refusal of us a project gets one call per claim, until an answer has shown that it is served again
- * (`probing`). A bucket that creating has closed, because CloudDC was away, only waits: listing has a fate of its own.
+ * (`probing`). A bucket that creating has closed, because CloudDC was unreachable, only waits: the listing
+ * may still succeed.
  *
  * For `one_row_hint` see claim-requests.
  *
  * $1 most instances, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the
- * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7 projects
- * to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays due, $10
- * most milliseconds to wait for the listing of an instance that runs: a poll falls on their end.
+ * budget, $5 milliseconds to put off by, $6 provisioning time limit in milliseconds: a poll falls on its end, $7
+ * projects to leave out, $8 most calls of one project, $9 most calls, but for the last project's; what is left stays
+ * due, $10 most milliseconds to wait for the listing of an instance that runs: a poll falls on their end.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (

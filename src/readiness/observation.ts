@@ -22,7 +22,7 @@ export interface ReadinessLimits {
 
 /**
  * The record of a sighting: pure. Running and failed are final; gone means terminated while we waited. Absence
- * counts only after `visibilityMs`, and the time limits only on an answer: an upstream that is away ends nothing.
+ * counts only after `visibilityMs`, and the time limits only on an answer: an unreachable upstream ends nothing.
  * An instance that ran never fails: it is running once it is listed with its server, and not as pending, when its
  * addresses may not be known yet; or once that has been waited for long enough.
  */

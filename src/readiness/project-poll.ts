@@ -107,7 +107,7 @@ export function createProjectPoll(options: ProjectPollOptions): ProjectPoll {
   }
 
   /**
-   * Asks one by one for instances that the listing left out, a few of them, from any on: so none is hidden for ever by
+   * Asks one by one for instances that the listing left out, a few, from a random start: so none is hidden for ever by
    * others whose answer fails. What no token is left for stays for the next poll.
    */
   const askSingly = async (

@@ -54,7 +54,9 @@ export function createListingPace({ now = () => performance.now(), limitMs = LIM
     },
     /** Milliseconds that the project's next listing may take. */
     limitMs: (projectId: string) => Math.min(MAX_LIMIT_MS, limitMs * 2 ** (overruns.get(projectId) ?? 0)),
-    /** Slow projects that must wait, while so many others of those that are listed now are slow: all want their turn. */
+    /**
+     * Slow projects that must wait, while so many others of those that are listed now are slow: all want their turn.
+     */
     tooSlow: (listed: readonly string[], listedAtOnce: number): string[] => {
       const slow = listed.filter((projectId) => overruns.has(projectId)).length
       return slow < Math.max(1, listedAtOnce * SLOW_PART) ? [] : [...overruns.keys()]

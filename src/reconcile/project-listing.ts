@@ -65,8 +65,8 @@ export interface ProjectListingOptions {
 
 /**
  * Lists a project completely, or throws. Each page waits for a token of the project's call budget, as long as the
- * listing may take; a closed bucket is not waited for. A token that came late is let go: its call would arrive together with
- * another's.
+ * listing may take; a closed bucket is not waited for. A token that came late is let go: its call would arrive
+ * together with another's.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
   const { database, client, projectId, keep, limitMs, serverIds, arrivals, stale, signal, onToken } = options

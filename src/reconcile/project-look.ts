@@ -56,7 +56,10 @@ export interface LookContext {
   signal: AbortSignal
 }
 
-/** Looks once for all that the claim is about, and sets the time of the next look where this one failed. Never rejects. */
+/**
+ * Looks once for all that the claim is about, and sets the time of the next look where this one failed. Never
+ * rejects.
+ */
 export async function lookAtProject(context: LookContext, claim: ProjectClaim): Promise<void> {
   const { pace, outage, signal, moveOnMs } = context
   try {

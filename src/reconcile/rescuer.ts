@@ -43,7 +43,7 @@ export function createRescuer(options: RescuerOptions): Loop {
     const rows = stranded.map((attempt) => rescueOf(attempt, firstLookMs))
     const settled = await database.transaction(async (sql) => {
       const done = await settleAttempts(sql, rows, firstPollMs)
-      // One of them may have been its project's probe, and the next one would be long in coming.
+      // One of them may have been its project's probe, and the next one would be delayed.
       const projects = new Set(done.map((row) => row.projectId))
       await applyCallResults(
         sql,

@@ -1,8 +1,8 @@
 import type { RequestState } from './provision-request.ts'
 
 /**
- * Why a project's bucket is closed: its calls come too fast, nobody answers them, or CloudDC refuses us (the credential,
- * the permission, the address).
+ * Why a project's bucket is closed: its calls come too fast, nobody answers them, or CloudDC refuses us (the
+ * credential, the permission, the address).
  */
 export const BLOCKED_REASONS = [
   'throttled',

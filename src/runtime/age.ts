@@ -1,6 +1,6 @@
 /**
- * Starts to count: returns the milliseconds since, by the clock that has gone further. The monotonic one stands while
- * the machine is stopped, the other one may be set back.
+ * Starts to count: returns the milliseconds since, by whichever clock advanced more: the monotonic one stands still
+ * while the machine is stopped, the other one may be set back.
  */
 export function startAge(): () => number {
   const monotonic = performance.now()

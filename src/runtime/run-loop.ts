@@ -4,7 +4,7 @@ import { jitteredBackoff } from './backoff.ts'
 import { createOutageLog } from './outage-log.ts'
 import type { Service } from './service.ts'
 
-/** The longest wait after a pass that failed: what was away for long is taken up soon after it is back. */
+/** The longest wait after a pass that failed: an outage, however long, is noticed to be over soon after its end. */
 const MAX_BACKOFF_MS = 1500
 
 /** What one pass found: run again at once, or wait, at most `waitMs` where the pass knows when work is due. */
@@ -17,7 +17,7 @@ export interface LoopOptions {
   runOnce: (signal: AbortSignal) => Promise<RunResult>
   /** The longest wait between two passes, in milliseconds. */
   idleMs: number
-  /** Passes that a wake-up brings about begin at least so many milliseconds apart, so that one serves many. Default 0. */
+  /** Passes after wake-ups begin at least so many milliseconds apart, to coalesce wake-ups. Default 0. */
   gapMs?: number
   /** Called once after the last pass. */
   onStop?: () => Promise<void>

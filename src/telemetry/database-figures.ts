@@ -88,7 +88,7 @@ CROSS JOIN LATERAL (
 
 /**
  * Adds the figures that only the database knows to the metrics. They are read when /metrics is asked, at most every
- * five seconds and once at a time; while the database is away they are absent and provisioner_database_up is 0.
+ * five seconds and once at a time; while the database is unreachable they are absent and provisioner_database_up is 0.
  */
 export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger: Logger }): void {
   const { metrics, sql, logger } = options

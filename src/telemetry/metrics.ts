@@ -74,7 +74,7 @@ export function createMetrics() {
         'intake_stuck_deliveries',
         'Deliveries not acknowledged for more than a minute in which database and broker were fine',
       ),
-      paused: gauge('intake_paused', '1 while consuming is paused because the database is away'),
+      paused: gauge('intake_paused', '1 while consuming is paused because the database is unreachable'),
       deadLetters: counter('dead_letters_total', 'Messages dead-lettered and confirmed, by rejection code', [
         'code',
       ]),
