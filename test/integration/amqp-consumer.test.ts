@@ -112,7 +112,7 @@ describe('a consumer', () => {
     })
     await stopped
     await loseSession()
-    expect(await world.drain()).toHaveLength(20)
+    await eventually(async () => expect(await world.depth()).toBe(20))
   })
 
   it('holds no more than its prefetch', async () => {

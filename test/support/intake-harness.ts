@@ -96,6 +96,8 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     },
     onStored: (count) => log.push(`stored ${count}`),
     onEvents: () => log.push('events stored'),
+    // No delivery waits for a turn, however slow the machine: what a test hands over is in work at once.
+    turnShareMs: Number.POSITIVE_INFINITY,
     ...options,
   })
   return { intake, sealer, hooks, rows, events, deadLetters, batches, log, lines, metrics }

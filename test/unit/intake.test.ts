@@ -49,7 +49,7 @@ describe('a valid message', () => {
 
 describe('batches', () => {
   test('a burst of one turn is one insert, up to the batch size', async () => {
-    const { intake, batches } = createIntakeHarness({ batchSize: 50, turnShareMs: Number.POSITIVE_INFINITY })
+    const { intake, batches } = createIntakeHarness({ batchSize: 50 })
     const verdicts = await Promise.all(
       Array.from({ length: 120 }, (_, index) => intake.handle(order(`r-${index}`))),
     )
