@@ -20,7 +20,7 @@ export interface App {
 }
 
 /**
- * Builds and wires every part by hand, in the order of a request's way. Nothing waits for a server to be up: each
+ * Builds and wires every part by hand, in the order of a request's life. Nothing waits for a server to be up: each
  * part keeps trying by itself, and /readyz tells.
  */
 export function createApp({ config, logger }: { config: Config; logger: Logger }): App {

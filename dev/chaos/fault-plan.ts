@@ -1,6 +1,6 @@
 import { STEPS, type Step } from '../../src/runtime/steps.ts'
 
-/** A step of a request's way, which pass of it (1 is the first), and the signal that the process then sends itself. */
+/** A step of a request's life, which pass of it (1 is the first), and the signal that the process then sends itself. */
 export interface FaultPlan {
   step: Step
   pass: number

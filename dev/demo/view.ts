@@ -1,7 +1,7 @@
 import type { Progress, ProjectProgress } from './progress.ts'
 import type { Paint, Style } from './screen.ts'
 
-/** States in the order of a request's way, with their colours. */
+/** States in the order of a request's life, with their colours. */
 export const STATE_STYLES: readonly (readonly [state: string, style: Style])[] = [
   ['queued', 'dim'],
   ['dispatching', 'blue'],

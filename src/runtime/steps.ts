@@ -1,7 +1,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 
 /**
- * Places on a request's way that somebody outside may watch: the diagnostics channel `provisioner:<step>` of Node.js. A
+ * Places on a request's life that others may watch from outside: the diagnostics channel `provisioner:<step>` of Node.js. A
  * step that nobody watches costs a look at a property.
  */
 export const STEPS = [
