@@ -11,7 +11,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createInHand, type InHand } from './in-hand.ts'
 import { createOrderedLanes, type OrderedLanes } from './ordered-lanes.ts'
 import { type OutboxEvent, readEvents } from './outbox-events.sql.ts'
-import { publishEvent } from './publish-event.ts'
+import { type PublishContext, publishEvent } from './publish-event.ts'
 import { createReadCursor, type ReadCursor } from './read-cursor.ts'
 import { createRemovals } from './removals.ts'
 
@@ -75,9 +75,10 @@ export function createRelay(options: RelayOptions): Loop {
     },
     signal: stopping.signal,
   })
+  const publishing: PublishContext = { publisher, removals, metrics }
   const lanes = createOrderedLanes<OutboxEvent>({
     keyOf: (event) => event.orderingKey,
-    run: (event) => publishEvent({ publisher, removals, metrics }, event),
+    run: (event) => publishEvent(publishing, event),
     onDropped: (events) => {
       for (const event of events) inHand.delete(event.position)
       drops += 1
