@@ -21,7 +21,7 @@ export interface App {
 
 /**
  * Builds and wires every part by hand, in the order of a request's life. Nothing waits for a server to be up: each
- * part keeps trying by itself, and /readyz tells.
+ * part keeps trying by itself, and /readyz reports it.
  */
 export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
   const core = buildCore({ config, logger })
@@ -43,7 +43,7 @@ export function createApp({ config, logger }: { config: Config; logger: Logger }
   const on = (role: Role, ...parts: { services: Service[] }[]): Service[] =>
     config.roles.has(role) ? parts.flatMap(({ services }) => services) : []
 
-  /** In the order of starting, against the flow, so that what a step brings forth finds the next one there. */
+  /** In the order of starting, against the flow, so that the next step is there when one produces work. */
   const services: Service[] = [
     ...core.services,
     ...on('outbox', outbox),

@@ -5,12 +5,12 @@ import { type LockedRequest, lockRequests } from '../request/lock-requests.sql.t
 import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
 import type { RequestState } from '../request/provision-request.ts'
 
-/** `cancelled` also when it had been cancelled before; otherwise the state that it was too late in. */
+/** `cancelled` also when it was cancelled before; otherwise the state that made it too late. */
 export type CancelOutcome = 'cancelled' | { state: RequestState } | 'unknown'
 
 /**
- * Withdraws a request that is still queued, with its event. A request that a claim has taken a moment before is too
- * late: its call may be under way.
+ * Withdraws a request that is still queued, with its event. A request that has just been claimed is too late: its
+ * call may be in progress.
  */
 export async function cancelRequest(
   database: Database,

@@ -17,7 +17,7 @@ export function registerErrorReplies(app: FastifyInstance): void {
 
   app.setErrorHandler((error, request, reply) => replyWithError(error, request, reply))
 
-  // Before the body is read: a path or method that does not exist has no opinion on content types.
+  // Before the body is read: a path or method that does not exist supports no content type.
   app.addHook('onRequest', async (request) => {
     if (!request.is404) return
     const path = request.url.split('?', 1)[0] ?? ''
@@ -38,7 +38,7 @@ export function registerErrorReplies(app: FastifyInstance): void {
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, { status: 404, code: 'not_found' }))
 }
 
-/** Also the reply to what the router refuses before any hook runs, such as a path that cannot be decoded. */
+/** Also answers what the router refuses before any hook runs, such as a path that cannot be decoded. */
 export function replyWithError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const fields = problemFields(error)
   if (fields.status >= 500) logFailure(error, fields, request)
@@ -83,10 +83,10 @@ function problemFields(error: unknown): ProblemFields {
   return { status: 500, code: 'internal_error', detail: 'something went wrong here; the log says what' }
 }
 
-/** Codes of replies to those who are too many. */
+/** Codes of replies under overload. */
 const OVERLOAD: readonly string[] = ['too_many_reads', 'too_many_waiters']
 
-/** The code of what is out of order for now, null for all other errors. */
+/** The code of a temporary failure, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
   if (error instanceof NoSlotError) return 'too_many_reads'
@@ -110,7 +110,7 @@ function logFailure(error: unknown, { status, code }: ProblemFields, request: Fa
     status,
   }
   if (status === 500) request.log.error(facts, 'request failed')
-  // There are many of these when there is one; /metrics counts them.
+  // Under overload these come in masses; /metrics counts them.
   else if (OVERLOAD.includes(code)) request.log.debug(facts, 'request refused')
   else if (code !== 'not_ready') request.log.warn(facts, 'request could not be answered')
 }
@@ -131,7 +131,7 @@ const CLIENT_ERRORS: Readonly<Record<string, { status: number; detail: string }>
   HPE_CHUNK_EXTENSIONS_OVERFLOW: { status: 413, detail: 'the chunk extensions are too large' },
 }
 
-/** Answers what is no HTTP request, or none that may be read to its end, straight on the socket. */
+/** Answers on the bare socket what is not an HTTP request, or not one that may be read to its end. */
 export function answerClientError(
   error: Error & { code?: string },
   socket: Socket,

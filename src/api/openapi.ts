@@ -19,7 +19,7 @@ const DOCS_POLICY = {
 
 type SchemaOverride = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override']>
 
-/** Times are strings on the wire; replies may gain fields; the bounds of a double are no news. */
+/** Times are strings on the wire; replies may gain fields; the bounds of a double go without saying. */
 const describeSchema: SchemaOverride = ({ zodSchema, jsonSchema }) => {
   if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, { type: 'string', format: 'date-time' })
   if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
@@ -48,7 +48,7 @@ const describeRouteFully: Transform = (route) => {
 
 const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
 
-/** Without the variants for input, which no route takes. */
+/** Drops the schemas of input bodies, since no route takes one. */
 const describeReplies: typeof describeComponents = (document) => {
   const described = describeComponents(document)
   const { components } = described as { components?: { schemas?: Record<string, unknown> } }

@@ -46,7 +46,7 @@ export const statusQuery = z.strictObject({
     ),
 })
 
-/** Text of digits becomes a number; anything else stays text, and is told so. */
+/** Digits become a number; anything else stays text, which the schema then reports. */
 const limit = z
   .preprocess(
     (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
@@ -81,7 +81,7 @@ export function idToMarker(id: string): string {
   return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
 }
 
-/** The id in a marker, null for what is none. */
+/** The id in a marker, null if it is not a marker. */
 export function markerToId(marker: string): string | null {
   const bytes = Buffer.from(marker, 'base64url')
   if (bytes.length !== 16 || bytes.toString('base64url') !== marker) return null

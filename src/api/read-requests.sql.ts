@@ -2,7 +2,7 @@ import type { Sql } from '../database/database.ts'
 import type { RequestState } from '../request/provision-request.ts'
 
 /**
- * Requests as the API shows them, with their instances and what tells their waiting. Each read is one statement, and
+ * Requests as the API shows them, with their instances and what they wait for. Each read is one statement, and
  * so one snapshot. Neither the password nor its digest is among the columns.
  */
 const SELECT = `
@@ -64,8 +64,8 @@ ORDER BY r.id DESC
 LIMIT $3::int`
 
 /**
- * The conditions that let each page use its index: open requests, and those that ended otherwise than running, have
- * partial indexes of their own. Most requests of a project run, so their page reads the project's. $4 state.
+ * The conditions that let each page use its index: open requests and those that ended other than `running` have
+ * partial indexes. Most requests of a project run, so their page uses the project's index. $4 state.
  */
 const PAGES = {
   all: page(''),
@@ -166,7 +166,7 @@ export async function readStates(sql: Sql, ids: readonly string[]): Promise<Map<
   return new Map(rows.map(({ id, state }) => [id, state]))
 }
 
-/** In JSON times are text, and a list of nothing is null. */
+/** In JSON, times are text and an empty list is null. */
 type StoredRow = Omit<RequestRow, 'instances'> & {
   instances:
     | (Omit<InstanceRow, 'createdAt' | 'runningAt'> & { createdAt: string; runningAt: string | null })[]

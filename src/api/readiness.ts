@@ -4,7 +4,7 @@ import { scrubText } from '../telemetry/redact.ts'
 /** Throws, or rejects, with the reason for which the service is not ready. */
 export type ReadinessCheck = () => Promise<void> | void
 
-/** What each check said: null where it is content. */
+/** What each check said: null if it passed. */
 export type ReadinessReport = ReadonlyMap<string, string | null>
 
 const DEADLINE_MS = 2000
@@ -12,9 +12,9 @@ const READY_CACHE_MS = 1000
 const NOT_READY_CACHE_MS = 100
 
 /**
- * Runs all checks at once, each with a deadline of two seconds. Reports are shared by those who ask while one is made
- * and for a second after, so that probes cost the same however many there are; one that has reasons against, for a
- * tenth of that, so that the first good moment is not missed.
+ * Runs all checks at once, each with a deadline of two seconds. A report is shared by all who ask while it is made
+ * and for a second after, so that probes cost the same however many there are. A negative report is shared for a
+ * tenth of that, so that recovery is seen at once.
  */
 export function createReadiness(
   checks: Readonly<Record<string, ReadinessCheck>>,

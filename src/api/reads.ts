@@ -24,7 +24,7 @@ export interface RequestKey {
   requestId: string
 }
 
-/** A status with the row's id, by which the state can be asked for again. */
+/** A status with the row's id, which serves to read the state again. */
 export interface StatusRead {
   id: string
   status: RequestStatus
@@ -52,7 +52,7 @@ export interface Reads {
 /** Entries of one kind in a history: more come only from a request that was throttled for days. */
 const MAX_HISTORY = 5000
 
-/** Reads in line for a slot: some seconds' worth, and more than there are held replies, which may all end at once. */
+/** Reads waiting for a slot: a few seconds' worth, and more than there are held replies, which may all end at once. */
 const MAX_WAITING_READS = 2000
 
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
@@ -125,7 +125,7 @@ async function readHistory(tx: Prisma.TransactionClient, key: RequestKey): Promi
   }
 }
 
-/** An error of the code itself, which no database error is. */
+/** An error of the code itself rather than of the database. */
 function isFault(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
 }

@@ -29,9 +29,12 @@ export interface ApiServerOptions {
   host: string
   /** 0 takes a free one. */
   port: number
-  /** How long /readyz says no before connections close, so that load balancers can turn away. Default 300. */
+  /**
+   * How long /readyz reports not ready before connections close, so that load balancers can stop routing here.
+   * Default 300.
+   */
   drainMs?: number
-  /** How long requests under way may take to end after that. Default 5,000. */
+  /** How long requests in progress may take to finish after that. Default 5,000. */
   closeMs?: number
 }
 
@@ -103,17 +106,17 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     // No byte either way; longer than any reply is held.
     connectionTimeout: STUCK_MS,
     handlerTimeout: STUCK_MS,
-    // Longer than common load balancers keep an idle connection, or they meet one that is closing.
+    // Longer than common load balancers keep an idle connection, or they would use one that is closing.
     keepAliveTimeout: 75_000,
     http: { headersTimeout: 10_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5000 },
-    // As long as a request line may be: what is too long for an id is told so by its schema.
+    // As long as a request line may be: the schema of an id reports what is too long.
     routerOptions: { maxParamLength: 16_384 },
     // While closing, requests on open connections are still answered, with `connection: close`.
     return503OnClosing: false,
     frameworkErrors: replyWithError,
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
   })
-  // No route takes a body: what comes is read, up to the limit, and left, whatever its type.
+  // No route takes a body: a body is read up to the limit and ignored, whatever its type.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
   app.setValidatorCompiler(validatorCompiler)

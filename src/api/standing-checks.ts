@@ -2,7 +2,7 @@ import type { Database } from '../database/database.ts'
 import { pendingMigrations } from '../database/migrate.ts'
 import type { ReadinessCheck } from './readiness.ts'
 
-/** What the service needs to be of use: database, broker and migrations. CloudDC is not among it. */
+/** What the service needs to work: database, broker and migrations. CloudDC does not count. */
 export function standingChecks({
   database,
   brokerHealth,

@@ -39,7 +39,10 @@ export interface StatusWatcher extends Service {
   hold<Reply>(make: () => Promise<Reply>): Promise<Reply>
   /** Resolves when the wait ends, and never rejects. */
   waitForChange(options: WaitOptions): Promise<WaitEnd>
-  /** Says that this process has just changed requests, by their keys; saves their waiters the time to the next look. */
+  /**
+   * Says that this process has just changed the requests of these keys; their waiters need not wait for the next
+   * look.
+   */
   notify(keys: Iterable<string>): void
   /** Clients waiting now. */
   size(): number

@@ -3,7 +3,7 @@ import type { Service } from '../runtime/service.ts'
 import { createPromiseWatch } from '../watch/promise-watch.ts'
 import type { Core } from './core.ts'
 
-/** What ended long ago, and promises that nobody else looks at. */
+/** Deletes what ended long ago, and watches promises that no other step checks. */
 export function buildMaintenance(core: Core): { services: Service[] } {
   const { config, logger, metrics, database, replica, brokerReady } = core
 

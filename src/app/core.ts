@@ -43,7 +43,7 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     endpoint: target.endpoint,
     auth: createAuth(target),
     callTimeoutMs: config.callTimeoutMs,
-    // Neither polls nor listings must wait for one after they have paid, however slow the others are.
+    // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
     logger,
   })

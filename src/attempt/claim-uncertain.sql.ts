@@ -72,7 +72,7 @@ export interface UncertainAttempt {
   httpStatus: number | null
   errorCode: string | null
   evidence: unknown
-  /** Complete listings so far without a trace of it. */
+  /** Complete listings so far that did not show it. */
   listingsWithout: number
   projectId: string
   requestId: string

@@ -1,8 +1,8 @@
 import type { Sql } from '../database/database.ts'
 
 /**
- * Makes an audit due, now, for each attempt whose instance turned out not to exist: its answer named what is not there,
- * and may not have named what is. An attempt's row is locked before its request's, as everywhere.
+ * Makes an audit due, now, for each attempt whose instance turned out not to exist: its answer named what does not
+ * exist, and may have left out what does. An attempt's row is locked before its request's, as everywhere.
  *
  * $1 projects and $2 ids of the instances, which still are pending.
  */

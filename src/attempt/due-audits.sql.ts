@@ -53,7 +53,7 @@ export function findDueAudits(
   return sql.query(FIND_DUE, exceptProjects, limit)
 }
 
-/** For audits that a complete listing has served which began after `dueBy`. */
+/** For audits served by a complete listing that began after `dueBy`. */
 export async function endAudits(sql: Sql, { projectId, dueBy }: DueAudits): Promise<void> {
   await sql.query(END, projectId, dueBy)
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { LookMemory } from './verdict.ts'
 
-/** Looks kept in an attempt's evidence: the first ones tell little, the last ones decide. */
+/** Looks kept in an attempt's evidence: the first ones say little, the last ones decide. */
 const LOOKS_KEPT = 20
 
 const lookSchema = z.looseObject({
@@ -22,7 +22,7 @@ const reconcilingSchema = z.object({
   agreed: z.number(),
   looks: z.array(lookSchema),
   look_count: z.number(),
-  /** People were told that only they can resolve it. */
+  /** The log has said that only a person can resolve it. */
   alarmed: z.boolean().optional(),
 })
 
@@ -45,7 +45,7 @@ export function readNamed(evidence: unknown): readonly string[] {
   return parsed.success ? parsed.data.named : []
 }
 
-/** The database's time so many milliseconds after an outcome became unknown: what is kept is dated by one clock. */
+/** The database's time so many milliseconds after an outcome became unknown: what is kept has the time of one clock. */
 export function timeAfter({ uncertainAt }: { uncertainAt: Date }, afterMs: number): string {
   return new Date(uncertainAt.getTime() + afterMs).toISOString()
 }

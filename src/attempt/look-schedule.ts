@@ -1,6 +1,6 @@
 /** A look right at the end of the settling time could begin a moment before it, by the rounding of clocks. */
 const SLACK_MS = 20
-/** What only people can resolve is looked at this rarely. */
+/** What only a person can resolve is looked at this rarely. */
 const MAX_MANUAL_GAP_MS = 600_000
 
 /** Milliseconds from an outcome becoming unknown to the first look for its instances. */
@@ -10,9 +10,9 @@ export function firstLookMs(settleMs: number): number {
 
 /**
  * Milliseconds from a complete listing to the next look for an attempt that has been uncertain for `ageMs`: as long
- * again as it has waited already, within bounds; one look right after the settling time. Beyond it, only a listing that
- * agrees is lacking, and it comes soon, however long an outage has delayed the first one. Where a person must decide
- * (`manual`) looks come ever more rarely.
+ * again as it has waited already, within bounds; one look right after the settling time. After it, only a listing
+ * that agrees is missing, and it comes soon, however long an outage has delayed the first one. Where a person must
+ * decide (`manual`) looks come ever more rarely.
  */
 export function nextLookMs(ageMs: number, settleMs: number, { manual = false } = {}): number {
   const first = firstLookMs(settleMs)

@@ -11,7 +11,7 @@ export interface SearchTarget {
   attemptId: string
   /** Where the call wrote the attempt's id. */
   place: MarkerPlace
-  /** Instances that a call creates at the least, if any, and at the most: what its 202 promises to name. */
+  /** The fewest instances a call creates, if any, and the most: what its 202 promises to name. */
   least: number
   expected: number
   /** What a 202 has named that broke this promise. */

@@ -20,7 +20,7 @@ export interface Settlement {
 }
 
 export interface OutcomeRecorder {
-  /** Resolves once committed; false when somebody else had settled the attempt before. */
+  /** Resolves once committed; false when another replica had settled the attempt before. */
   record(settlement: Settlement): Promise<boolean>
   drained(): Promise<void>
 }
@@ -47,7 +47,8 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
       ? await settleAttempts(database, rows, firstPollMs)
       : await database.transaction(async (sql) => {
           const done = await settleAttempts(sql, rows, firstPollMs)
-          // What somebody else has settled, or this recorder before its commit's answer was lost, counts there.
+          // What another replica has settled, or this recorder before the answer to its commit was lost, is counted
+          // there.
           const ids = new Set(done.map((row) => row.attemptId))
           await applyCallResults(
             sql,
@@ -97,8 +98,8 @@ function withoutRefund(settlement: Settlement): Settlement {
 }
 
 /**
- * Several calls of one project may end together: the gravest effect counts, the longest block first. Where one of them
- * has created something, the upstream is there, and a missing answer is its request's own trouble.
+ * Several calls of one project may end together: the gravest effect counts, the longest block first. If one of them
+ * created something, the upstream is reachable, and a missing answer is the trouble of its request alone.
  */
 export function oneEffectPerProject(settlements: readonly Settlement[]): BucketEffect[] {
   const created = new Set(

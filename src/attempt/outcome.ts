@@ -23,7 +23,7 @@ type Classification =
       code: string
       message: string
       httpStatus: number | null
-      /** The instances that an answer named which cannot be relied on. */
+      /** The instances named by an answer that cannot be relied on. */
       named?: readonly string[]
       /** What the project's other calls would meet as well, where that is known. */
       closes?: 'misconfigured' | 'upstream_unavailable'
@@ -58,7 +58,7 @@ const TIMEOUT_CODES: readonly string[] = [
   'UND_ERR_BODY_TIMEOUT',
 ]
 
-/** What undici calls an answer that is no HTTP; its parser's own codes begin with HPE_. */
+/** What undici calls an answer that is not HTTP; its parser's own codes begin with HPE_. */
 const UNREADABLE_CODES: readonly string[] = [
   'HTTPParserError',
   'UND_ERR_HEADERS_OVERFLOW',

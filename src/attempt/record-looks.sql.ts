@@ -2,8 +2,8 @@ import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 
 /**
- * Locks the attempts that are still uncertain and still under the caller's claim: a reconciler that was overtaken
- * decides nothing. In order of id, as settleAttempts locks them. $1 rows as JSON.
+ * Locks the attempts that are still uncertain and still under the caller's claim: an overtaken reconciler decides
+ * nothing. In order of id, as settleAttempts locks them. $1 rows as JSON.
  */
 const LOCK_CLAIMED = `
 SELECT a.id::text AS "attemptId"
@@ -14,7 +14,7 @@ ORDER BY a.id
 FOR UPDATE OF a
 `
 
-/** Keeps what looks without a verdict have found, and sets the next look. $1 rows as JSON. */
+/** Stores what looks without a verdict found, and sets the next look. $1 rows as JSON. */
 const RECORD = `
 WITH input AS MATERIALIZED (
   SELECT *

@@ -2,7 +2,7 @@ import type { Sql } from '../database/database.ts'
 
 /**
  * Attempts that are in flight under a replica whose lease has run out or that is gone, and attempts in flight for
- * longer than any call may take: their replica lives, but could not record the outcome.
+ * longer than any call may take: their replica is alive but could not record the outcome.
  *
  * Nothing is locked: an ended lease is never renewed, and settleAttempts checks the replica again.
  *

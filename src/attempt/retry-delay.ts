@@ -6,7 +6,7 @@ import type { NotCreatedReason } from './outcome.ts'
 const RETRY = { minMs: 1000, maxMs: 300_000 }
 
 /**
- * Milliseconds before a request is sent again whose call was refused for what we are, null for at once. A missing
+ * Milliseconds before a request is sent again after a refusal of the service, null for at once. A missing
  * permission or a proxy's rule may concern this one order alone: others of its project must be the probe meanwhile.
  */
 export function standAside(
@@ -19,7 +19,7 @@ export function standAside(
     : null
 }
 
-/** Milliseconds before a request is tried again after `attempts` attempts that came to nothing. */
+/** Milliseconds before a request is tried again after `attempts` failed attempts. */
 export function retryDelay(attempts: number, random: () => number = Math.random): number {
   return jitteredBackoff(attempts, RETRY, random)
 }

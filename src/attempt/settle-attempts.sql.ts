@@ -11,8 +11,8 @@ import { pollOnGrid } from './poll-grid.sql.ts'
  * The fence: a row takes effect only while its attempt is still in the state, and in the hands of the replica, that
  * the caller saw. What a successor has settled meanwhile stays as it is, with no event and no history.
  *
- * An instance belongs to one attempt. Rows that bring an instance which another attempt has, here or in the table, are
- * refused with all the others (isTaken).
+ * An instance belongs to one attempt. If any row brings an instance that another attempt has, here or in the table,
+ * all rows are refused (isTaken).
  *
  * For `one_row_hint` see claim-requests.
  *
@@ -152,7 +152,7 @@ export interface SettledAttempt {
   projectId: string
 }
 
-/** Returns the attempts that took effect; the others were settled by somebody else. */
+/** Returns the attempts that took effect; the others were settled by another replica. */
 export function settleAttempts(
   sql: Sql,
   rows: readonly SettleRow[],

@@ -20,7 +20,7 @@ export interface OpenAttempt extends EventSubject {
   instanceName: string | null
 }
 
-/** From an outcome to the reconciler's looks, in milliseconds. */
+/** Milliseconds from an outcome to the reconciler's looks. */
 export interface LookTimes {
   /** The first look for what a call of unknown outcome has made. */
   firstLookMs: number
@@ -30,8 +30,8 @@ export interface LookTimes {
 
 /**
  * The record of an outcome: pure. Created: the instances' ids, in the transaction that handles the answer, and an audit
- * where it named fewer than it could. Refused: the end of the request. Nothing was done, and not for the order's sake:
- * back into the queue, at no cost. Unknown: uncertain, and never sent again before it is reconciled.
+ * where it named fewer than it could. Refused: the end of the request. Nothing was done, through no fault of the
+ * order: back into the queue, at no cost. Unknown: uncertain, and never sent again before it is reconciled.
  */
 export function settlementOf(
   attempt: OpenAttempt,

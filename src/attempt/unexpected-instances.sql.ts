@@ -13,8 +13,8 @@ WHERE n.project_id = $1 AND n.id = ANY($2::text[])
 
 /**
  * Instances with the id of an attempt of ours whose outcome is settled, yet without a row, and not reported before.
- * An attempt that is in flight or uncertain has instances without rows by nature; an attempt that is unknown here is
- * another service's, or long forgotten. $1 project, $2 instance ids, $3 the attempt ids in them.
+ * An attempt in flight or uncertain naturally has instances without rows; an attempt unknown here belongs to another
+ * service, or was deleted long ago. $1 project, $2 instance ids, $3 the attempt ids in them.
  */
 const FIND_UNEXPECTED = `
 SELECT i.instance_id AS "id", a.id::text AS "attemptId"

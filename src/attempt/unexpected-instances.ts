@@ -26,9 +26,9 @@ export interface UnexpectedInstancesOptions {
 
 /**
  * Looks through a listing for instances that carry the id of one of our attempts although its settled outcome does
- * not name them: made visible too late, left out of an answer, or made by a call that was said to have made nothing.
+ * not name them: visible too late, left out of an answer, or created by a call that was said to have created nothing.
  * Those of an attempt that made instances are added to its request and polled like the others; the state of one that
- * has ended stays. The others are kept in the attempt's evidence and told by an event. Each instance is reported
+ * has ended stays. The others are kept in the attempt's evidence and announced by an event. Each instance is reported
  * once. Returns the keys of their requests.
  */
 export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {

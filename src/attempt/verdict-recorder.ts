@@ -44,13 +44,13 @@ interface Judged {
   beganMs: number
   evidence: Record<string, unknown>
   lookalikes: readonly string[]
-  /** Only a person can resolve it, and nobody was told yet. */
+  /** Only a person can resolve it, and the log has not said so yet. */
   alarm: boolean
 }
 
 /**
  * Judges the attempts by a complete listing, and records verdicts with their instances, history and events, and what
- * was seen of the others, in one transaction. What is no longer under its claim is left alone.
+ * was seen of the others, in one transaction. Attempts no longer under their claim are left alone.
  */
 export function createVerdictRecorder(options: VerdictRecorderOptions) {
   const { database, firstPollMs, metrics, logger, onSettled } = options

@@ -5,7 +5,7 @@ import { retryDelay } from './retry-delay.ts'
 import type { SettleRow } from './settle-attempts.sql.ts'
 import { dispatched, failedBeforeCreation, instancesOf, type OpenAttempt } from './settlement.ts'
 
-/** After a verdict, instances that turn up late are looked for once more, this many settling times later. */
+/** This many settling times after a verdict, instances that turn up late are looked for once more. */
 const AUDIT_AFTER = 2
 
 export interface SettlementRules {
@@ -37,8 +37,8 @@ export function adoptionOf(
 }
 
 /**
- * The record of an attempt that created nothing: back into the queue, or the end when it was the last one. One that the
- * gateway gave up on, or that was sent elsewhere, is not counted: that is no fault of the order. Pure.
+ * The record of an attempt that created nothing: back into the queue, or the end when it was the last one. An attempt
+ * that the gateway failed on, or that was redirected, is not counted: that is no fault of the order. Pure.
  */
 export function voidOf(
   attempt: UncertainAttempt,

@@ -5,8 +5,8 @@ export interface LookMemory {
   /** Complete listings without it; for an attempt without a marker, those since the settling time. */
   listingsWithout: number
   /**
-   * Every instance of it that any complete listing has held; for an attempt without a marker, those that the last one
-   * since the settling time has left in question.
+   * Every instance of it that any complete listing has held; for an attempt without a marker, those left in question
+   * by the last one since the settling time.
    */
   found: readonly string[]
   /** Complete listings in a row that left `found` as it was, the one that completed it included. */
@@ -21,13 +21,13 @@ export interface Look {
   own: readonly string[]
   /** Ids of the instances that may be the attempt's, where it has no marker. */
   lookalikes: readonly string[]
-  /** Ids that its answer named although it broke its promise, but for those that are known to be others'. */
+  /** Ids that its answer named although it broke its promise, except those known to belong to others. */
   named: readonly string[]
 }
 
 export interface VerdictRules {
   place: MarkerPlace
-  /** Instances that the call creates at the least, if any, and at the most. */
+  /** The fewest instances the call creates, if any, and the most. */
   least: number
   expected: number
   settleMs: number
@@ -39,7 +39,7 @@ export type Verdict =
   /** The call has created nothing. */
   | { kind: 'void' }
   | { kind: 'look_again' }
-  /** Nothing but a person can tell. */
+  /** Only a person can tell. */
   | { kind: 'manual' }
 
 /** Complete listings that must say the same before an absence, or a smaller number than expected, is believed. */
@@ -106,7 +106,7 @@ function conclusion(instanceIds: readonly string[], expected: number): Verdict {
   return { kind: 'adopt', instanceIds, excess: Math.max(0, instanceIds.length - expected) }
 }
 
-/** What was found, and of what was named so many that there are no more than `most` in all. */
+/** What was found, filled up with what was named, to `most` in all. */
 function fillUp(found: readonly string[], named: readonly string[], most: number): string[] {
   const missing = named.filter((id) => !found.includes(id))
   return [...found, ...missing.slice(0, Math.max(0, most - found.length))]

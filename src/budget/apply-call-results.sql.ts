@@ -8,7 +8,7 @@ import type { BlockedReason } from '../request/waiting.ts'
  * good reading call says: it ends trouble that is over for projects that create nothing now. Where something is queued,
  * creating finds out for itself, because CloudDC may limit its calls by kind. `refund` only gives tokens back.
  *
- * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made go back in any case, and can be
+ * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made always go back, and can be
  * spent at once: at a low rate the next one may be an hour away.
  *
  * Calls that fail while the bucket is closed already are the same trouble and do not count again. One that succeeds

@@ -5,12 +5,12 @@ import { bucketLimit, type CallLimit } from './token-bucket.ts'
  * route.
  */
 const MEMORY_MS = 10_000
-/** Part of the allowed spread that a call may have used up when it is written; the rest is for its way. */
+/** Share of the allowed spread that a call may have used up when it is written; the rest is for its transit. */
 const PART_BEFORE_WRITING = 0.7
 /** A burst of one leaves no room at all; clocks and networks need this much, in milliseconds. */
 const LEAST_SPREAD_MS = 25
 /**
- * The first calls of a process are its slowest. For so long after them, none counts as usual that took longer than
+ * The first calls of a process are its slowest. For so long after them, no age counts as usual that was longer than
  * the other.
  */
 const WARM_UP_MS = 1000
@@ -26,8 +26,8 @@ export interface ArrivalGuard {
 
 /**
  * Keeps the call limit true where CloudDC counts: at the arrival. A call that was held up after it got its token (a
- * stopped process, a busy machine, a slow connection) would arrive together with those that got theirs later. How
- * long a call takes on its way does not matter, only how much longer than the others; so its age is held against the
+ * stopped process, a busy machine, a slow connection) would arrive together with those that got theirs later. It does
+ * not matter how long a call is in transit, only how much longer than the others; so its age is compared with the
  * least of the last ages, refused ones included, and uniform latency is not lateness, once the process has warmed up.
  * After a silence, or a stop of the process, what was usual before it still counts.
  */

@@ -22,9 +22,9 @@ export const bucketLevel = (share: string): string => `(
 export const TIGHT = '(b.capacity <= 1)'
 /** The reserve of a creating call; what it has not used up is given back (note-written). */
 export const CREATE_RESERVE_MS = 1000
-/** The reserve of a reading call, which nobody gives back. */
+/** The reserve of a reading call, which is not given back. */
 const READ_RESERVE_MS = 100
-/** So long before its time a token of a tight bucket may be claimed, by who then waits for its time. */
+/** How long before its time a token of a tight bucket may be claimed, by a caller that then waits for it. */
 export const CLAIM_AHEAD_MS = 150
 
 export const RESERVE = `interval '${CREATE_RESERVE_MS} ms'`

@@ -4,7 +4,7 @@ import { jitteredBackoff } from '../runtime/backoff.ts'
 import type { BucketEffect } from './apply-call-results.sql.ts'
 import { leastCreditBack } from './token-bucket.ts'
 
-/** An answer that is missing now and then is one request's trouble; this many in a row are the upstream's. */
+/** A missing answer now and then is the trouble of one request; this many in a row are the upstream's. */
 const UNKNOWN_BEFORE_BREAK = 3
 
 /** How long a bucket stays closed, growing with the troubles in a row: after a 429 without Retry-After, ... */
@@ -64,7 +64,7 @@ export function bucketEffect(
     blockMs,
     reason: blockMs === null ? null : reason,
   })
-  // What names instances, if the wrong ones, is there.
+  // An upstream that names instances, even the wrong ones, is reachable.
   if (outcome.class === 'unknown' && outcome.reason !== 'broken_promise') {
     if (outcome.closes === 'misconfigured')
       return trouble('misconfigured', jitteredBackoff(count, REFUSED, random))
@@ -99,8 +99,8 @@ export function bucketEffect(
 }
 
 /**
- * What a failed reading call means for its project's bucket, null when nothing: as for creating, but that an upstream
- * that is unreachable closes it for nobody. `troubles` counts the consecutive troubles before.
+ * What a failed reading call means for its project's bucket, null when nothing: as for creating, except that an
+ * unreachable upstream does not close it. `troubles` counts the consecutive troubles before.
  */
 export function effectOfFailedReading(
   projectId: string,
@@ -125,7 +125,7 @@ export function effectOfRecovery(projectId: string): BucketEffect {
   return { projectId, effect: 'served', blockMs: null, reason: null }
 }
 
-/** What goes back for a call that was not made, so long after its token was taken. */
+/** What goes back for a call that was not made, this long after its token was taken. */
 export function effectOfNoCall(projectId: string, ageMs: number, refillPerSecond: number): BucketEffect {
   const refund = leastCreditBack(refillPerSecond, ageMs / 1000)
   return { projectId, effect: 'refund', blockMs: null, reason: null, refund }

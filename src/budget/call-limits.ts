@@ -8,7 +8,7 @@ export interface ProjectLimit extends BucketLimit {
 export interface CallLimits {
   /** The configured limit of a project. */
   of(projectId: string): CallLimit
-  /** What the buckets are to be set to: all, and those with a limit of their own. */
+  /** What the buckets are to be set to: the default, and the limits of single projects. */
   readonly buckets: { standard: BucketLimit; overrides: readonly ProjectLimit[] }
 }
 

@@ -6,12 +6,12 @@ const MEMORY_MS = 10_000
 export interface DatabaseClock {
   /** An answer that tells the time at which the database worked on a question; all in milliseconds. */
   observe(seen: { sentAt: number; receivedAt: number; databaseMs: number }): void
-  /** Between which instants of the own clock the database's one stood at `databaseMs`. */
+  /** The instants of the own clock between which the database's clock stood at `databaseMs`. */
   locate(databaseMs: number): { earliest: number; latest: number }
 }
 
 interface Bounds {
-  /** Own time minus database time: no less, no more. */
+  /** Own time minus database time: the least and the most. */
   least: number
   most: number
 }

@@ -2,10 +2,10 @@ import type { Sql } from '../database/database.ts'
 import { bucketLevel, refilledAfterReading } from './bucket-level.sql.ts'
 
 /**
- * Takes one token of a project for one page of a reconciling listing. An order of unknown outcome holds up somebody,
- * so a listing need not earn its calls like readiness: it takes any token that is there, and where there is none it
- * lends the project the credit for one call, so that creating leaves the next token for it. How often a project is
- * listed bounds what this costs. $1 project.
+ * Takes one token of a project for one page of a reconciling listing. Somebody is waiting for an order of unknown
+ * outcome, so a listing need not earn its calls like readiness: it takes any token that is there, and where there is
+ * none it lends the project the credit for one call, so that creating leaves the next token for it. How often a
+ * project is listed bounds what this costs. $1 project.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -54,7 +54,7 @@ export interface ListingToken {
   blocked: boolean
   /** Calls per second that flow into the bucket now. */
   refillPerSecond: number
-  /** Milliseconds until trying again is worth it. */
+  /** Milliseconds until it is worth trying again. */
   waitMs: number
 }
 

@@ -7,7 +7,7 @@ import { CREATE_RESERVE_MS } from './bucket-level.sql.ts'
 import { createDatabaseClock } from './database-clock.ts'
 import { noteWritten, type WrittenCall } from './note-written.sql.ts'
 
-/** So long before a token's time the rest of the process is asked for quiet. */
+/** How long before a token's time the rest of the process is asked for quiet. */
 const QUIET_AHEAD_MS = 25
 
 /** The token of one call on a tight bucket (token-bucket.ts). Ages are of its claim, in milliseconds. */
@@ -82,7 +82,7 @@ export function createTightTokens({
         },
         admits: (ageMs) => ageMs - (earliest - claimedAt) < CREATE_RESERVE_MS,
         written: (age) => {
-          // Microtasks come after the writing, so whatever has held that up counts as well.
+          // Microtasks run after the write, so whatever delayed that counts as well.
           queueMicrotask(() => {
             endQuiet?.()
             const lateMs = Math.max(0, age() - (earliest - claimedAt))

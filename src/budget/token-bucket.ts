@@ -17,7 +17,7 @@ export interface BucketLimit {
 
 /** How much later one call may arrive upstream than another, both counted from their tokens, in seconds. */
 const ARRIVAL_SPREAD_SECONDS = 0.1
-/** The most that may be given up of the rate where the burst leaves no room for the spread. */
+/** The largest share of the rate that is given up where the burst leaves no room for the spread. */
 const RATE_MARGIN = 0.01
 /**
  * Below this burst the bucket is tight: it holds one token, and begins to fill again when its call has been written.
@@ -32,7 +32,7 @@ const TIGHT_BELOW_BURST = 2
  * not sent (arrival-guard.ts).
  *
  * A burst below two leaves no such room. Then the bucket is tight: it counts a call from when it is written, however
- * late that is, and J, which is now no more than what differs on the way, costs at most 1 % of the rate.
+ * late that is, and J, now only the differences in transit, costs at most 1 % of the rate.
  */
 export function bucketLimit({ perSecond, burst }: CallLimit): BucketLimit {
   if (burst < TIGHT_BELOW_BURST) {

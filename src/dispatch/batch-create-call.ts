@@ -35,7 +35,7 @@ export interface CallContext {
   metrics: Metrics
 }
 
-/** Makes the call, and says what came of it and how long that took, in milliseconds. Never rejects. */
+/** Makes the call, and returns its outcome and duration in milliseconds. Never rejects. */
 export async function callBatchCreate(
   context: CallContext,
   claim: Claim,
@@ -77,7 +77,7 @@ function refuseToSend({ replica, limitOf, arrivals }: CallContext, claim: Claim)
     throw new NotSentError('the deadline has passed')
   const spreadMs = allowedSpreadMs(request.tokens, limitOf(request.projectId))
   const inTime = tightToken?.admits(ageMs) ?? arrivals.admits({ ageMs, spreadMs })
-  // A probe is alone: it may be as late as it likes, and must not be held back for ever by a way that has become slow.
+  // A probe is alone: it may be as late as it likes, and lasting slowness must not hold it back for ever.
   if (!inTime && !request.probing)
     throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
   tightToken?.written(age)

@@ -3,7 +3,7 @@ import type { Outcome } from '../attempt/outcome.ts'
 import { NOT_SENDABLE } from '../budget/call-effect.ts'
 import { createOutage } from '../runtime/outage-log.ts'
 
-/** Projects whose outages are told each on its own. What fails beyond them is told as one. */
+/** Projects whose outages are logged one by one. Failures beyond them are logged as one. */
 const MAX_PROJECTS = 1000
 /** A project without a failure for longer than any bucket stays closed may be forgotten. */
 const FORGET_MS = 15 * 60_000
@@ -14,13 +14,13 @@ interface ProjectLog {
 }
 
 export interface CallLog {
-  /** Tells of a batch-create call of the project, if that is news. */
+  /** Logs a batch-create call of the project, if it is news. */
   tell(projectId: string, outcome: Outcome): void
 }
 
 /**
- * What the log says of batch-create: that a project's calls fail, once for each cause, then once a minute while that
- * goes on, then that they work again. An order that CloudDC refuses is a call that works: its request tells.
+ * Logs batch-create: that a project's calls fail, once for each cause, then once a minute while that lasts, then that
+ * they work again. An order that CloudDC refuses is a call that works; the status of its request shows it.
  */
 export function createCallLog({
   logger,
@@ -58,7 +58,7 @@ export function createCallLog({
         projects.get(projectId)?.outage.recovered()
         return
       }
-      // Trouble of our own, which is told elsewhere or shown by the request.
+      // Trouble of our own, which is logged elsewhere or shown by the request.
       if (outcome.reason === 'not_sent' || outcome.code === NOT_SENDABLE) return
       const { reason: cause, code, message, httpStatus, upstreamRequestId } = outcome
       const at = now()

@@ -33,7 +33,7 @@ export function createClaimPace({
 }: {
   /** Calls that may be in flight at once. */
   concurrency: number
-  /** There is room again that is worth a claim. */
+  /** There is enough room again for a claim. */
   onRoom: () => void
   /** Told whenever the number of calls without an outcome changes. */
   onInFlight: (calls: number) => void

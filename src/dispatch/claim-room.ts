@@ -1,6 +1,6 @@
 /** While a call takes no longer than this, in milliseconds, as many again are claimed as may be in flight. */
 const QUICK_CALL_MS = 10
-/** Part of the last call in the average of all. */
+/** Weight of the last call in the average of all. */
 const WEIGHT = 0.05
 /** Outcomes that may wait for the database, per call that may be in flight. */
 const UNRECORDED_PER_CALL = 8
@@ -8,7 +8,7 @@ const UNRECORDED_PER_CALL = 8
 export interface ClaimRoom {
   /** How many requests may be claimed now. */
   free(load: { unanswered: number; unrecorded: number }): number
-  /** Tells how long a call took, in milliseconds. */
+  /** Reports how long a call took, in milliseconds. */
   took(callMs: number): void
 }
 

@@ -27,7 +27,7 @@ import { createUnansweredClaims, type UnansweredClaims } from './unanswered-clai
 
 /** The most projects one claim serves. */
 const MAX_PROJECTS = 200
-/** How long work that another replica took in may lie unnoticed. */
+/** How long work that another replica stored may go unnoticed. */
 const IDLE_MS = 250
 
 export interface DispatcherOptions extends LookTimes {
@@ -100,7 +100,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   return loop
 }
 
-/** Claims what there are room and tokens for, and sets the calls going. */
+/** Claims what there is room and tokens for, and starts the calls. */
 async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const { database, replica, pace, unansweredClaims } = context
   await unansweredClaims.putBack()

@@ -42,7 +42,7 @@ FOR UPDATE OF r SKIP LOCKED
 
 /**
  * Projects that have eligible work although their bucket says there is none. A process leaves this behind that ends
- * between a commit and the look after it (wake-projects); a net under the wake-ups, not the way they work. One index
+ * between a commit and the look after it (wake-projects); a safety net under the wake-ups. One index
  * probe per project.
  */
 const FIND_SLEEPING = `

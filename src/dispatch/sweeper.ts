@@ -15,7 +15,7 @@ const BATCH = 500
 /** A rate that a 429 has slowed down recovers by this part of itself each time: all of it in two minutes or so. */
 const RECOVERY_INTERVAL_MS = 1000
 const RECOVERY_PART = 0.01
-/** The net under the wake-ups looks this rarely. */
+/** The safety net under the wake-ups looks this rarely. */
 const SLEEPING_INTERVAL_MS = 5000
 
 export interface SweeperOptions {
@@ -80,7 +80,7 @@ const NOT_IN_TIME = {
   message: 'the deadline passed before the request was dispatched',
 } as const
 
-/** The end of a request that was not dispatched in time: pure. */
+/** The end of a request that was not dispatched in time. Pure. */
 export function endingOf(request: LockedRequest): MoveRow {
   const { state, code, message } = NOT_IN_TIME
   const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }

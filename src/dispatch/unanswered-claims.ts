@@ -26,7 +26,7 @@ export interface UnansweredClaims {
 }
 
 /**
- * Claims that were lost with their connection. No call was made for them, and nobody else knows: the attempts
+ * Claims that were lost with their connection. No call was made for them, and no other replica knows: the attempts
  * belong to a lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue,
  * and their tokens into the buckets.
  */

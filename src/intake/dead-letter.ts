@@ -74,7 +74,7 @@ function reasonHeaders({ code, detail, at }: Reason) {
   }
 }
 
-/** The names as a JSON array; where they are too many, `headers` stands for the names of all headers. */
+/** The names as a JSON array; if there are too many, `headers` stands for the names of all headers. */
 function alteredHeader(leftOut: readonly string[]) {
   if (leftOut.length === 0) return {}
   const names = JSON.stringify(leftOut)

@@ -17,7 +17,7 @@ import { requeue, type TakeContext, takeDelivery } from './take-delivery.ts'
 import { createWriteRetry } from './write-retry.ts'
 
 const INSERTS_IN_FLIGHT = 2
-/** Before a delivery that met a fault of this program goes back to the queue, lest it go round in a circle. */
+/** Delay before a delivery that met a fault of this program goes back to the queue, lest it loop. */
 const FAULT_PAUSE_MS = 1000
 /** Reading and sealing one message takes about 0.1 ms, and a thousand may come at once. */
 const TURN_SHARE_MS = 4
@@ -34,7 +34,7 @@ export interface IntakeOptions {
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
   deliveryLimit?: number
-  /** Called for each delivery; what it returns is called when the delivery has its disposition. */
+  /** Called for each delivery; the function it returns is called when the delivery has its disposition. */
   onReceived?: () => () => void
   /** Most milliseconds that reading messages takes of one turn of the event loop. */
   turnShareMs?: number
@@ -68,7 +68,7 @@ export interface Intake {
 
 /**
  * From deliveries to dispositions: parse, seal, store in batches, dead-letter what cannot be stored. A batch goes as
- * soon as an insert is free, so one message alone waits for nobody.
+ * soon as an insert is free, so a single message does not wait.
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { publisher, logger, metrics } = options

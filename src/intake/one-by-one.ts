@@ -5,8 +5,8 @@ export interface OneByOne {
 
 /**
  * Runs pieces of work one at a time, and draws which of those waiting is next. It is for deliveries that came back
- * more than once: should one of them bring the process down each time, half of the others, on average, are done before
- * it each time, and do not share its fate when it reaches the delivery limit.
+ * more than once: should one of them bring the process down each time, half of the others, on average, are done
+ * before it each time, and do not reach the delivery limit with it.
  */
 export function createOneByOne({ random = Math.random }: { random?: () => number } = {}): OneByOne {
   const waiting: (() => Promise<void>)[] = []

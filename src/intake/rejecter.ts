@@ -14,7 +14,7 @@ import { type WriteRetry, writeEach } from './write-retry.ts'
 
 const EVENTS_PER_INSERT = 200
 
-/** The broker may have meant a letter beside this one; after so many objections this one goes bare. */
+/** The broker may have objected to another letter; after this many objections this one goes bare. */
 const OBJECTIONS_BORNE = 3
 
 export interface RejecterOptions {
@@ -52,7 +52,7 @@ export function createRejecter(options: RejecterOptions): Rejecter {
         return part
       })
       if (results.some(({ kind }) => kind === 'written')) onEvents()
-      // An event that the database refuses is a fault of this program; the message must not wait for its repair.
+      // An event that the database refuses is a fault of this program; the message must not wait until it is repaired.
       for (const result of results)
         if (result.kind === 'refused') logger.error({ err: result.error }, 'event not stored')
       return results.map(({ kind }) => kind !== 'stopped')

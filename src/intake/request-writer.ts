@@ -83,7 +83,7 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
             ? { kind: 'stored' }
             : compare(entry.command, entry.row, { kind: 'existing', ...first.row })
         }
-        // What the database has against the first of a key need not hold for the others.
+        // If the database refuses the first of a key, it need not refuse the others.
         if (outcome.kind === 'refused' && first !== entry) return (await write([entry]))[0] ?? outcome
         return outcome
       }),

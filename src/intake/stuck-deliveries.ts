@@ -8,7 +8,10 @@ const STUCK_AFTER_MS = 60_000
 const CHECK_MS = 5000
 
 export interface StuckDeliveriesOptions {
-  /** Whether database and broker are fine, as far as is known: what waits for one that is not is not stuck. */
+  /**
+   * Whether database and broker are fine, as far as is known: a delivery that waits for an unreachable one is not
+   * stuck.
+   */
   serversFine: () => boolean
   logger: Logger
   metrics: Metrics['intake']
@@ -17,7 +20,7 @@ export interface StuckDeliveriesOptions {
 }
 
 export interface StuckDeliveries extends Service {
-  /** A delivery has come. Call what is returned when it has its disposition. */
+  /** A delivery has come. Call the returned function when it has its disposition. */
   received(): () => void
   /** Counts the deliveries that are stuck now, and logs those that were not before. */
   check(): void

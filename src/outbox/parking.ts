@@ -19,8 +19,8 @@ export interface ParkingOptions {
 }
 
 /**
- * Gives events that no queue took another chance, at growing intervals, and drops them when nobody has bound a queue
- * for so long: then they were published, to nobody.
+ * Retries events that no queue took, at growing intervals, and drops them when no queue was bound for that long: they
+ * were published to nobody.
  */
 export function createParking({
   database,

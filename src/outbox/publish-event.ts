@@ -59,7 +59,7 @@ function notConfirmed({ removals, metrics }: PublishContext, event: OutboxEvent,
     if (error.kind === 'unknown') metrics.outbox.unknown.inc()
     return 'give up'
   }
-  // Nobody has bound a queue for this kind: set aside, so that it holds up nothing that somebody waits for.
+  // No queue is bound for this kind: set aside, so that it does not hold up events that are waited for.
   metrics.outbox.returned.inc()
   removals.returned(event.position)
   return 'go on'

@@ -20,7 +20,7 @@ const READ_LIMIT = 1000
 const GAP_MS = 5
 /** How soon events that another replica wrote are noticed. */
 const IDLE_MS = 50
-/** The relay's lease: short, because a second relay does no harm but repeated copies. */
+/** The relay's lease: short, because a second relay does no harm beyond repeated copies. */
 const LEASE_MS = 5000
 const LEASE_RENEW_MS = 1500
 /** How long a replica without the duty waits before it asks again. */
@@ -48,7 +48,7 @@ interface ReadContext extends RelayOptions {
   inHand: InHand
   lanes: OrderedLanes<OutboxEvent>
   turns: Turns
-  /** How often events were given back to be read again. */
+  /** How often events were returned to be read again. */
   drops: () => number
 }
 
@@ -115,7 +115,7 @@ export function createRelay(options: RelayOptions): Loop {
   }
 }
 
-/** Reads on where this replica has the duty, and hands each event over to the lane of its request. */
+/** Reads on if this replica has the duty, and hands each event to the lane of its request. */
 async function readOnce(context: ReadContext): Promise<RunResult> {
   const { database, brokerReady, replica, window, duty, cursor, inHand, lanes, turns, drops } = context
   // The process is just starting: it will be registered in a moment, and may have the duty then.

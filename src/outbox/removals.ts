@@ -8,7 +8,7 @@ const FIRST_RETURN_RETRY_MS = 2000
 const RETRY_MS = 200
 
 export interface Removals {
-  /** The broker has the event at this position: its row goes. */
+  /** The broker has the event at this position: its row is removed. */
   confirmed(position: number): void
   /** No queue takes the event at this position: its row is set aside. */
   returned(position: number): void
@@ -16,7 +16,7 @@ export interface Removals {
   drained(): Promise<void>
 }
 
-/** Takes rows out of the outbox, those that come while others are being removed together, until the database did it. */
+/** Removes rows from the outbox in batches, and retries until the database has done it. */
 export function createRemovals({
   database,
   logger,

@@ -14,9 +14,9 @@ export type Sighting =
 export interface ReadinessLimits {
   /** An instance not running by then is failed. */
   provisionTimeoutMs: number
-  /** A new instance may be missing from CloudDC's answers for so long. */
+  /** How long a new instance may be missing from CloudDC's answers. */
   visibilityMs: number
-  /** So long after an instance ran, a listing with its server is waited for. */
+  /** How long after an instance ran a listing with its server is waited for. */
   serverWaitMs: number
 }
 

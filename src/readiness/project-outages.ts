@@ -9,8 +9,8 @@ export interface ProjectOutages {
 }
 
 /**
- * The log of polls that fail: together they are one outage, which ends when the last project works again. A project that
- * is polled no more, or by others now, is no outage: it is forgotten after `forgetMs`.
+ * The log of polls that fail: together they are one outage, which ends when the last project works again. A project
+ * that is polled no more, or by others now, is no outage: it is forgotten after `forgetMs`.
  */
 export function createProjectOutages({
   logger,

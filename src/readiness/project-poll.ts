@@ -39,8 +39,7 @@ export interface ClaimedCall {
 
 /**
  * Asks CloudDC for the instances of one call, and records what it says. Throws the first failure, after it has recorded
- * all that was answered. A call that was held up since its token was taken is not made: it would arrive together with
- * those of later tokens.
+ * all that was answered. A stale call is not made: it would arrive together with those of later tokens.
  */
 export async function pollInstances(
   context: PollContext,
@@ -56,7 +55,7 @@ export async function pollInstances(
   reached('readiness.observed')
   const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
   const missing = instances.filter(({ id }) => !sightings.has(id))
-  // What ran when it was asked for singly waits for the listing: nothing else names its server.
+  // An instance that runs by ShowInstanceStatus waits for the listing: nothing else names its server.
   const [waiting, unknown] = [missing.filter(hasRun), missing.filter((instance) => !hasRun(instance))]
   for (const { id } of waiting) sightings.set(id, 'not_found')
   await recordSightings(instances, sightings)
@@ -66,8 +65,8 @@ export async function pollInstances(
 }
 
 /**
- * Asks one by one for instances that the listing left out, a few of them, from a random start: so none is hidden for
- * ever by others whose answer fails. What no token is left for stays for the next poll.
+ * Asks one by one for instances that the listing left out, a few of them, from a random start: so that none is hidden
+ * for ever by others whose answers fail. Those without a token are left to the next poll.
  */
 async function askSingly(
   context: PollContext,

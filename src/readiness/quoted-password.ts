@@ -6,14 +6,14 @@ import type { ObservationRow } from './record-observations.sql.ts'
 /** Whether a text may hold the password that has this digest. */
 export type HoldsPassword = (text: string, stored: StoredDigest) => Promise<boolean>
 
-/** What a password may take up in any spelling: so much before a cut could be part of one. */
+/** The most a password takes up in any spelling: this much text before a cut could be part of one. */
 const QUOTATION_LENGTH = 26 * 6
 const NEUTRAL_CODE = 'instance_failed'
 const NEUTRAL_MESSAGE =
   'CloudDC reports a failure in words that are not shown, since they may hold the password'
 
 /**
- * Takes out of the rows of failed instances what CloudDC says about them where that may hold the password of their
+ * Removes from the rows of failed instances what CloudDC says about them if it may hold the password of their
  * request: these words are stored, published and shown.
  */
 export async function withoutPasswords(

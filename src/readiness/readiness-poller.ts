@@ -14,11 +14,11 @@ import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
 import { type ClaimedCall, type PollContext, pollInstances } from './project-poll.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
-/** ListInstances takes at most 100 ids, says its page in the API reference of CloudDC. */
+/** ListInstances takes at most 100 ids, according to CloudDC's API reference. */
 const IDS_PER_CALL = 100
 /** Most instances due that one claim looks at. */
 const CLAIM_LIMIT = 2000
-/** Calls under way, of all projects and of one: one whose calls hang must leave room for others. */
+/** Calls in progress, of all projects and of one: a project whose calls hang must leave room for others. */
 export const POLLS_AT_ONCE = 64
 const POLLS_PER_PROJECT = 4
 

@@ -5,9 +5,9 @@ import { toJson } from '../database/json.ts'
 import type { RequestState } from '../request/provision-request.ts'
 
 /**
- * Records what polls found. An instance takes it only while it is pending and no later poll has been claimed: an
- * answer that a paused replica brings late changes nothing. A poll that found nothing new writes nothing. An instance
- * that runs and is not listed so yet stays pending; from the first such answer on it is polled soon.
+ * Records what polls found. An instance takes it only while it is pending and no later poll has been claimed: a late
+ * answer of a paused replica changes nothing. A poll that found nothing new writes nothing. An instance that runs and
+ * is not listed so yet stays pending; from the first such answer on it is polled soon.
  *
  * The requests of instances that have ended are locked first, in order of id, and returned in their newest version, so
  * that of two transactions that see the last two instances of a request run, the second knows of the first.

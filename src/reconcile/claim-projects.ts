@@ -4,12 +4,12 @@ import type { Database } from '../database/database.ts'
 import type { ListingPace } from './listing-pace.ts'
 import type { ProjectClaim } from './project-look.ts'
 
-/** How often due audits are looked for where nothing else is to be listed. */
+/** How often due audits are looked for when nothing else is to be listed. */
 const AUDITS_EVERY_MS = 1000
 
 /**
  * Claims uncertain attempts that are due for a look, by project, with the audits that one listing serves as well. A
- * claim moves its attempts on by `moveOnMs`, which is what a replica costs that dies in the middle of a look.
+ * claim moves its attempts on by `moveOnMs`, which is the cost of a replica that dies in mid-look.
  */
 export function createProjectClaims({
   database,
@@ -24,7 +24,7 @@ export function createProjectClaims({
 }) {
   let auditsLookedForAt = Number.NEGATIVE_INFINITY
 
-  /** Audits that are due, also such that still gather where their project is listed anyway. */
+  /** Audits that are due, and those still gathered if their project is listed anyway. */
   const dueAudits = async (
     listed: ReadonlySet<string>,
     { exceptProjects, limit }: { exceptProjects: readonly string[]; limit: number },

@@ -3,14 +3,14 @@ import type { ProjectListing } from './project-listing.ts'
 /** Looks take at most this part of a project's call budget, unless they are rarer than MAX_REST_MS. */
 const BUDGET_PART = 0.1
 const MAX_REST_MS = 5000
-/** Audits hold up nobody: they gather for longer, and one listing serves all of them. */
+/** Nobody waits for audits: they are gathered for longer, and one listing serves them all. */
 const AUDIT_PART = 0.01
 const MAX_AUDIT_REST_MS = 3_600_000
 
-/** How long a listing may take: at first, and, doubled each time it was not enough, at the most. */
+/** How long a listing may take: at first, and at most, doubled each time it was not enough. */
 const LIMIT_MS = 30_000
 const MAX_LIMIT_MS = 900_000
-/** Of all listings at once, so many may be of slow projects. */
+/** How many of all listings at once may be of slow projects. */
 const SLOW_PART = 0.5
 
 export type ListingPace = ReturnType<typeof createListingPace>
@@ -55,7 +55,7 @@ export function createListingPace({ now = () => performance.now(), limitMs = LIM
     /** Milliseconds that the project's next listing may take. */
     limitMs: (projectId: string) => Math.min(MAX_LIMIT_MS, limitMs * 2 ** (overruns.get(projectId) ?? 0)),
     /**
-     * Slow projects that must wait, while so many others of those that are listed now are slow: all want their turn.
+     * Slow projects that must wait, while so many others of those that are listed now are slow: all get their turn.
      */
     tooSlow: (listed: readonly string[], listedAtOnce: number): string[] => {
       const slow = listed.filter((projectId) => overruns.has(projectId)).length

@@ -10,16 +10,16 @@ import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { Database } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
 
-/** ListInstances takes at most 100 server ids, says its page in the API reference of CloudDC. */
+/** ListInstances takes at most 100 server ids, according to CloudDC's API reference. */
 const SERVERS_PER_CALL = 100
 /** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
 const SPREAD_MS = 50
-/** So many late tokens in a row are no accident: the way to the database has become slow. */
+/** This many late tokens in a row are no accident: the path to the database has become slow. */
 const LATE_IN_A_ROW = 3
 /** Between two tries for a token; a bucket may be opened before its time. */
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
-/** A bucket that stays closed for longer is not waited for. */
+/** Longest wait for a closed bucket. */
 const CLOSED_PATIENCE_MS = 2000
 
 /** Thrown when the project's bucket is closed: no listing, now or for a while. */

@@ -67,7 +67,7 @@ export async function lookAtProject(context: LookContext, claim: ProjectClaim): 
   } catch (error) {
     // The claim has moved the attempts on so far.
     pace.postpone(claim.projectId, moveOnMs)
-    // A closed bucket has been told of elsewhere.
+    // A closed bucket is logged elsewhere.
     if (signal.aborted || error instanceof BucketClosedError) return
     outage.failed(error)
     // Otherwise it was the database.
@@ -115,7 +115,7 @@ function listFor(
     projectId,
     keep: relevanceTo([...sought.values()]),
     limitMs: pace.limitMs(projectId),
-    // What stands on a selected server is asked for in both ways before its absence may be believed.
+    // Instances of selected servers are asked for in both ways before their absence is believed.
     serverIds: (beganAt) => {
       const settled = attempts.filter((attempt) => attempt.ageMs + beganAt - claimedAt >= settleMs)
       return [...new Set(settled.flatMap((attempt) => sought.get(attempt)?.servers ?? []))]

@@ -19,7 +19,7 @@ import { type LookContext, lookAtProject } from './project-look.ts'
 const IDLE_MS = 250
 const DUTY_LEASE_MS = 5000
 const DUTY_RENEW_MS = 1000
-/** Projects looked at side by side. */
+/** Projects looked at in parallel. */
 export const LOOKS_AT_ONCE = 64
 
 export interface ReconcilerOptions {
@@ -32,9 +32,9 @@ export interface ReconcilerOptions {
   maxAttempts: number
   /** From an adoption to its instances' first poll. */
   firstPollMs: number
-  /** What a reconciler that dies in the middle of a look costs. */
+  /** The cost of a reconciler that dies in mid-look. */
   intervalMs?: number
-  /** Projects looked at side by side. */
+  /** Projects looked at in parallel. */
   looksAtOnce?: number
   /** How long a project's first look may take; if that was not enough, the next one may take twice as long. */
   lookLimitMs?: number
@@ -55,7 +55,7 @@ interface ReconcileContext extends LookContext {
 }
 
 /**
- * Finds out what calls of unknown outcome came to. Lists a project once, completely, for all its uncertain attempts,
+ * Finds out what became of calls of unknown outcome. Lists a project once, completely, for all its uncertain attempts,
  * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
  * same listing serves the audits that are due: it shows instances that no outcome has named.
  * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
@@ -98,7 +98,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   }
 }
 
-/** Sets a look going at each project that is due for one, as far as there is room. */
+/** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
   const { duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
   if (!(await duty.has()) || looks.size >= looksAtOnce) return { again: false }

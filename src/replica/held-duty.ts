@@ -1,9 +1,9 @@
 import type { Duty, Replica } from './replica.ts'
 
 export interface HeldDuty {
-  /** Whether this replica has the duty, as of `renewMs` ago at the most; takes it, if nobody else has it. */
+  /** Whether this replica has the duty, as of `renewMs` ago at the most; takes it if no other replica has it. */
   has(): Promise<boolean>
-  /** The same as it was last known, without asking. */
+  /** The last known answer, without asking. */
   had(): boolean
 }
 

@@ -31,7 +31,7 @@ export interface ReplicaOptions {
 }
 
 /**
- * This process among its like: an identity with a lease in the database. All attempts in flight hang on that one
+ * This process among its peers: an identity with a lease in the database. All attempts in flight belong to that one
  * lease, so that keeping it costs one statement whatever the load.
  */
 export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOptions): Replica {

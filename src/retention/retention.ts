@@ -23,7 +23,7 @@ export interface RetentionOptions {
   /** How long the key of an ended request is kept; not below `retentionDays`. */
   idempotencyDays: number
   batchSize?: number
-  /** How long a key is stored before its request is deleted; longer than any statement runs. */
+  /** How long before its request is deleted a key is stored; longer than any statement runs. */
   keptForMs?: number
   idleMs?: number
   metrics?: Pick<Metrics, 'replica'>
@@ -32,8 +32,8 @@ export interface RetentionOptions {
 
 /**
  * Deletes what ended long ago, in small batches: first the idempotency keys are stored apart, a while later the
- * requests go with their attempts, instances and history, and very much later the keys. Passwords are not its
- * business: they leave the row with the change of state after which no attempt can need them.
+ * requests are deleted with their attempts, instances and history, and much later the keys. Passwords are not its
+ * concern: they leave the row with the change of state after which no attempt can need them.
  */
 export function createRetention(options: RetentionOptions): Loop {
   const { database, replica, retentionDays, idempotencyDays, metrics, logger } = options

@@ -1,7 +1,7 @@
 import type { Sql } from '../database/database.ts'
 
 /*
- * Subqueries in these statements are index probes, one per row, whatever the planner thinks of the tables' sizes; and
+ * Subqueries in these statements are index probes, one per row, whatever the planner assumes about table sizes; and
  * each statement looks at a bounded number of the oldest rows only.
  */
 

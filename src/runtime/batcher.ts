@@ -18,8 +18,8 @@ export interface BatcherOptions<Item, Result> {
 }
 
 /**
- * Gathers items for as long as the flushes before them take, and for `gatherMs` after the last one began: a lone item
- * goes at once, and under load the batches grow by themselves.
+ * Gathers items for as long as the flushes before them take, and for `gatherMs` after the last one began: a single
+ * item goes at once, and under load the batches grow by themselves.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { flush, maxSize, concurrency, gatherMs = 0 } = options

@@ -1,14 +1,14 @@
 import type { Logger } from 'pino'
 
-/** How often a cause is told while it lasts. */
+/** How often a cause is logged while it lasts. */
 const REMINDER_MS = 60_000
 
 export interface OutageLogOptions {
   logger: Logger
   subject: string
   /**
-   * Whether single failures come and go: then a cause is told at most once a minute, over all outages, and only the end
-   * of an outage that was told of. Otherwise each outage is told. Default false.
+   * Whether single failures come and go: then a cause is logged at most once a minute over all outages, and an end
+   * only for an outage that was logged. Otherwise each outage is logged. Default false.
    */
   flaps?: boolean
   /** Milliseconds on a clock that never goes back. */
@@ -16,8 +16,8 @@ export interface OutageLogOptions {
 }
 
 /**
- * Logs an outage when it begins, once a minute while it lasts, and when it ends: not a line per failed try. Causes are
- * told each on its own; there must be few of them.
+ * Logs an outage when it begins, once a minute while it lasts, and when it ends: not a line per failed try. Each
+ * cause is logged on its own; there must be few of them.
  */
 export function createOutage({
   logger,
@@ -25,7 +25,7 @@ export function createOutage({
   flaps = false,
   now = () => performance.now(),
 }: OutageLogOptions) {
-  /** When each cause was told last, and those told of the present outage. */
+  /** When each cause was last logged, and which were logged in the present outage. */
   const toldAt = new Map<string, number>()
   const causes = new Set<string>()
   let failures = 0
@@ -59,7 +59,7 @@ export function createOutage({
 
 export type OutageLog = ReturnType<typeof createOutageLog>
 
-/** The log of an outage that errors tell of. */
+/** The log of an outage that shows in errors. */
 export function createOutageLog(options: OutageLogOptions) {
   const outage = createOutage(options)
   return {

@@ -1,17 +1,17 @@
-/** How long bulk work pauses at most, and how far apart the beginnings of two pauses are at least: 8 % of its time. */
+/** The longest pause of bulk work, and the least time between the beginnings of two pauses: 8 % of its time. */
 const MOST_MS = 50
 const EVERY_MS = 600
 
 export interface Quiet {
-  /** Asks bulk work to pause for something that is to happen on time; the function returned ends that. */
+  /** Asks bulk work to pause for something that must happen on time; the returned function ends the pause. */
   ask(): () => void
   /** Whether bulk work shall pause. */
   isAsked(): boolean
 }
 
 /**
- * Lets the few things that have to happen on time ask the many that need not, for some milliseconds, to leave the event
- * loop alone. Whoever asks too soon after another goes without.
+ * Lets the few things that must happen on time keep the event loop free of bulk work for some milliseconds. A request
+ * that comes too soon after another is ignored.
  */
 export function createQuiet(now: () => number = () => performance.now()): Quiet {
   let askedAt = Number.NEGATIVE_INFINITY

@@ -3,7 +3,7 @@ export interface Slots {
   run<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
-/** Thrown when more wait for a slot than will be served in good time. */
+/** Thrown when more work waits for a slot than can be served in good time. */
 export class NoSlotError extends Error {
   override readonly name = 'NoSlotError'
 }

@@ -1,8 +1,8 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 
 /**
- * Places on a request's life that others may watch from outside: the diagnostics channel `provisioner:<step>` of Node.js. A
- * step that nobody watches costs a look at a property.
+ * Places on a request's life that others may watch from outside: the diagnostics channel `provisioner:<step>` of
+ * Node.js. A step that nobody watches costs a look at a property.
  */
 export const STEPS = [
   'intake.received',
@@ -34,7 +34,7 @@ export function channelName(step: Step): string {
   return `provisioner:${step}`
 }
 
-/** Tells those who watch that the way has come to a step; they run before it goes on. */
+/** Tells watchers that a step is reached; they run before it goes on. */
 export function reached(step: Step): void {
   const watched = channels[step]
   if (watched.hasSubscribers) watched.publish({ step })

@@ -21,7 +21,7 @@ export function createTurns({
   schedule = setImmediate,
 }: {
   shareMs: number
-  /** While it is asked for, there are no shares. */
+  /** While quiet is asked for, there are no shares. */
   quiet?: Pick<Quiet, 'isAsked'> | undefined
   now?: () => number
   /** Calls back in the next turn. */
@@ -50,7 +50,7 @@ export function createTurns({
     next: () => new Promise((resolve) => schedule(resolve)),
     run: (one) => {
       waiting.push(one)
-      // With others before it, it is their turn that brings it about.
+      // With others before it, their turn triggers it.
       if (waiting.size() === 1) work()
     },
   }
