@@ -37,7 +37,7 @@ const SETTINGS = {
   AMQP_URL: url('amqp:', 'amqps:'),
   /** Base URL of the CloudDC API. Required. */
   CLOUDDC_ENDPOINT: baseUrl,
-  /** Static `X-Auth-Token`. As a file it is read again when it changes, so the configuration keeps the path too. */
+  /** Static `X-Auth-Token`. Given as a file, it is reread when it changes, so the configuration keeps the path too. */
   CLOUDDC_AUTH_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
@@ -52,7 +52,7 @@ const SETTINGS = {
   RATE_LIMIT_BURST: fraction(10, { min: 1 }),
   /** Projects with a limit of their own, as JSON: `{"<project_id>":{"per_second":..,"burst":..}}`. */
   RATE_LIMIT_OVERRIDES: overrides,
-  /** Whether the rate gives way when CloudDC throttles below the configured limit, and recovers slowly. */
+  /** Whether the rate drops when CloudDC throttles below the configured limit, and recovers slowly. */
   RATE_ADAPTIVE: onOrOff(false),
   /** Part of the call budget set aside for readiness polling, in percent. */
   READINESS_SHARE_PERCENT: fraction(2, { max: 50 }),
@@ -65,16 +65,16 @@ const SETTINGS = {
   MAX_ATTEMPTS: integer(8, 1, 1000),
   /** How long an unanswered attempt is looked for before it counts as not created. */
   RECONCILE_SETTLE_MS: duration(60_000),
-  /** What a reconciler that dies in the middle of a look costs: the attempts are looked at again after this. */
+  /** After this, attempts whose reconciler died in mid-look are looked at again. */
   RECONCILE_INTERVAL_MS: duration(5000),
 
   /** Readiness polling interval per instance, growing from the one to the other. */
   POLL_MIN_MS: duration(5000),
   POLL_MAX_MS: duration(60_000),
-  /** An instance that does not run by then is failed (`provision_timeout`). */
+  /** An instance not running by then has failed (`provision_timeout`). */
   PROVISION_TIMEOUT_MS: duration(3_600_000),
 
-  /** The work of a replica silent for so long is taken over. */
+  /** The work of a replica silent for this long is taken over. */
   LEASE_MS: duration(30_000, 100),
   /** What this process does: `all`, or a comma separated list of ROLES. */
   ROLES: roles,
@@ -92,10 +92,10 @@ const SETTINGS = {
   DATABASE_POOL_SIZE: integer(10, 2, 1000),
   /** How long ended requests stay readable with their history. */
   RETENTION_DAYS: days(30),
-  /** How long an ended request's key still tells duplicates and conflicts. */
+  /** How long an ended request's key still identifies duplicates and conflicts. */
   IDEMPOTENCY_DAYS: days(90),
 
-  /** How long an event is kept that no queue is bound for. */
+  /** How long an event that no bound queue takes is kept. */
   UNROUTABLE_EVENT_TTL_MS: duration(3_600_000),
 
   /** Where HTTP listens; port 0 takes a free one. */
@@ -115,7 +115,7 @@ type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
   ? `${Lowercase<Head>}${Capitalize<CamelCase<Rest>>}`
   : Lowercase<Name>
 
-/** The settings in camelCase, and the path of the token where it came as a file. */
+/** The settings in camelCase, and the path of the token if it came as a file. */
 export type Config = Readonly<
   { [Name in keyof typeof SETTINGS as CamelCase<Name>]: z.output<(typeof SETTINGS)[Name]> } & {
     clouddcAuthTokenFile: string | null
@@ -147,7 +147,7 @@ export function loadConfig(env: Environment): Config {
   return Object.freeze({ ...config, clouddcAuthTokenFile }) as Config
 }
 
-/** Faults that lie in two settings together. */
+/** Faults of two settings in combination. */
 function contradictions(settings: z.output<typeof schema>): string[] {
   const faults: string[] = []
   if (settings.POLL_MIN_MS > settings.POLL_MAX_MS) faults.push('POLL_MIN_MS: must not be above POLL_MAX_MS')

@@ -3,7 +3,7 @@ import { scrubText, showFields, showValue } from './telemetry/redact.ts'
 
 export interface LoggerOptions {
   level: Level | 'silent'
-  /** Tells the replicas apart in a common log. */
+  /** Distinguishes the replicas in a shared log. */
   replicaId?: string
   /** Where lines go; standard output, written synchronously, by default, so that the last line is never lost. */
   destination?: DestinationStream

@@ -31,7 +31,9 @@ process.on('unhandledRejection', (reason) => {
 
 const app: App = createApp({ config, logger })
 
-/** A terminal signals the whole group and npm passes the signal on: what comes twice within this is one, in ms. */
+/**
+ * A terminal signals the whole group and npm passes the signal on: two signals within this many milliseconds are one.
+ */
 const SAME_SIGNAL_MS = 500
 
 let stoppingSince: number | undefined

@@ -46,7 +46,7 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Start order does not matter: a database that is not up yet is waited for. */
+/** Start order does not matter: it waits for a database that is not up yet. */
 async function migrateOnceItIsUp(url: string): Promise<{ applied: string[] }> {
   const deadline = performance.now() + WAIT_FOR_DATABASE_MS
   for (let tries = 0; ; tries += 1) {

@@ -21,7 +21,7 @@ interface Order {
   verdict: HandVerdict
 }
 
-/** Null when the arguments do not make an order. */
+/** Null when the arguments are not a valid command. */
 function readOrder(args: string[]): Order | null {
   try {
     const text = { type: 'string' } as const

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 
-/** The kinds of values that settings have in the environment, where all is text. */
+/** The kinds of values that settings have in the environment, where everything is text. */
 
 export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
 export type Role = (typeof ROLES)[number]

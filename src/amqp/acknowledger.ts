@@ -8,7 +8,7 @@ interface Tagged {
   fields: { deliveryTag: number }
 }
 
-/** What a handler says about a delivery: it is done with, or the broker shall give it out again. */
+/** What a handler says about a delivery: it is done with, or the broker is to deliver it again. */
 export type Disposition = 'ack' | 'requeue'
 
 /**
@@ -78,7 +78,7 @@ export function createAcknowledger<M extends Tagged>({
       return true
     },
     flush,
-    /** The channel is gone; its broker gives out again what was not settled. */
+    /** The channel is gone; the broker delivers again what was not settled. */
     discard(): void {
       open.clear()
       acked = []

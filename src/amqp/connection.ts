@@ -18,9 +18,9 @@ export interface BrokerMember {
 export type BrokerHealth = { ok: true } | { ok: false; reason: string }
 
 /**
- * Keeps one session with the broker: connects, declares the topology, attaches the members, and when anything of it
- * is lost begins again, without end, after a jittered and growing delay. `start` does not wait for the broker.
- * Stop the members first: `stop` closes the connections.
+ * Keeps one session with the broker: connects, declares the topology, attaches the members, and when any part of it
+ * is lost starts again, indefinitely, after a jittered and growing delay. `start` does not wait for the broker. Stop
+ * the members first: `stop` closes the connections.
  */
 export interface Broker extends Service {
   /** For readiness. The reason never holds credentials. */
@@ -33,11 +33,11 @@ export interface BrokerOptions {
   /** `amqp:` or `amqps:`, with credentials and virtual host. */
   url: string
   logger: Logger
-  /** A peer that is silent for two to three of these is given up. Default 10. */
+  /** A peer silent for two to three of these is given up. Default 10. */
   heartbeatSeconds?: number
   /** For the socket, TLS and the AMQP handshake together. Default 10,000. */
   connectTimeoutMs?: number
-  /** For each answer of the broker but a publisher confirm. Default 15,000. */
+  /** For each answer of the broker except publisher confirms. Default 15,000. */
   callTimeoutMs?: number
   /** Bounds of the delay before connecting again. Default 200 to 10,000. */
   backoffMs?: { minMs: number; maxMs: number }
@@ -120,7 +120,7 @@ export function createBroker({
       failures += 1
       const another = wordsOf(error) !== trouble
       trouble = wordsOf(error)
-      // An outage is logged once; a fault that a person has to mend is said also when it shows up in the middle of one.
+      // An outage is logged once; a fault that only a person can fix is logged even in the middle of one.
       if (failures > 1 && another && error instanceof TopologyError)
         logger.error({ err: error }, `broker: ${error.message}`)
       outage.failed(error)

@@ -13,8 +13,8 @@ import { createSparseLog } from './sparse-log.ts'
 /**
  * Takes deliveries from one queue and settles each by its handler's disposition, on the channel that brought it.
  *
- * When the session is lost, deliveries in hand stay with their handlers, but their dispositions are dropped: the broker
- * gives the messages out again, so a handler may see one a second time while the first is still in its hands.
+ * When the session is lost, deliveries in hand stay with their handlers, but their dispositions are dropped: the
+ * broker delivers the messages again, so a handler may see one a second time while it still has the first.
  *
  * `stop` cancels, waits for every handler (however long it takes), sends the last dispositions and closes the channel.
  */
@@ -29,9 +29,9 @@ export interface Consumer extends Service {
 export interface ConsumerOptions {
   broker: Pick<Broker, 'join'>
   queue: string
-  /** Unsettled deliveries the broker gives out to this consumer. Quorum queues allow up to 2,000. */
+  /** Unsettled deliveries the broker sends to this consumer. Quorum queues allow up to 2,000. */
   prefetch: number
-  /** Bytes of bodies in hand from which on no more is read from the broker. Default 64 MiB. */
+  /** Bytes of bodies in hand from which on reading from the broker pauses. Default 64 MiB. */
   maxBytes?: number
   /**
    * Called in order of delivery without waiting for the one before. A rejection requeues the message, after a second,
@@ -41,10 +41,10 @@ export interface ConsumerOptions {
   logger: Logger
 }
 
-/** How long a message whose handler threw is held back, lest it come straight back. */
+/** How long a message whose handler threw is held back, lest it return at once. */
 const THROWN_HOLD_MS = 1000
 
-/** Some hundred times what a thousand requests have together. */
+/** About a hundred times the size of a thousand requests. */
 const MAX_BYTES = 64 * 1024 * 1024
 
 /** One channel and what is consumed on it. */
@@ -78,14 +78,14 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   const wanted = () => !paused && !stopping.signal.aborted
 
-  /** Who is about to cancel must hear the answer: then all is read that the broker has sent. */
+  /** A consumer about to cancel must see the answer, so everything the broker has sent is read. */
   const boundBytes = () => {
     const reading = line?.session.reading
     if (wanted() && bytesInHand > maxBytes) reading?.hold()
     else if (!wanted() || bytesInHand <= maxBytes / 2) reading?.release()
   }
 
-  /** Starts or ends consuming where that differs from what is wanted. Returns whether it did. */
+  /** Starts or ends consuming to match what is wanted. Returns whether it did. */
   const step = async (): Promise<boolean> => {
     boundBytes()
     const present = line

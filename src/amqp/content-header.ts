@@ -5,8 +5,8 @@ import type { MessageProperties } from './message.ts'
 /** The properties of a message as they came, where they can be read. */
 export interface ReceivedProperties extends MessageProperties {
   /**
-   * What is not, or not as it was sent, among the properties, by its name on the wire: `timestamp`, `headers.foo`. Text
-   * that is not UTF-8 is still there, with U+FFFD for what could not be read; headers are left out.
+   * What is missing from the properties, or not as it was sent, by its name on the wire: `timestamp`, `headers.foo`.
+   * Text that is not UTF-8 is still there, with U+FFFD for what could not be read; headers are left out.
    */
   unreadable: readonly string[]
 }

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 
 /*
- * Header tables as RabbitMQ sends them. amqplib's own decoder loses what JavaScript has no word for, without a sign,
+ * Header tables as RabbitMQ sends them. amqplib's own decoder silently loses what JavaScript cannot express,
  * and a table nested some thousand times overflows its stack, which ends the connection that brought it.
  */
 
-/** What is nested deeper is passed over. */
+/** What is nested deeper is skipped. */
 const MAX_DEPTH = 32
 
 /** Stands for a value that amqplib could not publish again as it came. */
@@ -26,7 +26,7 @@ export interface FieldTable {
   lost: string[]
 }
 
-/** Reads a table without its length. Throws a RangeError when the bytes are no table. */
+/** Reads a table without its length. Throws a RangeError when the bytes are not a table. */
 export function readTable(bytes: Buffer): FieldTable {
   const fields: Record<string, unknown> = Object.create(null)
   const lost: string[] = []
@@ -39,7 +39,7 @@ export function readTable(bytes: Buffer): FieldTable {
 
 export interface WireText {
   text: string
-  /** False when the bytes are no UTF-8, so that the text is not what was sent. */
+  /** False when the bytes are not UTF-8, so that the text is not what was sent. */
   exact: boolean
 }
 

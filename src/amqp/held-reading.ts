@@ -1,6 +1,6 @@
 import type { ChannelModel } from 'amqplib'
 
-/** How often a held connection is told that its peer lives, which it cannot hear: well below any heartbeat. */
+/** How often a held connection is told that its peer is alive, which it cannot see: well below any heartbeat. */
 const BEAT_MS = 1000
 
 export interface HeldReading {
@@ -10,8 +10,9 @@ export interface HeldReading {
 }
 
 /**
- * AMQP bounds how many deliveries a consumer holds, not how large they are. This bounds the rest: whoever holds enough
- * bytes leaves the next ones in the network. A peer that dies meanwhile is noticed by the session's other connection.
+ * AMQP bounds how many deliveries a consumer holds, not how large they are. This bounds the rest: a consumer that
+ * holds enough bytes leaves the next ones in the network. A peer that dies meanwhile is noticed by the session's
+ * other connection.
  */
 export function holdReading(connection: ChannelModel): HeldReading {
   const inner = connection.connection as unknown as {

@@ -21,12 +21,12 @@ export interface PublishLane {
   inFlight(): number
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
-  /** The broker has stopped reading: what was sent waits for it, what was not fails. */
+  /** The broker has stopped reading: what was sent waits, what was not fails. */
   blocked(reason: string): void
   unblocked(): void
-  /** Sends nothing any more; what is unconfirmed goes on waiting. */
+  /** Sends nothing more; unconfirmed messages keep waiting. */
   retire(reason: string): void
-  /** Settles everything; nothing is sent any more. */
+  /** Settles everything; nothing more is sent. */
   end(cause: unknown): void
 }
 
@@ -65,7 +65,7 @@ export function createPublishLane({
   let ended = false
   let watch: NodeJS.Timeout | undefined
   let idlers: (() => void)[] = []
-  /** Of the first nack since the last confirm; null once it has been told. */
+  /** Of the first nack since the last confirm; null once it has been reported. */
   let nackedAt: number | null | undefined
 
   const inFlight = () => unconfirmed.size + waiting.size()
@@ -160,8 +160,8 @@ export function createPublishLane({
   }
 
   /**
-   * A returned message carries no delivery tag. It is told by everything it is made of; of equal ones the oldest is
-   * meant, and to mix up two that are equal changes nothing.
+   * A returned message carries no delivery tag. It is recognised by its whole content; of equal ones the oldest is
+   * meant, and mixing up two equal ones changes nothing.
    */
   const onReturn = ({ fields, properties, content }: Message) => {
     for (const entry of unconfirmed) {

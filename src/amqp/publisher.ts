@@ -12,10 +12,11 @@ import { createSparseLog } from './sparse-log.ts'
 /**
  * Publishes with confirms on a channel of its own, so that a channel error, e.g. a missing exchange, ends no other
  * publisher's messages; that channel alone is then opened again, after the topology. The same is done with a channel
- * on which the broker answers with nothing but nacks: one that was new to a quorum queue while this had no leader gets
- * nothing else for as long as the leader's node stays dead (RabbitMQ 3.10), and another channel helps.
+ * on which the broker answers with nothing but nacks: a channel that first published while a quorum queue had no
+ * leader gets nothing but nacks for as long as the leader's node stays dead (RabbitMQ 3.10), and another channel
+ * helps.
  *
- * Nothing is kept for later: without a session `publish` fails at once. `stop` lets what is under way finish.
+ * Nothing is kept for later: without a session `publish` fails at once. `stop` lets publishes in progress finish.
  */
 export interface Publisher extends Service {
   /**

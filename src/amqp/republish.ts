@@ -6,7 +6,7 @@ import type { Delivery, MessageProperties } from './message.ts'
 const OF_THE_QUEUE = new Set(['x-delivery-count', 'x-acquired-count'])
 
 /**
- * What must not be said of a copy: after its `expiration` the broker would delete it, the `user_id` must be that of
+ * What a copy must not carry: after its `expiration` the broker would delete it, the `user_id` must be that of
  * the connection, the `cluster_id` means nothing, and `CC` and `BCC` would route it to further queues.
  */
 const PROPERTIES_NOT_COPIED = new Set(['expiration', 'userId', 'clusterId'])
@@ -40,7 +40,7 @@ export function copyProperties(
   let room = headerBytes
   const own = Object.entries(headers).filter(([name]) => !OF_THE_QUEUE.has(name) && !replaced.has(name))
   const sizes = own.map(([name, value]) => ({ name, bytes: fieldBytes(name, value) }))
-  // The small ones first, so that one large header costs no other.
+  // The small ones first, so that one large header displaces no other.
   for (const { name, bytes } of sizes.toSorted((a, b) => a.bytes - b.bytes)) {
     if (HEADERS_NOT_COPIED.has(name) || bytes > room) {
       leftOut.push(`headers.${name}`)

@@ -13,7 +13,7 @@ import type { DeclareOn } from './topology.ts'
  * publish, and acknowledgements must still get through.
  *
  * Any loss ends the whole session: the signal aborts with the reason, both sockets are destroyed, and nothing of the
- * session is ever used again. Whoever holds something of it watches the signal.
+ * session is ever used again. Whatever uses part of it watches the signal.
  */
 export interface Session {
   readonly consuming: ChannelModel
@@ -42,12 +42,12 @@ export interface SessionOptions {
   /** Shown in the broker's list of connections. */
   connectionName: string
   connectTimeoutMs: number
-  /** For every answer of the broker but a publisher confirm. */
+  /** For each answer of the broker except publisher confirms. */
   callTimeoutMs: number
   declareTopology: (on: DeclareOn) => Promise<void>
 }
 
-/** The session was ended by ourselves. */
+/** The service itself ended the session. */
 export class SessionClosed extends Error {
   override readonly name = 'SessionClosed'
 }

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 
 const EVERY_MS = 60_000
 
-/** Logs an error that may come in floods: the first at once, then at most one line a minute with their number. */
+/** Logs an error that may come in floods: the first at once, then at most one line a minute with the count. */
 export function createSparseLog({ logger, message }: { logger: Logger; message: string }) {
   let unlogged = 0
   let loggedAt = Number.NEGATIVE_INFINITY

@@ -55,7 +55,8 @@ async function quorumQueue(on: DeclareOn, name: string): Promise<void> {
     } catch (error) {
       const differing = codeOf(error) === PRECONDITION_FAILED && differingArgument(brokerWords(error))
       if (!differing || differing.name === 'x-queue-type') throw error
-      // A value that cannot be read or is not taken back leaves the type untold; such a queue is given the benefit.
+      // A value that cannot be read or is not taken back leaves the type untold; such a queue gets the benefit of the
+      // doubt.
       if (differing.value === undefined || differing.name in args) return
       await declare({ ...args, [differing.name]: differing.value })
     }

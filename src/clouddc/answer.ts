@@ -16,7 +16,7 @@ export type AnswerFacts = Pick<
 >
 
 /**
- * Status, code, words and headers of an answer, cleaned of the given secrets. A body that is no JSON, or was cut
+ * Status, code, words and headers of an answer, cleaned of the given secrets. A body that is not JSON, or was cut
  * short, hides neither the status nor the headers; one that was cut short gives no words, since a quotation in it
  * could end inside a secret.
  */

@@ -68,7 +68,7 @@ export interface BatchCreateCall {
 }
 
 export interface CloudDcClient {
-  /** Makes the call once and tells what came of it. Never rejects, never calls again. */
+  /** Makes the call once and returns what came of it. Never rejects, never calls again. */
   batchCreate(call: BatchCreateCall): Promise<CallEvidence>
   /** One page; an empty list of ids gives an empty page without a call. Throws CloudDcError. */
   listInstances(query: ListInstancesQuery): Promise<InstancePage>
@@ -92,7 +92,7 @@ export interface CloudDcClient {
   close(): Promise<void>
 }
 
-/** A client of CloudDC's API v1. How many calls run at once, and how often, is the caller's business. */
+/** A client of CloudDC's API v1. How many calls run at once, and how often, is up to the caller. */
 export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClient {
   const { auth, callTimeoutMs, connections, logger } = options
   const base = new URL(options.endpoint)

@@ -9,16 +9,16 @@ export type CallEnd =
   | 'lost'
 
 export interface CreateConnections {
-  /** The dispatcher for one call; `end` tells what became of it. */
+  /** The dispatcher for one call; `end` reports what became of it. */
   take(): { dispatcher: Dispatcher; end: (end: CallEnd) => void }
   close(): Promise<void>
 }
 
 /** A kept connection that waits longer than this for its next call is closed. */
 const IDLE_MS = 250
-/** So long must one have stood idle: not when it was closed at once because the peer had announced that it will. */
+/** How long a connection must have stood idle: one that the peer closes at once, as announced, does not count. */
 const PROOF_MS = 200
-/** After a loss, connections are not kept for so long. */
+/** How long after a loss connections are not kept. */
 const DISTRUST_MS = 10 * 60_000
 
 /**

@@ -11,7 +11,7 @@ export type CallEvidence =
       upstreamRequestId: string | null
       /** The usable ids in a 2xx answer that arrived whole and could be read, as they stand there; null otherwise. */
       instanceIds: string[] | null
-      /** What stood among them and is no id. */
+      /** How many entries among them are not ids. */
       unusableIds: number
       /** CloudDC's error code, such as `iMetal.0101` or `APIGW.0308`. */
       code: string | null

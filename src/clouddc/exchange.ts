@@ -42,7 +42,7 @@ type Fault = { code: string; message: string }
  * One request and what came of it; never rejects, never sends twice.
  *
  * `requestStarted` is undici's onRequestStart: it runs on a connection that stands, immediately before the first
- * write. Whoever is answered before it ran has proof that nothing was sent, and from then on the call refuses to start,
+ * write. An answer before it ran is proof that nothing was sent, and from then on the call refuses to start,
  * so that the proof stays true while undici still waits for a connection.
  */
 export function exchange(options: ExchangeOptions): Promise<Exchange> {

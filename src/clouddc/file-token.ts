@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { coerceError } from '../runtime/errors.ts'
 import { readToken, type TokenSource } from './token-source.ts'
 
-/** How old the knowledge of the file may be. */
+/** How old the known content of the file may be. */
 const CHECK_MS = 1000
 
 export interface FileTokenOptions {

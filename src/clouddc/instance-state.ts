@@ -3,7 +3,7 @@ export type InstanceState = 'pending' | 'running' | 'failed' | 'gone' | 'busy'
 
 /**
  * CloudDC's words in lower case, of all published versions, `teminated` included. What is not here, such as
- * stopping, stopped, reinstalling, shutting-down or a word of tomorrow, is not final: busy.
+ * stopping, stopped, reinstalling, shutting-down or a future word, is not final: busy.
  */
 const STATES: Readonly<Record<string, InstanceState>> = {
   pending: 'pending',

@@ -35,7 +35,7 @@ export function readingError(result: Exchange, secrets: readonly string[]): Clou
   const message = `HTTP ${facts.status}${code === null ? '' : ` ${code}`}${cut}`
   if (isSuccess(facts.status)) return new CloudDcUnexpectedError(`unreadable answer: ${message}`, facts)
   const meaning = meaningOf(answered)
-  // A reading call leaves nothing in doubt: what others would meet is all that matters.
+  // A reading call leaves nothing in doubt: only what other calls would meet matters.
   switch (meaning.done === false ? meaning.reason : meaning.closes) {
     case 'unauthorized':
       return new CloudDcAccessError(message, 'unauthorized', facts)

@@ -9,9 +9,9 @@ const MIN_RETRY_AFTER_MS = 1000
 const HTTP_DATE = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? .+ gmt$/i
 
 /**
- * A Retry-After header in milliseconds, 1 second to 10 minutes; null when absent or unreadable, and when it asks for no
- * wait at all: then our own delay, which grows, is the better answer. A date is measured from
- * the answer's own Date header where there is one, so that a clock that is wrong here does not matter.
+ * A Retry-After header in milliseconds, 1 second to 10 minutes; null when absent or unreadable, and when it asks for
+ * no wait at all: then our own growing delay is better. A date is measured from the answer's own Date header where
+ * there is one, so that a clock that is wrong here does not matter.
  */
 export function parseRetryAfter(
   value: string | string[] | undefined,

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { AuthOptions } from './auth.ts'
 
-/** Tells where calls will go and how they are authenticated, before any is made. Never tells a secret. */
+/** Logs where calls will go and how they are authenticated, before any is made. Never logs a secret. */
 export function logTarget({
   endpoint,
   token,

@@ -9,7 +9,7 @@ export interface Secrets {
   complete: boolean
 }
 
-/** What of the sender's own words may be told to others, in a rejection's paths and ids. */
+/** What of the sender's own words may be shown to others, in a rejection's paths and ids. */
 export interface Discretion {
   /** Whether a member's name may be shown. */
   showsName(name: string): boolean
@@ -20,7 +20,7 @@ export interface Discretion {
 /** Any three letters in a row that survive one slip in `password`, and the other words for it. */
 const SECRET_NAME = /pas|ssw|swo|pwd|secret|credential|token/i
 const MAX_SECRET_NAME = 100
-/** Names for a password that people use; like the contract's own names they tell nothing. */
+/** Names that people use for a password; like the contract's own names they reveal nothing. */
 const USUAL_SECRET_NAMES = new Set([
   'password',
   'passwd',
@@ -41,7 +41,7 @@ export function mayHoldSecrets(text: string): boolean {
   return SECRET_NAME.test(text) || text.includes('\\u')
 }
 
-/** As people and programs name members: `min_cuont`, `Priority`, `cost-center`. */
+/** What members are commonly named like: `min_cuont`, `Priority`, `cost-center`. */
 const PLAUSIBLE_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,39}$/
 /** More than this of secrets, in UTF-16 units, is not compared with every name; a sound message has 26 at most. */
 const MAX_COMPARED_LENGTH = 1024

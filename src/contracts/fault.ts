@@ -27,11 +27,11 @@ const MAX_FAULTS = 50
 const MAX_PATH_LENGTH = 200
 const MAX_DETAIL_BYTES = 8192
 
-/** What was found so far: as much as will be told, and how much there was. */
+/** What was found so far: as much as will be reported, and how much there was. */
 export interface Findings {
-  /** `path` is asked for only where the fault will be told. */
+  /** `path` is asked for only if the fault will be reported. */
   add(path: readonly Step[] | (() => readonly Step[]), message: string): void
-  /** So many more of which nothing will be told. */
+  /** Counts further faults that will not be reported. */
   skip(count: number): void
   /** Whether further faults are only counted. */
   full(): boolean

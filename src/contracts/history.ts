@@ -10,7 +10,7 @@ import {
   told,
 } from './reply-members.ts'
 
-/** The reply that tells all that happened to a request. */
+/** The reply with all that happened to a request. */
 
 const evidenceSchema = z.record(z.string(), z.unknown()).meta({
   id: 'Evidence',

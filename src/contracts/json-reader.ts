@@ -51,7 +51,7 @@ class SyntaxFault extends Error {
 const NUMBER_OR_WORD = /(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)(?![0-9A-Za-z.+-])/y
 const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)))
 const SMALL_U = 0x75
-/** What makes a string worth reading by the character: control characters and the backslash. */
+/** What requires a string to be read character by character: control characters and the backslash. */
 const SPECIAL = /[^ -[\]-\uffff]/g
 
 const WHITE_SPACE = /[ \t\n\r]*/y
@@ -60,9 +60,9 @@ const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a]
 const [OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 /**
- * Reads a JSON text once and says where it breaks the rules of parseStrictJson, and what it holds in secret. A break of
- * syntax is told at the array or object that it is in. Iterative, so no nesting is too deep for it; one step forward
- * per character; its messages never quote the text.
+ * Reads a JSON text once and says where it breaks the rules of parseStrictJson, and what it holds in secret. A break
+ * of syntax is reported at the array or object that contains it. Iterative, so no nesting is too deep for it; one
+ * step forward per character; its messages never quote the text.
  *
  * @param isStrict the text is known to be faultless: only its secrets are of interest
  */

@@ -8,7 +8,7 @@ export const MAX_LENGTH = 26
 /** Of a longer text, in UTF-16 units, no more is said than that it is too long. */
 const MAX_READ = 1000
 
-/** What CloudDC has against a password, in words without any of it. */
+/** What CloudDC objects to in a password, without quoting any of it. */
 export function passwordFaults(text: string): string[] {
   const faults: string[] = []
   if (!hasPasswordLength(text)) faults.push(`must have ${MIN_LENGTH} to ${MAX_LENGTH} characters`)
@@ -28,7 +28,7 @@ export function hasPasswordLength(text: string): boolean {
   return isLongerThan(text, MIN_LENGTH - 1) && !isLongerThan(text, MAX_LENGTH)
 }
 
-/** Whether characters of so many kinds are in it as in a password. */
+/** Whether it has as many kinds of characters as a password. */
 export function hasPasswordMixture(text: string): boolean {
   return CHARACTER_CLASSES.filter((characters) => characters.test(text)).length >= 3
 }

@@ -15,7 +15,7 @@ export const REJECTION_CODES = [
 
 export type RejectionCode = (typeof REJECTION_CODES)[number]
 
-/** Why a message is not accepted; all of it may be told to others. */
+/** Why a message is not accepted; all of it may be shown to others. */
 export interface MessageRejection {
   ok: false
   code: RejectionCode

@@ -80,7 +80,7 @@ export function rejectUnread(input: MessageInput, code: RejectionCode, fault: Fa
     findings: findingsOf(fault),
     ids: findIds(json?.value, bodyFormat(contentType) ?? 'plain', messageId, reading?.repeated ?? []),
     tracing: input,
-    // What a body holds in secret that is not read, nobody knows.
+    // The secrets of a body that is not read are unknown.
     secrets: json?.ok ? readSecrets(body) : (reading?.secrets ?? { values: [], complete: false }),
     malformed: true,
   })

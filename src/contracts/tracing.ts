@@ -1,6 +1,6 @@
 import type { EventSubject } from './events.ts'
 
-/** What a message brings along that travels to its events. */
+/** What a message passes on to its events. */
 export type Tracing = Omit<EventSubject, 'projectId' | 'requestId'>
 
 /** The same as it came. */

@@ -1,6 +1,6 @@
 import type { Sql } from './statement.ts'
 
-/** One connection as the server knows it. Process ids come again, so the start of the process belongs to it. */
+/** One connection as the server knows it. Process ids are reused, so the start of the process is part of it. */
 export interface Backend {
   pid: number
   /** As Postgres writes it. */

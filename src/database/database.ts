@@ -17,7 +17,7 @@ export interface Database extends Sql {
    * `work` must have no effect outside the transaction.
    */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
-  /** Ends every connection, once what is under way on it has ended. May be called more than once. */
+  /** Ends every connection, once the work on it has ended. May be called more than once. */
   close(): Promise<void>
 }
 
@@ -30,7 +30,7 @@ export interface DatabaseOptions {
   onError?: (error: DatabaseErrorClass) => void
   /** The longest a statement may run, in milliseconds. */
   statementTimeoutMs?: number
-  /** How long an answer may be out before it is asked whether one can still come, in milliseconds. */
+  /** How long an answer may be outstanding before the server is asked whether one can still come, in milliseconds. */
   silentMs?: number
 }
 

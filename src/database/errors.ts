@@ -1,6 +1,6 @@
 import { coerceError } from '../runtime/errors.ts'
 
-/** What a database error means for the one who sent the statement. */
+/** What a database error means for the sender of the statement. */
 export type DatabaseErrorClass =
   /** Deadlock, serialization failure or lock timeout: the same transaction may succeed at once. */
   | 'conflict'
@@ -10,7 +10,7 @@ export type DatabaseErrorClass =
   | 'rejected'
 
 const CONFLICT = new Set(['40001', '40P01', '55P03'])
-/** Classes of SQLSTATE that speak of the data or the statement itself. */
+/** Classes of SQLSTATE about the data or the statement itself. */
 const REJECTED_CLASSES = new Set([
   '21',
   '22',

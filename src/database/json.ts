@@ -1,6 +1,6 @@
 /** Escapes in JSON, in order, so that an escaped backslash is never taken for the beginning of another. */
 const ESCAPE = /\\(u[0-9a-f]{4}|.)/g
-/** NUL and lone surrogates: JSON has words for them, PostgreSQL's text has not. */
+/** NUL and lone surrogates: JSON can express them, PostgreSQL's text cannot. */
 const NOT_STORABLE = /^u(?:0000|d[89a-f])/
 const SUSPECT = /\\u(?:0000|d[89a-f])/
 

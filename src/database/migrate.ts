@@ -12,7 +12,7 @@ const MIGRATIONS_FOLDER = join(PRISMA_FOLDER, 'migrations')
 const LOCK_KEY = 7_270_736_901
 const LOCK_POLL_MS = 200
 const UNDEFINED_TABLE = '42P01'
-/** Loaded where it is used: a replica that only looks whether something is pending has no use for it. */
+/** Loaded where it is used: a replica that only checks for pending migrations does not need it. */
 const withSchemaEngine: typeof WithSchemaEngine = async (database, work) =>
   (await import('./schema-engine.ts')).withSchemaEngine(database, work)
 
@@ -26,8 +26,8 @@ export interface MigrateOptions {
 }
 
 /**
- * Applies the migrations that the database does not have yet, and returns their names. Whoever comes while
- * another process migrates waits for it. Keeps Prisma's own records: `prisma migrate deploy` agrees with it.
+ * Applies the migrations that the database does not have yet, and returns their names. Waits while another process
+ * migrates. Keeps Prisma's own records: `prisma migrate deploy` agrees with it.
  *
  * @throws when a migration fails, which leaves nothing of it behind, or when an earlier run left one failed
  */

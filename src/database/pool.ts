@@ -27,13 +27,13 @@ const APART_TIMEOUT_MS = 1500
 export const SESSION_SETTINGS = {
   TimeZone: 'UTC',
   lock_timeout: 8000,
-  // A process that is stopped in the middle of a transaction holds up others by its locks.
+  // A process stopped in the middle of a transaction blocks others with its locks.
   idle_in_transaction_session_timeout: 5000,
   // No claim gains from a parallel plan, and just-in-time compilation costs more than the statements do.
   max_parallel_workers_per_gather: 0,
   jit: 'off',
   // One plan per statement and connection, one that holds whatever the tables grow to: every statement takes few rows
-  // by an index. While a table is small other plans look as good, and would stay.
+  // by an index. While a table is small other plans look as good, and would be kept.
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
@@ -75,8 +75,7 @@ export function createPool({ url, size, statementTimeoutMs, silentMs, logger }: 
     },
   })
   const onLost = (error: Error) => logger.debug({ err: error }, 'database connection lost')
-  // An error that nobody listens to ends the process: of an idle connection, and of one in the instant it is handed
-  // over.
+  // An error without a listener ends the process: on an idle connection, and on one just being handed over.
   pool.on('error', onLost)
   pool.on('connect', (connection) => connection.on('error', onLost))
   return pool

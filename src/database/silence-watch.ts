@@ -36,11 +36,11 @@ interface Connection {
 }
 
 /**
- * Finds the connections whose network has gone silent: packets are lost, and neither side is told. While an answer is
+ * Finds the connections whose network has gone silent: packets are lost, and neither side notices. While an answer is
  * out for long, the server is asked on another connection whether it still works on it. Where it does not, the
- * connection is broken, and so is every idle one that was last heard of before: nobody knows whether they live, and
- * new ones cost little. The server ends them too, or their transactions would go on holding locks. A statement that is
- * only slow is left alone, and one that is quick costs nothing.
+ * connection is broken, and so is every idle one that was last heard of before: it is unknown whether they are alive,
+ * and new ones cost little. The server ends them too, or their transactions would keep holding locks. A statement
+ * that is only slow is left alone, and one that is quick costs nothing.
  */
 export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
   const { silentMs, server, logger, now = () => performance.now() } = options

@@ -8,7 +8,7 @@ const DIGESTS_PER_TURN = 500
 const CHARACTERS = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'" }
 
 /**
- * Whether a text may hold the password of a request of which nothing but the digest is left: some part of the text, as
+ * Whether a text may hold the password of a request of which only the digest is left: some part of the text, as
  * it stands or as JSON, HTML or a URL would have it, has that digest. A digest that cannot be compared counts as found.
  * Of a text of 1,000 characters there are 19,000 parts at the most; only those with a password's mixture are digested.
  */

@@ -12,7 +12,7 @@ export interface SecretKey {
 export interface Sealer {
   /** Encrypts with the first key. `context` (`project/request`) must be the same when it is opened. */
   seal(plaintext: string, context: string): Buffer
-  /** Throws a SealError when no key fits, or when the envelope or the context is another than at sealing. */
+  /** Throws a SealError when no key fits, or when the envelope or the context differ from those at sealing. */
   open(envelope: Uint8Array, context: string): string
 }
 

@@ -1,11 +1,11 @@
 import type { Sql } from '../database/database.ts'
 
 /**
- * One page of the requests that have not ended, in the order of their index, and those among them that nobody is due
+ * One page of the requests that have not ended, in the order of their index, and those among them that no step is due
  * to look at: no claim, no retry, no deadline, no call under way, no look of the reconciler, no poll.
  *
  * $1, $2 project and row id after which the page begins, $3 its size, $4 milliseconds since a request's last change,
- * below which its next step may just be on its way.
+ * below which its next step may just be imminent.
  */
 const TEXT = `
 WITH page AS MATERIALIZED (

@@ -1,6 +1,6 @@
 import type { Sql } from '../database/database.ts'
 
-/** The event whose turn it is. */
+/** The event that is next. */
 const TEXT = `
 SELECT id::text AS "id", ordering_key AS "orderingKey", type AS "type"
 FROM outbox_event

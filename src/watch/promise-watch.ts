@@ -11,7 +11,7 @@ const PAGE = 1000
 const PAUSE_MS = 250
 const IDLE_MS = 60_000
 const DUTY_LEASE_MS = 180_000
-/** Every wake-up that got lost is made up for within seconds (dispatch/sweeper.ts). */
+/** Every lost wake-up is made up for within seconds (dispatch/sweeper.ts). */
 const QUIET_MS = 60_000
 /** How long the first event may stay the first while the broker is fine. */
 const PATIENCE_MS = 600_000
@@ -32,14 +32,14 @@ export interface PromiseWatchOptions {
 }
 
 /**
- * Looks for promises that were broken without anybody noticing: requests that wait and that nobody is due to look at
+ * Looks for promises broken unnoticed: requests that wait and that no step is due to look at
  * (stuck), and an event that stays the first of the outbox although the broker takes messages (missing_event). Each is
  * counted and logged once by the replica that has this duty.
  */
 export function createPromiseWatch(options: PromiseWatchOptions): Loop {
   const { database, replica, brokerReady, metrics, logger } = options
   const { pageSize = PAGE, idleMs = IDLE_MS, quietMs = QUIET_MS, patienceMs = PATIENCE_MS } = options
-  /** Where this round stands; what it has found, and what the round before had. */
+  /** How far this round is; what it has found, and what the previous round found. */
   let page: IdlePage | null = null
   let found = new Set<string>()
   let known = new Set<string>()
