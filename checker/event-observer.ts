@@ -23,7 +23,7 @@ interface Session {
 
 /**
  * Binds a durable queue before anything can be published, so that nothing is missed while this consumer, or the
- * broker, is away; connects again for as long as it runs.
+ * broker, is unreachable; connects again for as long as it runs.
  */
 export async function observeEvents(url: string): Promise<EventObserver> {
   const events: ObservedEvent[] = []

@@ -63,7 +63,7 @@ const unready = async () => {
   return status === 200 ? [] : (body.errors ?? []).map((error) => error.path)
 }
 
-describe('a database that is away for a while', () => {
+describe('a database that is unreachable for a while', () => {
   test('loses nothing, orders nothing twice, and is told by /readyz', async () => {
     const project = world.newProject()
     const before = await place(project, 10)
@@ -101,7 +101,7 @@ describe('a database that is away for a while', () => {
   })
 })
 
-describe('a broker that is away for a while', () => {
+describe('a broker that is unreachable for a while', () => {
   test('loses no message and no event', async () => {
     const project = world.newProject()
     const before = await place(project, 10)

@@ -89,7 +89,7 @@ describe('a process that is told to stop', () => {
     world.simulator.faults.release(hold.id)
   })
 
-  test('while its servers are away ends all the same', async () => {
+  test('while its servers are unreachable ends all the same', async () => {
     const own = await startAppProcess({
       ...world.environment,
       DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/none',

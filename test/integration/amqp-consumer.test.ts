@@ -317,7 +317,7 @@ describe('a consumer', () => {
     expect(await world.drain()).toEqual(['0'])
   })
 
-  it('stops before it starts, while the session is away, and twice', async () => {
+  it('stops before it starts, while the session is unreachable, and twice', async () => {
     const early = consumerOf(async () => 'ack')
     await early.stop()
     await early.start()

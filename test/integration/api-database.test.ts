@@ -39,7 +39,7 @@ test('times are those of the database, whatever zone its sessions have by defaul
   expect(reply.json()).toMatchObject({ updated_at: '2026-11-23T12:00:00.123Z' })
 })
 
-test('while the database is away the API says so, and works again by itself', async () => {
+test('while the database is unreachable the API says so, and works again by itself', async () => {
   const { database, proxy } = await openDatabase()
   await insertRequestRow(database, { requestId: 'order-1' })
   const { api } = createApi(createReads({ database }))

@@ -136,7 +136,7 @@ describe('an event that stays the first of the outbox', () => {
     await eventually(async () => expect(await violations(world, 'missing_event')).toBe(2))
   })
 
-  test('is nobody’s fault while the broker is away, or before its time is over', async () => {
+  test('is nobody’s fault while the broker is unreachable, or before its time is over', async () => {
     const world = await createReconcileWorld(database)
     await write()
     await (await startWatch(world, { patienceMs: 0, brokerReady: () => false })).rounds()

@@ -179,7 +179,7 @@ describe('the TCP proxy', () => {
     expect([ignored.received(), ignored.ended()]).toEqual(['', 'open'])
   })
 
-  it('passes on that the server is away', async () => {
+  it('passes on that the server is unreachable', async () => {
     echo.close()
     await ends(open(), 'reset')
   })

@@ -73,7 +73,7 @@ describe('an error is a problem document', () => {
     expect(reply.json<ProblemReply>().detail).toContain('order-1')
   })
 
-  test('a database that is away', async () => {
+  test('a database that is unreachable', async () => {
     const { api, log } = setUpApi({
       list: async () => {
         throw new DatabaseUnavailableError('away', { cause: new Error('postgres://user:Canary@db') })

@@ -137,7 +137,7 @@ describe('a failed reading call', () => {
     expect(effectOf(asked)).toEqual({ ...throttled, blockMs: 7000 })
   })
 
-  test('closes it for nobody when CloudDC is away, or says something of what was asked', () => {
+  test('closes it for nobody when CloudDC is unreachable, or says something of what was asked', () => {
     for (const failure of [CloudDcUnreachableError, CloudDcUnexpectedError, CloudDcRefusedError]) {
       expect(effectOf(new failure('no'))).toBeNull()
     }

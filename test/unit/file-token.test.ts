@@ -110,7 +110,7 @@ it('renewals at the same moment are one', async () => {
 })
 
 it('a renewal that fails changes nothing and does not reject', async () => {
-  const source = { current: async () => 'a', renew: () => Promise.reject(new Error('IAM is away')) }
+  const source = { current: async () => 'a', renew: () => Promise.reject(new Error('IAM is unreachable')) }
   const auth = createTokenAuth({ source, logger })
   expect(await auth.refresh()).toBe(false)
   expect(await auth.header()).toEqual({ 'X-Auth-Token': 'a' })

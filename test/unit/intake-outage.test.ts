@@ -16,7 +16,7 @@ function failing(times: number, error: () => Error) {
   return hook
 }
 
-describe('the database away', () => {
+describe('the database unreachable', () => {
   test('holds deliveries, pauses consuming once, and goes on by itself', async () => {
     const { intake, hooks, log, rows } = createIntakeHarness()
     hooks.insertRequests = failing(3, databaseError)
@@ -62,7 +62,7 @@ describe('the database away', () => {
   })
 })
 
-describe('the dead-letter queue away', () => {
+describe('the dead-letter queue unreachable', () => {
   test.each(['unavailable', 'returned', 'nacked', 'unknown'] as const)(
     '%s: the message waits',
     async (kind) => {

@@ -48,7 +48,7 @@ describe('the metrics', () => {
   })
 })
 
-describe('figures of a database that is away', () => {
+describe('figures of a database that is unreachable', () => {
   test('are absent, the others stay, and it is asked once', async () => {
     let asked = 0
     const sql: Sql = {

@@ -86,7 +86,7 @@ describe('the recorder of outcomes', () => {
     expect(statements).toEqual([{ ids: ['a'], inTransaction: true }])
   })
 
-  test('tries for as long as the database is away, and says so once', async () => {
+  test('tries for as long as the database is unreachable, and says so once', async () => {
     const { recorder, statements, recorded, lines } = createRecorder([
       databaseError(),
       databaseError('57P01'),

@@ -110,7 +110,7 @@ describe('a loop', () => {
 
   test('tries again after a failure, later each time, and says so when it begins and ends', async () => {
     const { loop, passes } = startLoop((count) => {
-      if (count <= 4) throw new Error('the database is away')
+      if (count <= 4) throw new Error('the database is unreachable')
       return { again: false }
     })
     await loop.start()

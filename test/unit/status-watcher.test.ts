@@ -122,7 +122,7 @@ test('nothing is asked while nobody waits', async () => {
   expect(world.asked.length).toBe(length)
 })
 
-test('a database that is away is asked again, and clients wait on', async () => {
+test('a database that is unreachable is asked again, and clients wait on', async () => {
   const { world, watcher, wait } = setUp()
   world.states.set('a', 'running')
   world.failures = 1
