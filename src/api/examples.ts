@@ -97,7 +97,7 @@ const TOO_LATE: Problem & Pick<RequestStatus, 'state'> = {
   state: 'provisioning',
 }
 
-const METRICS = `# HELP provisioner_database_up 1 while the database answers
+const METRICS = `# HELP provisioner_database_up 1 while the database gives the figures of this scrape
 # TYPE provisioner_database_up gauge
 provisioner_database_up 1
 `

@@ -29,6 +29,6 @@ export const requestStateSchema = z.enum(REQUEST_STATES).meta({
 export const failureSchema = z
   .object({
     code: text("CloudDC's error code, or one of this service", 'provision_timeout'),
-    message: text('The reason in words', 'not running one hour after it was created'),
+    message: text('The reason in words', 'the instance was not running 3600000 ms after its creation'),
   })
   .meta({ id: 'Failure', description: 'Why something ended other than ordered' })
