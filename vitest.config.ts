@@ -14,7 +14,6 @@ const TIMEOUT_MS = 300_000
 export default defineConfig({
   test: {
     maxWorkers: MAX_WORKERS,
-    retry: 0,
     testTimeout: TIMEOUT_MS,
     hookTimeout: TIMEOUT_MS,
     expect: { poll: { timeout: 60_000 } },
