@@ -49,17 +49,17 @@ export function createRemovals({
         confirmed.push(...done)
         returned.push(...parked)
         await sleep(RETRY_MS)
-        if (signal.aborted) return
+        if (signal.aborted) break
         continue
       }
       onRemoved([...done, ...parked])
     }
+    // In the same instant as the last look, or what is confirmed in between would wait for the next confirm.
+    removing = undefined
   }
 
   const removeSoon = () => {
-    removing ??= removeAll().finally(() => {
-      removing = undefined
-    })
+    removing ??= removeAll()
   }
 
   return {
