@@ -33,7 +33,7 @@ export interface IntakeOptions {
   /** Most messages of one insert. */
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
-  deliveryLimit?: number
+  deliveryLimit: number
   /** Called for each delivery; the function it returns is called when the delivery has its disposition. */
   onReceived?: () => () => void
   /** Most milliseconds that reading messages takes of one turn of the event loop. */
@@ -72,7 +72,7 @@ export interface Intake {
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { publisher, logger, metrics } = options
-  const { batchSize = 200, deliveryLimit = 20, turnShareMs = TURN_SHARE_MS, now = () => new Date() } = options
+  const { batchSize = 200, deliveryLimit, turnShareMs = TURN_SHARE_MS, now = () => new Date() } = options
   const { onStored = () => undefined, onEvents = () => undefined } = options
   const stopping = new AbortController()
   const { signal } = stopping

@@ -98,6 +98,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     onEvents: () => log.push('events stored'),
     // No delivery waits for a turn, however slow the machine: what a test hands over is in work at once.
     turnShareMs: Number.POSITIVE_INFINITY,
+    deliveryLimit: 20,
     ...options,
   })
   return { intake, sealer, hooks, rows, events, deadLetters, batches, log, lines, metrics }
