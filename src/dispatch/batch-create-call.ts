@@ -9,7 +9,7 @@ import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { reached } from '../runtime/steps.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import { type Sealer, sealContext } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { CallLog } from './call-log.ts'
 import type { ClaimedRequest } from './claim-requests.sql.ts'
@@ -54,7 +54,10 @@ export async function callBatchCreate(
 
 async function send(context: CallContext, claim: Claim): Promise<Outcome> {
   const { request } = claim
-  const password = context.sealer.open(request.sealedPassword, `${request.projectId}/${request.requestId}`)
+  const password = context.sealer.open(
+    request.sealedPassword,
+    sealContext(request.projectId, request.requestId),
+  )
   const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
   const evidence = await context.client.batchCreate({
     projectId: request.projectId,

@@ -3,7 +3,7 @@ import type { ProvisionCommand } from '../contracts/request-message.ts'
 import type { Tracing } from '../contracts/tracing.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import { contentDigest, type PasswordDigester } from '../secrets/digest.ts'
-import type { Sealer } from '../secrets/seal.ts'
+import { type Sealer, sealContext } from '../secrets/seal.ts'
 import type { NewRequest } from './request-store.ts'
 
 /** The row of an accepted message. */
@@ -28,9 +28,4 @@ export function toNewRequest(
     ...tracing,
     acceptedEvent: requestAccepted({ projectId, requestId, ...tracing }, { state: 'queued' }),
   }
-}
-
-/** What a password is sealed to: it opens for its own request only. */
-export function sealContext(projectId: string, requestId: string): string {
-  return `${projectId}/${requestId}`
 }

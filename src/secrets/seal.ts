@@ -106,3 +106,8 @@ export function parseSecretKeys(text: string): SecretKey[] {
   if (faults.length > 0) throw new Error(faults.join('; '))
   return keys
 }
+
+/** What a password is sealed to: it opens for its own request only. */
+export function sealContext(projectId: string, requestId: string): string {
+  return `${projectId}/${requestId}`
+}
