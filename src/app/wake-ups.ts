@@ -1,4 +1,4 @@
-import type { SettleRow } from '../attempt/settle-attempts.sql.ts'
+import type { SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 
 /** What a step calls when it has committed what others wait for. */
 export interface WakeUps {
@@ -7,7 +7,7 @@ export interface WakeUps {
   /** Events stand in the outbox; the requests of these keys (`project/request`) have changed. */
   onEvents(keys?: Iterable<string>): void
   /** Attempts are settled, and their requests' events stand in the outbox. */
-  onSettled(rows: readonly SettleRow[]): void
+  onSettled(settled: readonly SettledAttempt[]): void
 }
 
 export function createWakeUps({
@@ -29,10 +29,6 @@ export function createWakeUps({
       wakeOutbox()
     },
     onEvents,
-    onSettled: (rows) => onEvents(rows.flatMap(keysOf)),
+    onSettled: (settled) => onEvents(settled.map(({ projectId, requestId }) => `${projectId}/${requestId}`)),
   }
-}
-
-function keysOf({ events }: SettleRow): string[] {
-  return events.map((event) => event.orderingKey)
 }

@@ -1,10 +1,10 @@
 import { AHEAD, bucketLevel, RESERVE, TIGHT, TOKEN_TIME } from '../budget/bucket-level.sql.ts'
 import type { Sql } from '../database/database.ts'
-import { CHANGED_AT } from '../request/event-list.sql.ts'
+import { CHANGED_AT, withChange } from '../request/change.sql.ts'
 
 /**
- * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
- * its attempt before the caller may call CloudDC.
+ * Takes tokens and claims requests in one step: only a request that has a token is claimed, and its row holds the
+ * attempt before the caller may call CloudDC.
  *
  * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
@@ -12,6 +12,7 @@ import { CHANGED_AT } from '../request/event-list.sql.ts'
  *                gives its token a little before its time
  * grants         free slots dealt out to the projects one by one, round after round
  * picked         the first requests of each project, by rank
+ * held           one row that names them all: where the work of a silent replica is found
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
  *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
  *                place in the line. A tight bucket fills again when the reserve is over
@@ -23,8 +24,8 @@ import { CHANGED_AT } from '../request/event-list.sql.ts'
  * and once it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared
  * statement, made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
  *
- * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim (never more than slots), $4
- * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness.
+ * $1 replica, $2 id of the claim, $3 most projects per claim (never more than slots), $4
+ * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness, $6 free slots.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -35,7 +36,7 @@ due_buckets AS MATERIALIZED (
   FROM rate_bucket b, clock
   WHERE b.due_at <= clock.ts
   ORDER BY b.due_at
-  LIMIT least($3::int, cardinality($2::uuid[]))
+  LIMIT least($3::int, $6::int)
   FOR UPDATE OF b SKIP LOCKED
 ),
 refilled AS MATERIALIZED (
@@ -69,14 +70,14 @@ grants AS (
   FROM (
     SELECT r.project_id
     FROM refilled r
-    CROSS JOIN LATERAL generate_series(1, least(r.available, cardinality($2::uuid[]))) AS round
+    CROSS JOIN LATERAL generate_series(1, least(r.available, $6::int)) AS round
     ORDER BY round, r.due_at
-    LIMIT cardinality($2::uuid[])
+    LIMIT $6::int
   ) dealt
   GROUP BY dealt.project_id
 ),
 picked AS MATERIALIZED (
-  SELECT q.id, g.project_id, row_number() OVER () AS slot
+  SELECT q.id, g.project_id
   FROM grants g
   CROSS JOIN clock
   CROSS JOIN LATERAL (
@@ -95,27 +96,27 @@ claimed AS (
   UPDATE provision_request r
   SET
     state = 'dispatching',
+    previous_state = r.state,
     version = r.version + 1,
     queue_rank = NULL,
     expires_at = NULL,
     attempts = r.attempts + 1,
     attempt_number = r.attempt_number + 1,
-    updated_at = ${CHANGED_AT}
+    claim_id = $2::uuid,
+    updated_at = ${CHANGED_AT},
+    history = ${withChange(`'{"to":"dispatching","cause":"claimed","attempt":' || (r.attempt_number + 1) || '}'`)}
   FROM picked p
   JOIN LATERAL (SELECT p.id OFFSET 0) one_row_hint ON one_row_hint.id = p.id
   CROSS JOIN clock
   WHERE r.id = p.id
-  RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
+  RETURNING r.*
 ),
-attempted AS (
-  INSERT INTO attempt (id, provision_request_id, project_id, number, state, replica_id, started_at)
-  SELECT c.attempt_id, c.id, c.project_id, c.attempt_number, 'in_flight', $1::uuid, clock.ts
-  FROM claimed c, clock
-),
-recorded AS (
-  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id)
-  SELECT c.id, c.version, c.updated_at, 'queued', 'dispatching', 'claimed', c.attempt_id
+held AS (
+  INSERT INTO claim (id, replica_id, claimed_at, request_ids)
+  SELECT $2::uuid, $1::uuid, clock.ts, array_agg(c.id)
   FROM claimed c
+  CROSS JOIN clock
+  GROUP BY clock.ts
 ),
 spent AS MATERIALIZED (
   SELECT r.*, coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n
@@ -161,17 +162,15 @@ SELECT
   c.id::text AS "id",
   c.project_id AS "projectId",
   c.request_id AS "requestId",
-  c.attempt_id::text AS "attemptId",
   c.attempt_number AS "attemptNumber",
   c.attempts AS "attempts",
+  c.version AS "version",
+  octet_length(c.history) AS "historyBytes",
   c.spec AS "spec",
   c.sealed_password AS "sealedPassword",
   c.min_count AS "minCount",
   c.max_count AS "maxCount",
   extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
-  c.correlation_id AS "correlationId",
-  c.traceparent AS "traceparent",
-  c.tracestate AS "tracestate",
   r.tokens AS "tokens",
   CASE WHEN r.tight THEN extract(epoch FROM r.token_at)::float8 * 1000 END AS "tokenAt",
   CASE WHEN r.tight THEN p.refilled_at::text END AS "reservedUntil",
@@ -188,20 +187,19 @@ export interface ClaimedRequest {
   id: string
   projectId: string
   requestId: string
-  attemptId: string
   /** 1, 2, ... over all attempts of the request. */
   attemptNumber: number
   /** Attempts that may have reached CloudDC, this one included. */
   attempts: number
+  /** After the claim. */
+  version: number
+  historyBytes: number
   spec: Record<string, unknown>
   sealedPassword: Uint8Array
   minCount: number
   maxCount: number
   /** Milliseconds from the claim to the deadline, null without one. */
   deadlineInMs: number | null
-  correlationId: string | null
-  traceparent: string | null
-  tracestate: string | null
   /** The project's tokens before this claim. */
   tokens: number
   /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs; and the end of its reserve. */
@@ -227,19 +225,24 @@ export async function claimRequests(
   sql: Sql,
   params: {
     replicaId: string
-    attemptIds: readonly string[]
+    /** UUIDv7, made by the caller: where the answer is lost, it finds by it what was claimed. */
+    claimId: string
+    /** Most requests. */
+    slots: number
     maxProjects: number
     probeMs: number
     /** 0..1 */
     readinessShare: number
   },
 ): Promise<ClaimResult> {
-  type Row = Omit<ClaimResult, 'requests'> & (ClaimedRequest | { id: null })
-  const { replicaId, attemptIds, maxProjects, probeMs, readinessShare } = params
-  const rows = await sql.query<Row>(TEXT, replicaId, attemptIds, maxProjects, probeMs, readinessShare)
+  type Row = Omit<ClaimResult, 'requests'> & ((Omit<ClaimedRequest, 'spec'> & { spec: string }) | { id: null })
+  const { replicaId, claimId, slots, maxProjects, probeMs, readinessShare } = params
+  const rows = await sql.query<Row>(TEXT, replicaId, claimId, maxProjects, probeMs, readinessShare, slots)
   return {
     clockMs: rows[0]?.clockMs ?? Number.NaN,
-    requests: rows.filter((row): row is ClaimedRequest & Omit<ClaimResult, 'requests'> => row.id !== null),
+    requests: rows.flatMap((row) =>
+      row.id === null ? [] : [{ ...row, spec: JSON.parse(row.spec) as Record<string, unknown> }],
+    ),
     waitMs: rows[0]?.waitMs ?? null,
     asleep: rows[0]?.asleep ?? [],
   }
