@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
-import { afterAll, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 import type { SimulatorOptions } from '../../simulator/options.ts'
 import { createSimulator } from '../../simulator/simulator.ts'
 import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
@@ -12,7 +12,7 @@ import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import { createAuth } from '../../src/clouddc/auth.ts'
 import { createCloudDcClient } from '../../src/clouddc/client.ts'
 import { requestAccepted } from '../../src/contracts/events.ts'
-import { createDatabase, type Database } from '../../src/database/database.ts'
+import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
 import { createRequestStore, type InsertOutcome } from '../../src/intake/request-store.ts'
 import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts'
@@ -20,7 +20,7 @@ import { registerReplica } from '../../src/replica/leases.sql.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { createTestDatabase } from './database.ts'
+import { clearTables, openTestDatabase, useTestDatabase } from './store-database.ts'
 
 export const PROJECT = 'p'
 export const PASSWORD = 'Passw0rd!'
@@ -38,32 +38,7 @@ export const SPEC = {
 
 export type ReconcileWorld = Awaited<ReturnType<typeof createReconcileWorld>>
 
-/** A database of its own for a test file, its Prisma client included; call it in beforeAll, `close` in afterAll. */
-export async function openTestDatabase(): Promise<{ database: Database; close: () => Promise<void> }> {
-  const created = await createTestDatabase()
-  const database = createDatabase({ url: created.url, poolSize: 8, logger: pino({ level: 'silent' }) })
-  return {
-    database,
-    close: async () => {
-      await database.close()
-      await created.drop()
-    },
-  }
-}
-
-/** The same, closed after the last test of the file. */
-export async function useTestDatabase(): Promise<Database> {
-  const { database, close } = await openTestDatabase()
-  afterAll(close)
-  return database
-}
-
-/** Empties the tables, so that each test has the database to itself. */
-export async function clearTables(database: Database): Promise<void> {
-  await database.query(
-    'TRUNCATE provision_request, attempt, instance, outbox_event, rate_bucket, transition, replica, duty_lease, retired_key',
-  )
-}
+export { clearTables, openTestDatabase, useTestDatabase }
 
 /**
  * What surrounds the reconciler: a database with requests in it, a simulator, and the steps of a dispatch one by one,
