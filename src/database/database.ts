@@ -10,8 +10,10 @@ import type { Sql } from './statement.ts'
 export type { Sql } from './statement.ts'
 
 export interface Database extends Sql {
-  /** For plain reads. */
-  readonly prisma: PrismaClient
+  /** For typed queries. */
+  readonly prisma: Prisma
+  /** For every statement that is not on the hot loop, where Prisma's types cannot say it. Values come as Prisma's. */
+  readonly throughPrisma: Sql
   /**
    * Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, so
    * `work` must have no effect outside the transaction.
@@ -20,6 +22,8 @@ export interface Database extends Sql {
   /** Ends every connection, once the work on it has ended. May be called more than once. */
   close(): Promise<void>
 }
+
+type Prisma = ReturnType<typeof createPrisma>
 
 export interface DatabaseOptions {
   url: string
@@ -35,14 +39,13 @@ export interface DatabaseOptions {
 }
 
 /**
- * Postgres as the service uses it: one pool, on which the statements of *.sql.ts run as they are and Prisma's plain
- * reads through its adapter. See docs/decisions/0017.
+ * Postgres as the service uses it: one pool with two doors. Prisma is the one for whatever is not hot; the statements of
+ * the hot loop go past it. See docs/decisions/0017.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const { url, poolSize, logger, onError = () => undefined } = options
   const { statementTimeoutMs = 10_000, silentMs = 1000 } = options
   const pool = createPool({ url, size: poolSize, statementTimeoutMs, silentMs, logger })
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 
   // A named statement is parsed and planned once per connection. There are as many as constants in files *.sql.ts.
   const names = new Map<string, string>()
@@ -67,6 +70,8 @@ export function createDatabase(options: DatabaseOptions): Database {
       throw error
     }
   }
+
+  const prisma = createPrisma(pool, { counted, nameOf: (text) => names.get(text) })
 
   const transact = async <Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> => {
     const connection = await pool.connect()
@@ -104,6 +109,13 @@ export function createDatabase(options: DatabaseOptions): Database {
   return {
     prisma,
     query: (text, ...values) => counted(() => run(pool, text, values)),
+    throughPrisma: {
+      // Async, since a promise of Prisma's begins only when somebody waits for it.
+      query: async (text, ...values) => {
+        nameOf(text)
+        return prisma.$queryRawUnsafe(text, ...values)
+      },
+    },
     transaction: async (work) => {
       for (let tries = 1; ; tries += 1) {
         try {
@@ -119,4 +131,21 @@ export function createDatabase(options: DatabaseOptions): Database {
       return closing
     },
   }
+}
+
+/** The client on the same connections. What it makes up itself has no name and is planned each time: it may be anything. */
+function createPrisma(
+  pool: pg.Pool,
+  {
+    counted,
+    nameOf,
+  }: {
+    counted: <Result>(work: () => Promise<Result>) => Promise<Result>
+    nameOf: (text: string) => string | undefined
+  },
+) {
+  const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) ?? '' })
+  return new PrismaClient({ adapter }).$extends({
+    query: { $allOperations: ({ args, query }) => counted(async () => query(args)) },
+  })
 }
