@@ -2,8 +2,10 @@ import type { Sql } from '../database/database.ts'
 import type { RequestState } from '../request/provision-request.ts'
 
 /**
- * Requests as the API shows them, with their instances and what they wait for. Each read is one statement, and
- * so one snapshot. Neither the password nor its digest is among the columns.
+ * Requests as the API shows them, with their instances in the order in which they became known, and what they wait for.
+ * Each read is one statement, and so one snapshot. Neither the password nor its digest is among the columns.
+ *
+ * The fenced subquery of an instance is one probe of its primary key, whatever the planner thinks of the list.
  */
 const SELECT = `
 SELECT
@@ -32,15 +34,17 @@ SELECT
         'errorMessage', i.error_message, 'createdAt', i.created_at, 'runningAt', i.running_at,
         'upstreamState', i.upstream_state
       )
-      ORDER BY i.created_at, i.id
+      ORDER BY n.place
     )
-    FROM instance i
-    WHERE i.provision_request_id = r.id
+    FROM unnest(r.instance_ids) WITH ORDINALITY AS n(id, place)
+    CROSS JOIN LATERAL (
+      SELECT one.* FROM instance one WHERE one.project_id = r.project_id AND one.id = n.id OFFSET 0
+    ) i
   ) AS "instances",
   (
-    SELECT a.reconcile_at
-    FROM attempt a
-    WHERE r.state = 'uncertain' AND a.provision_request_id = r.id AND a.state = 'uncertain'
+    SELECT l.due_at
+    FROM look l
+    WHERE r.state = 'uncertain' AND l.provision_request_id = r.id AND l.attempt = r.attempt_number
   ) AS "reconcileAt",
   b.blocked_until AS "blockedUntil",
   b.blocked_reason AS "blockedReason",

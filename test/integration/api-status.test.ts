@@ -2,13 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RequestStatus } from '../../src/contracts/status.ts'
 import { REQUEST_STATES } from '../../src/request/provision-request.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  insertAttemptRow,
-  insertBucketRow,
-  insertRequestRow,
-  insertTransitionRow,
-  SEALED_CANARY,
-} from '../support/request-rows.ts'
+import { insertBucketRow, insertLookRow, insertRequestRow, SEALED_CANARY } from '../support/request-rows.ts'
 import { useApi } from './api-world.ts'
 
 const world = useApi()
@@ -119,9 +113,10 @@ describe('waiting', () => {
 
   test('for the next look at an attempt without an outcome', async () => {
     const reconcileAt = soon()
-    const requestRow = await insertRequestRow(world.database, { requestId: 'order-1', state: 'uncertain' })
-    await insertAttemptRow(world.database, { requestRow, number: 1, state: 'not_created' })
-    await insertAttemptRow(world.database, { requestRow, number: 2, state: 'uncertain', reconcileAt })
+    const row = { requestId: 'order-1', state: 'uncertain', attemptNumber: 2 } as const
+    const requestRow = await insertRequestRow(world.database, row)
+    await insertLookRow(world.database, { requestRow, attempt: 1, purpose: 'audit', dueAt: new Date() })
+    await insertLookRow(world.database, { requestRow, attempt: 2, dueAt: reconcileAt })
     expect(await waitingOf()).toEqual({ reason: 'reconciling', until: reconcileAt.toISOString() })
   })
 })
@@ -156,25 +151,20 @@ describe('a wait', () => {
     const id = await insertRequestRow(world.database, { requestId: 'order-1', state: 'dispatching' })
     const reply = world.get('/v1/p/provision-requests/order-1?wait=60s&since=dispatching')
     await eventually(() => expect(world.watcher.size()).toBe(1))
-    await world.database.query(`UPDATE provision_request SET state = 'uncertain' WHERE id = $1::uuid`, id)
+    await world.database.query(
+      `UPDATE provision_request SET state = 'uncertain', previous_state = state, claim_id = NULL WHERE id = $1::uuid`,
+      id,
+    )
     expect((await reply).body).toMatchObject({ state: 'uncertain' })
   })
 })
 
 test('no reply holds the password, its seal or its digest', async () => {
   for (const state of REQUEST_STATES) {
-    const requestRow = await insertRequestRow(world.database, {
+    await insertRequestRow(world.database, {
       requestId: state,
       state,
       instances: state === 'running' ? [{ id: 'i-1', state: 'running' }] : [],
-    })
-    await insertTransitionRow(world.database, {
-      requestRow,
-      version: 1,
-      at: new Date(),
-      from: null,
-      to: state,
-      cause: 'x',
     })
   }
   const paths = [
