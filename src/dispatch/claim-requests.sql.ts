@@ -1,6 +1,7 @@
 import { AHEAD, bucketLevel, RESERVE, TIGHT, TOKEN_TIME } from '../budget/bucket-level.sql.ts'
 import type { Sql } from '../database/database.ts'
 import { CHANGED_AT, withChange } from '../request/change.sql.ts'
+import { dealOut } from './deal-out.sql.ts'
 
 /**
  * Takes tokens and claims requests in one step: only a request that has a token is claimed, and its row holds the
@@ -10,7 +11,7 @@ import { CHANGED_AT, withChange } from '../request/change.sql.ts'
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
  *                after trouble, one less while a readiness call waits for its share. A tight bucket (bucket-level)
  *                gives its token a little before its time
- * grants         free slots dealt out to the projects one by one, round after round
+ * grants         free slots dealt out to the projects (deal-out)
  * picked         the first requests of each project, by rank
  * held           one row that names them all: where the work of a silent replica is found
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
@@ -66,15 +67,7 @@ refilled AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT coalesce(b.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false) AS next) polls
 ),
 grants AS (
-  SELECT dealt.project_id, count(*)::int AS n
-  FROM (
-    SELECT r.project_id
-    FROM refilled r
-    CROSS JOIN LATERAL generate_series(1, least(r.available, $6::int)) AS round
-    ORDER BY round, r.due_at
-    LIMIT $6::int
-  ) dealt
-  GROUP BY dealt.project_id
+  ${dealOut({ from: 'FROM refilled d', slots: '$6::int' })}
 ),
 picked AS MATERIALIZED (
   SELECT q.id, g.project_id
@@ -109,7 +102,8 @@ claimed AS (
   JOIN LATERAL (SELECT p.id OFFSET 0) one_row_hint ON one_row_hint.id = p.id
   CROSS JOIN clock
   WHERE r.id = p.id
-  RETURNING r.*
+  RETURNING r.id, r.project_id, r.request_id, r.attempt_number, r.attempts, r.version, octet_length(r.history) AS history_bytes,
+    r.spec, r.sealed_password, r.min_count, r.max_count, r.deadline
 ),
 held AS (
   INSERT INTO claim (id, replica_id, claimed_at, request_ids)
@@ -165,7 +159,7 @@ SELECT
   c.attempt_number AS "attemptNumber",
   c.attempts AS "attempts",
   c.version AS "version",
-  octet_length(c.history) AS "historyBytes",
+  c.history_bytes AS "historyBytes",
   c.spec AS "spec",
   c.sealed_password AS "sealedPassword",
   c.min_count AS "minCount",
@@ -235,7 +229,8 @@ export async function claimRequests(
     readinessShare: number
   },
 ): Promise<ClaimResult> {
-  type Row = Omit<ClaimResult, 'requests'> & ((Omit<ClaimedRequest, 'spec'> & { spec: string }) | { id: null })
+  type Row = Omit<ClaimResult, 'requests'> &
+    ((Omit<ClaimedRequest, 'spec'> & { spec: string }) | { id: null })
   const { replicaId, claimId, slots, maxProjects, probeMs, readinessShare } = params
   const rows = await sql.query<Row>(TEXT, replicaId, claimId, maxProjects, probeMs, readinessShare, slots)
   return {

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
 import { refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
-import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
-import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
+import { parseHistory } from '../../src/request/history.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
+import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -57,18 +58,36 @@ describe('a claim', () => {
     expect((await readBucket(database)).tokens).toBeCloseTo(0.5, 5)
   })
 
-  test('records an attempt and a transition for each request, and nothing for others', async () => {
+  test('records an attempt with its history for each request, and nothing for others', async () => {
     const ids = await placeRequests(database, { count: 4 })
     await setBucket(database, 'p', { tokens: '3', refilled_at: 'now()' })
-    const { requests } = await claim(database)
+    const { requests, claimId } = await claim(database)
     expect(requests.map((request) => request.id).toSorted()).toEqual(ids.slice(0, 3).toSorted())
-    const rows = await database.prisma.attempt.findMany()
-    expect(rows.map((row) => row.id).toSorted()).toEqual(
-      requests.map((request) => request.attemptId).toSorted(),
-    )
-    for (const row of rows) expect(row).toMatchObject({ state: 'in_flight', number: 1, finishedAt: null })
-    const [left] = await database.prisma.provisionRequest.findMany({ where: { state: 'queued' } })
-    expect(left).toMatchObject({ id: ids[3], version: 1, attempts: 0 })
+    const rows = await database.prisma.provisionRequest.findMany({ orderBy: { id: 'asc' } })
+    for (const row of rows.slice(0, 3)) {
+      const state = { state: 'dispatching', previousState: 'queued', claimId, queueRank: null }
+      expect(row).toMatchObject({ ...state, version: 2, attempts: 1, attemptNumber: 1 })
+      const [accepted, claimed, ...others] = parseHistory([row.history])
+      expect(others).toEqual([])
+      expect(accepted).toEqual({ v: 1, at: row.createdAt.getTime(), to: 'queued', cause: 'accepted' })
+      const at = row.updatedAt.getTime()
+      expect(claimed).toEqual({ v: 2, at, to: 'dispatching', cause: 'claimed', attempt: 1 })
+      const request = requests.find(({ id }) => id === row.id)
+      expect(request).toMatchObject({ attemptNumber: 1, attempts: 1, version: 2, spec: JSON.parse(row.spec) })
+      expect(request?.historyBytes).toBe(row.history.length)
+    }
+    expect(rows[3]).toMatchObject({ id: ids[3], state: 'queued', claimId: null, version: 1, attempts: 0 })
+  })
+
+  test('is one row that names what it holds, and none where it holds nothing', async () => {
+    await claim(database)
+    expect(await database.prisma.claim.findMany()).toEqual([])
+    const ids = await placeRequests(database, { count: 2 })
+    await fill()
+    const { claimId } = await claim(database)
+    const rows = await database.prisma.claim.findMany()
+    expect(rows).toMatchObject([{ id: claimId, replicaId: REPLICA }])
+    expect(rows[0]?.requestIds.toSorted()).toEqual(ids.toSorted())
   })
 
   test('takes no request twice, however many claim at once', async () => {
@@ -88,7 +107,8 @@ describe('a claim', () => {
     await Promise.all(Array.from({ length: 6 }, claimAll))
     expect(claimed).toHaveLength(240)
     expect(new Set(claimed).size).toBe(240)
-    expect(await database.prisma.attempt.count()).toBe(240)
+    const held = await database.prisma.claim.findMany()
+    expect(held.flatMap(({ requestIds }) => requestIds).toSorted()).toEqual(claimed.toSorted())
   })
 
   test('goes round the projects, so that a long queue takes no more than a short one', async () => {
