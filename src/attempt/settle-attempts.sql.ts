@@ -35,8 +35,8 @@ input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
     "id" uuid, "attempt" int4, "from" request_state, "claimId" uuid, "to" request_state, "change" json,
-    "partedVersion" int4, "instanceIds" text[], "instanceName" text, "errorCode" text, "errorMessage" text, "refund" int4, "retryInMs" float8,
-    "lookPurpose" look_purpose, "lookInMs" float8
+    "partedVersion" int4, "instanceIds" text[], "instanceName" text, "errorCode" text, "errorMessage" text,
+    "refund" int4, "retryInMs" float8, "lookPurpose" look_purpose, "lookInMs" float8
   )
 ),
 moved AS (
@@ -63,15 +63,14 @@ moved AS (
     completed_at = CASE WHEN i."to" = 'failed' THEN ${CHANGED_AT} END,
     exception_state = CASE WHEN i."to" = 'failed' THEN i."to" END,
     updated_at = ${CHANGED_AT},
-    history = CASE WHEN i."partedVersion" = r.version THEN '' ELSE r.history END
-      || ${historyLine({ version: '(r.version + 1)', at: CHANGED_AT, change: 'i."change"::text' })}
+    history = CASE WHEN i."partedVersion" = r.version THEN '' ELSE r.history END || ${historyLine({ version: '(r.version + 1)', at: CHANGED_AT, change: 'i."change"::text' })}
   FROM input i
   JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
   CROSS JOIN clock
   WHERE r.id = i."id" AND r.state = i."from" AND r.attempt_number = i."attempt"
     AND r.claim_id IS NOT DISTINCT FROM i."claimId"
-  RETURNING r.id, r.project_id, r.request_id, r.version, r.state, r.previous_state, r.attempt_number, i."partedVersion", i."instanceIds",
-    i."instanceName", i."lookPurpose", i."lookInMs"
+  RETURNING r.id, r.project_id, r.request_id, r.version, r.state, r.previous_state, r.attempt_number,
+    i."partedVersion", i."instanceIds", i."instanceName", i."lookPurpose", i."lookInMs"
 ),
 parted AS (
   INSERT INTO history_part (provision_request_id, version, history)
@@ -116,7 +115,7 @@ settled_claims AS (
 segment AS (
   ${insertSegment({ from: `FROM moved m WHERE m.state <> 'queued'`, id: 'm.id', version: 'm.version' })}
 )
-SELECT m.id::text AS "id", m.project_id AS "projectId", m.request_id AS "requestId"
+SELECT m.id::text AS "id", m.attempt_number AS "attempt", m.project_id AS "projectId", m.request_id AS "requestId"
 FROM moved m
 `
 
@@ -148,6 +147,8 @@ export interface SettleRow {
 export interface SettledAttempt {
   /** The request's row. */
   id: string
+  /** Number of the attempt. */
+  attempt: number
   projectId: string
   requestId: string
 }
@@ -175,17 +176,12 @@ export function settleAttempts(
     errorCode: change.error?.code ?? null,
     errorMessage: change.error?.message ?? null,
     partedVersion:
-      row.to === 'queued' && seen !== undefined && seen.historyBytes > LONG_HISTORY_BYTES ? seen.version : null,
+      row.to === 'queued' && seen !== undefined && seen.historyBytes > LONG_HISTORY_BYTES
+        ? seen.version
+        : null,
     lookPurpose: look?.purpose ?? null,
     lookInMs: look?.inMs ?? null,
   }))
   input.sort((one, other) => (one.id < other.id ? -1 : 1))
-  return sql.query(
-    TEXT,
-    toJson(input),
-    PRIORITY_STEP_MINUTES,
-    firstPollMs,
-    provisionTimeoutMs,
-    settledClaims,
-  )
+  return sql.query(TEXT, toJson(input), PRIORITY_STEP_MINUTES, firstPollMs, provisionTimeoutMs, settledClaims)
 }

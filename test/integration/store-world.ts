@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
+import type { Outcome } from '../../src/attempt/outcome.ts'
+import { type SettleRow, settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import type { CallLimit } from '../../src/budget/token-bucket.ts'
 import type { Database, Sql } from '../../src/database/database.ts'
@@ -90,6 +91,26 @@ export function attemptOf(
   }
 }
 
+export type Claimed = ClaimedRequest & { claimId: string }
+
+/** The next request of a project `p`, claimed with all tokens that its bucket holds. */
+export async function claimNext(sql: Sql): Promise<Claimed> {
+  await setBucket(sql, 'p', { tokens: 'capacity', due_at: 'now()' })
+  const { requests, claimId } = await claim(sql)
+  const [request] = requests
+  if (request === undefined) throw new Error('nothing was claimed')
+  return { ...request, claimId }
+}
+
+/** The record of its outcome. */
+export function settlementFor(
+  claimed: Claimed,
+  outcome: Outcome,
+  changes: Partial<OpenAttempt> = {},
+): SettleRow {
+  return settlementOf(attemptOf(claimed, claimed.claimId, changes), outcome, LOOK_TIMES)
+}
+
 /** Sets columns of a project's bucket; values are SQL. */
 export async function setBucket(
   sql: Sql,
@@ -110,7 +131,7 @@ export async function placePending(
   await setBucket(database, projectId, { tokens: 'capacity', due_at: 'now()' })
   const { requests, claimId } = await claim(database)
   const outcome = { class: 'created' as const, instanceIds: [...instanceIds], httpStatus: 202 }
-  const rows = requests.map((request) => settlementOf(attemptOf(request, claimId), outcome, LOOK_TIMES))
+  const rows = requests.map((request) => settlementFor({ ...request, claimId }, outcome))
   await settleAttempts(database, rows, POLL_TIMES, [claimId])
   await makePollsDue(database)
   await setBucket(database, projectId, { tokens: 'capacity', refilled_at: 'now()', due_at: 'NULL' })
