@@ -51,7 +51,7 @@ FROM rate_bucket b
 
 const OTHERS = `
 SELECT
-  (SELECT count(*) FROM outbox_event)::int + (SELECT count(*) FROM parked_event)::int AS "outbox",
+  (SELECT count(*) FROM outbox_segment)::int AS "outbox",
   (SELECT count(*) FROM instance)::int AS "created",
   (SELECT count(*) FROM instance WHERE state = 'running')::int AS "running"
 `
