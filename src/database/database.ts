@@ -143,7 +143,8 @@ function createPrisma(
   },
 ) {
   const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) ?? '' })
-  return new PrismaClient({ adapter }).$extends({
+  // In the other formats an error quotes the source around it.
+  return new PrismaClient({ adapter, errorFormat: 'minimal' }).$extends({
     query: { $allOperations: ({ args, query }) => counted(async () => query(args)) },
   })
 }
