@@ -19,5 +19,8 @@ export async function findTaken(
   keys: readonly { id: string; projectId: string; requestId: string }[],
 ): Promise<TakenRow[]> {
   if (keys.length === 0) return []
-  return throughPrisma.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
+  return throughPrisma.query(
+    TEXT,
+    toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
+  )
 }

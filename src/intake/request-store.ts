@@ -49,7 +49,7 @@ export interface RequestStoreOptions {
 export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
   return {
     insertRejections: async (rejections) => {
-      await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) }, select: {} })
+      await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) } })
     },
     insertRequests: async (rows) => {
       const sorted = rows.toSorted(byKey)
