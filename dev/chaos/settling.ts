@@ -12,7 +12,7 @@ export interface Standing {
   states: Record<string, number>
   rows: number
   ended: number
-  /** Events not yet confirmed by the broker. */
+  /** Segments of the outbox that hold events not yet confirmed by the broker. */
   outbox: number
   onQueue: number
   deadLetters: number

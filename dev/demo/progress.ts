@@ -16,7 +16,7 @@ export interface Progress {
   throttled: number
   /** Distinct events received. */
   events: number
-  /** Events committed and not yet confirmed by the broker. */
+  /** Segments of the outbox that hold events not yet confirmed by the broker. */
   outbox: number
   deadLetters: number
   onQueue: number
