@@ -87,4 +87,3 @@ export function settlementOf(
 export function settling({ id, attempt, from, claimId, instanceName, seen }: OpenAttempt) {
   return { id, attempt, from, claimId, instanceName, ...(seen === undefined ? {} : { seen }) }
 }
-

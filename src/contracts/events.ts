@@ -40,6 +40,7 @@ export interface EventMoment {
   at: number
 }
 
+export const EVENT_EXCHANGE = 'provision.events'
 export const EVENT_CONTENT_TYPE = 'application/cloudevents+json'
 
 const dateTime = z.iso.datetime({ precision: 3 })

@@ -1,4 +1,4 @@
-import type { ThroughPrisma } from '../database/database.ts'
+import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { TakenRow } from './insert-requests.sql.ts'
 
@@ -15,12 +15,9 @@ WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
 `
 
 export async function findTaken(
-  { throughPrisma }: ThroughPrisma,
+  sql: Sql,
   keys: readonly { id: string; projectId: string; requestId: string }[],
 ): Promise<TakenRow[]> {
   if (keys.length === 0) return []
-  return throughPrisma.query(
-    TEXT,
-    toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
-  )
+  return sql.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
 }

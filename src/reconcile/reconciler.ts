@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
-import type { SettleRow } from '../attempt/settle-attempts.sql.ts'
+import { createForeignInstallations } from '../attempt/foreign-installations.ts'
+import type { Installation } from '../attempt/installation.ts'
+import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { createArrivalGuard } from '../budget/arrival-guard.ts'
@@ -15,7 +17,7 @@ import { createProjectClaims } from './claim-projects.ts'
 import { createListingPace } from './listing-pace.ts'
 import { type LookContext, lookAtProject } from './project-look.ts'
 
-/** How soon an attempt that another replica left uncertain is noticed. */
+/** How soon a doubt that another replica has recorded is noticed. */
 const IDLE_MS = 250
 const DUTY_LEASE_MS = 5000
 const DUTY_RENEW_MS = 1000
@@ -26,12 +28,12 @@ export interface ReconcilerOptions {
   database: Database
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   replica: Replica
+  installation: Installation
   /** How long an attempt without an answer is looked for before it counts as not created. */
   settleMs: number
   /** Attempts of one request that may have reached CloudDC. */
   maxAttempts: number
-  /** From an adoption to its instances' first poll. */
-  firstPollMs: number
+  pollTimes: PollTimes
   /** The cost of a reconciler that dies in mid-look. */
   intervalMs?: number
   /** Projects looked at in parallel. */
@@ -41,7 +43,7 @@ export interface ReconcilerOptions {
   metrics: Metrics
   logger: Logger
   /** Called after each commit that settled attempts. */
-  onSettled: (rows: readonly SettleRow[]) => void
+  onSettled: (settled: readonly SettledAttempt[]) => void
   /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
   onEvents?: (keys: readonly string[]) => void
 }
@@ -55,8 +57,8 @@ interface ReconcileContext extends LookContext {
 }
 
 /**
- * Finds out what became of calls of unknown outcome. Lists a project once, completely, for all its uncertain attempts,
- * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
+ * Finds out what became of calls of unknown outcome. Lists a project once, completely, for all its doubts, and
+ * judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
  * same listing serves the audits that are due: it shows instances that no outcome has named.
  * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
  * only under the claim it was made for.
@@ -75,6 +77,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
     pace,
     arrivals: createArrivalGuard(),
     stale: createStaleGuard(),
+    tellOfForeign: createForeignInstallations(logger),
     recordVerdicts: createVerdictRecorder(options),
     storeUnexpected: createUnexpectedInstances(options),
     outage: createOutageLog({ logger, subject: 'reconciling' }),

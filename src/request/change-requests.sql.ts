@@ -1,4 +1,4 @@
-import type { ThroughPrisma } from '../database/database.ts'
+import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, historyLine, insertSegment } from './change.sql.ts'
 import type { Change } from './history.ts'
@@ -62,11 +62,7 @@ export interface ChangeRow {
 }
 
 /** Returns the ids of the requests that were still as the caller saw them. */
-export async function changeRequests(
-  { throughPrisma }: ThroughPrisma,
-  rows: readonly ChangeRow[],
-): Promise<Set<string>> {
-  if (rows.length === 0) return new Set()
+export async function changeRequests(sql: Sql, rows: readonly ChangeRow[]): Promise<Set<string>> {
   const input = rows
     .map(({ id, version, to, change }) => ({
       id,
@@ -77,6 +73,6 @@ export async function changeRequests(
       errorMessage: change.error?.message ?? null,
     }))
     .sort((one, other) => (one.id < other.id ? -1 : 1))
-  const changed = await throughPrisma.query<{ id: string }>(TEXT, toJson(input))
+  const changed = await sql.query<{ id: string }>(TEXT, toJson(input))
   return new Set(changed.map(({ id }) => id))
 }

@@ -1,18 +1,17 @@
 import type { Sql } from '../database/database.ts'
 
-/** The segment that is next: whose events it stands for is said by the first of its references. */
+/** The event that is next. */
 const TEXT = `
-SELECT position::text AS "position", created_at AS "createdAt", substr(refs, 3, 36) AS "firstRequest"
-FROM outbox_segment
+SELECT id::text AS "id", ordering_key AS "orderingKey", type AS "type"
+FROM outbox_event
 ORDER BY position
 LIMIT 1
 `
 
 export interface OutboxHead {
-  position: string
-  createdAt: Date
-  /** Row id of the first request; null for rejections. */
-  firstRequest: string | null
+  id: string
+  orderingKey: string
+  type: string
 }
 
 /** Returns null while the outbox is empty. */

@@ -37,12 +37,9 @@ async function record(world: ReconcileWorld, id: string, endOf: (instanceId: str
 const letRun = (world: ReconcileWorld, id: string) =>
   record(world, id, () => ({ state: 'running', errorCode: null, errorMessage: null }))
 
-const auditsDue = () => database.prisma.attempt.count({ where: { auditAt: { not: null } } })
+const auditsDue = () => database.prisma.look.count({ where: { purpose: 'audit' } })
 /** Audits and looks. */
-const makeDue = () =>
-  database.query(
-    `UPDATE attempt SET audit_at = audit_at - interval '1 hour', reconcile_at = reconcile_at - interval '1 hour'`,
-  )
+const makeDue = () => database.query(`UPDATE look SET due_at = due_at - interval '1 hour'`)
 
 const knows = (world: ReconcileWorld, id: string, created: number) =>
   eventually(async () => {

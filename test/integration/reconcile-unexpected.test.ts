@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { attemptMarker, MARKER_KEY } from '../../src/attempt/marker.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
@@ -10,12 +11,14 @@ import {
 
 const database = await useTestDatabase()
 
-/** Creates instances with an attempt's marker behind the service's back; returns their ids. */
-async function createBehind(world: ReconcileWorld, attemptId: string, count = 1): Promise<string[]> {
+/** Creates instances with the marker of a request's last attempt behind the service's back; returns their ids. */
+async function createBehind(world: ReconcileWorld, id: string, count = 1): Promise<string[]> {
+  const { attemptNumber: attempt, requestId } = await world.request(id)
+  const name = { provisionRequestId: id, attempt, installation: await world.installation(), requestId }
   const body = {
     ...SPEC,
     password: 'Passw0rd!',
-    metadata: { 'provisioner-attempt': attemptId },
+    metadata: { [MARKER_KEY]: attemptMarker(name).whole },
     min_count: count,
     max_count: count,
   }
@@ -25,7 +28,7 @@ async function createBehind(world: ReconcileWorld, attemptId: string, count = 1)
 }
 
 const auditNow = () =>
-  database.query(`UPDATE attempt SET audit_at = now() - interval '1 second' WHERE audit_at IS NOT NULL`)
+  database.query(`UPDATE look SET due_at = now() - interval '1 second' WHERE purpose = 'audit'`)
 
 /** A request whose only attempt is void, waiting in the queue. */
 async function voided(world: ReconcileWorld) {
@@ -51,8 +54,8 @@ describe('more instances than a call could have created', () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place({ min_count: 1, max_count: 2 })
     world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
-    const [claimed] = await world.dispatch()
-    await createBehind(world, claimed?.attemptId ?? '', 2)
+    await world.dispatch()
+    await createBehind(world, id, 2)
     await world.run(world.reconciler({ settleMs: 60_000 }))
     await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
     expect((await world.request(id)).createdCount).toBe(4)
@@ -65,8 +68,7 @@ describe('the last look after a verdict', () => {
   test('adds late instances to a request that is provisioning, with an event of their own', async () => {
     const world = await createReconcileWorld(database)
     const { id, requestId } = await adopted(world)
-    const { attempt } = await world.request(id)
-    const late = await createBehind(world, attempt?.id ?? '')
+    const late = await createBehind(world, id)
     await auditNow()
     await eventually(async () => expect((await world.request(id)).createdCount).toBe(4))
 
@@ -82,13 +84,13 @@ describe('the last look after a verdict', () => {
     const world = await createReconcileWorld(database)
     const { id, requestId } = await voided(world)
     const before = await world.request(id)
-    const late = await createBehind(world, before.attempt?.id ?? '')
+    const late = await createBehind(world, id)
     await auditNow()
     await eventually(async () => {
       expect((await world.request(id)).attempt?.evidence).toMatchObject({ unexpected: late })
     })
     const request = await world.request(id)
-    expect(request).toMatchObject({ state: 'queued', version: before.version, createdCount: 0 })
+    expect(request).toMatchObject({ state: 'queued', version: before.version + 1, createdCount: 0 })
     expect((await world.events(requestId)).at(-1)).toMatchObject({
       kind: 'request.uncertain',
       data: { attempt: 1, reason: 'unexpected_instances' },
@@ -99,10 +101,15 @@ describe('the last look after a verdict', () => {
   test('reports each instance once', async () => {
     const world = await createReconcileWorld(database)
     const { id, requestId } = await voided(world)
-    const { attempt } = await world.request(id)
-    await createBehind(world, attempt?.id ?? '')
+    await createBehind(world, id)
     for (let n = 1; n <= 3; n += 1) {
-      await database.query(`UPDATE attempt SET audit_at = now() - interval '1 second'`)
+      await database.query(
+        `INSERT INTO look (provision_request_id, attempt, project_id, purpose, due_at)
+         VALUES ($1::uuid, 1, $2, 'audit', now() - interval '1 second')
+         ON CONFLICT (provision_request_id, attempt) DO UPDATE SET due_at = excluded.due_at`,
+        id,
+        PROJECT,
+      )
       await eventually(async () => expect((await world.request(id)).attempt?.auditAt).toBeNull())
     }
     const told = (await world.events(requestId)).filter(
@@ -130,8 +137,7 @@ describe('the last look after a verdict', () => {
 describe('instances found while looking for others', () => {
   /** Creates one behind the service's back, and has another attempt of the project looked for. */
   const expectAdded = async (world: ReconcileWorld, id: string) => {
-    const { attempt } = await world.request(id)
-    const late = await createBehind(world, attempt?.id ?? '')
+    const late = await createBehind(world, id)
     await adopted(world)
     await eventually(async () => {
       const ids = (await world.request(id)).instances.map((instance) => instance.id)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { parseHistory } from '../../src/request/history.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
@@ -28,6 +29,15 @@ async function becomes(world: ReconcileWorld, id: string, state: string) {
 function looksOf({ attempt }: Awaited<ReturnType<ReconcileWorld['request']>>): unknown[] {
   const evidence = attempt?.evidence as { reconciling?: { looks: unknown[] } } | null | undefined
   return evidence?.reconciling?.looks ?? []
+}
+
+/** The last change of a request, so many milliseconds earlier. */
+async function makeOlder(id: string, ms: number) {
+  const { history } = await database.prisma.provisionRequest.findUniqueOrThrow({ where: { id } })
+  const entries = parseHistory([history])
+  for (const entry of entries.slice(-1)) entry.at -= ms
+  const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`)
+  await database.prisma.provisionRequest.update({ where: { id }, data: { history: lines.join('') } })
 }
 
 const kinds = async (world: ReconcileWorld, requestId: string) =>
@@ -147,7 +157,7 @@ describe('a call cut before creating', () => {
     const { id } = await world.place()
     loseCall(world)
     await world.dispatch()
-    await database.query(`UPDATE attempt SET uncertain_at = now() - interval '1 hour'`)
+    await makeOlder(id, 3_600_000)
     await world.run(world.reconciler({ settleMs: 5000 }))
     const queued = await becomes(world, id, 'queued')
     expect(queued.attempt?.listingsWithout).toBe(2)
@@ -238,8 +248,7 @@ describe('listings that cannot be trusted', () => {
     for (const { id } of placed.slice(0, 2)) {
       await database.query(`UPDATE provision_request SET project_id = $1 WHERE id = $1::uuid`, id)
       await database.query(
-        `UPDATE attempt SET project_id = $1, reconcile_at = now() - interval '1 hour'
-         WHERE provision_request_id = $1::uuid`,
+        `UPDATE look SET project_id = $1, due_at = now() - interval '1 hour' WHERE provision_request_id = $1::uuid`,
         id,
       )
     }

@@ -162,6 +162,6 @@ test('whatever the request: its instances say which attempt made them, within th
       const short = text === marker.short ? { installation: null, requestId: null } : {}
       expect(markersBeside(spec, body)).toEqual(place === 'none' ? [] : [{ ...name, ...short, place, text }])
     }),
-    { numRuns: 1000 },
+    { numRuns: 300 },
   )
 })
