@@ -180,6 +180,8 @@ ALTER TABLE "poll" ALTER COLUMN "members" SET STORAGE EXTERNAL;
 
 -- claim-polls.
 CREATE INDEX "poll_due_at_idx" ON "poll"("due_at");
+-- claim-polls: what may fill the calls of a project.
+CREATE INDEX "poll_spare_idx" ON "poll"("project_id", "due_at") WHERE cardinality("members") < 100;
 
 CREATE TABLE "outbox_segment" (
     "position" BIGSERIAL NOT NULL,

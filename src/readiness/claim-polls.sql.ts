@@ -1,0 +1,257 @@
+import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
+import { bucketLevel, refilledAfterReading } from '../budget/bucket-level.sql.ts'
+import type { Sql } from '../database/database.ts'
+import { type MemberLimits, type PollMember, parseMembers } from './poll-member.ts'
+
+/**
+ * Claims polls that are due, and a token of their project's call budget for each call. The members of the rows claimed
+ * are dealt out anew to as few calls as they fill, and each call becomes a row of its own, due for its next poll: a
+ * replica that dies in between costs one interval, and the new ids fence the recording of the answers.
+ *
+ * due        the rows whose time has come; those another claim holds are skipped
+ * wanted     the calls that they need, by project
+ * near       rows that are not full and would leave spare slots of these calls empty: due as well, or within one step of
+ *            their grid. Poll times fall on a grid of a fifth of the interval, so that instances created one by one
+ *            come due together; from here on these do, and the calls of a large project stay full
+ * refilled   what the bucket grants. Readiness spends the same tokens as creating: freely while no work is queued, else
+ *            only its own share, which gathers as poll_credit. A share without a token is announced
+ *            (poll_wanted_until), and creating leaves one token. After a 429 or a refusal of us a project gets one call
+ *            per claim, until an answer has shown that it is served again (probing). A bucket that creating has closed,
+ *            because CloudDC was unreachable, only waits: the listing may still succeed
+ * found      the rows in the order in which calls take them, with the slots that those before them take
+ * put_off    rows that have no token: they wait until one may be there. Where a project has had all the calls it may
+ *            have, the rest stays due
+ * dealt      the calls, and (call null) what no call had room for of a row that was taken in part
+ *
+ * A call's next poll is that of its member with the fewest polls, or the end of a time limit. Only when that is over the
+ * limit is made anew from the members.
+ *
+ * For `one_row_hint` see claim-requests.
+ *
+ * $1 most rows, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the budget, $5
+ * milliseconds to put off by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
+ * project, $9 most calls, but for the last project's; what is left stays due, $10 most milliseconds to wait for the
+ * listing of an instance that runs.
+ */
+const TEXT = `
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() AS ts, clock_timestamp() + make_interval(secs => $5::float8 / 1000) AS later
+),
+due AS MATERIALIZED (
+  SELECT p.id, p.project_id, p.due_at, p.limit_at, p.polls, p.members, cardinality(p.members) AS size
+  FROM poll p, clock
+  WHERE p.due_at <= clock.ts AND p.project_id <> ALL($7::text[])
+  ORDER BY p.due_at
+  LIMIT $1::int
+  FOR UPDATE OF p SKIP LOCKED
+),
+wanted AS MATERIALIZED (
+  SELECT ranked.project_id, ranked.size, ranked.calls
+  FROM (
+    SELECT by_project.*, sum(by_project.calls) OVER (ORDER BY by_project.since, by_project.project_id) AS calls_so_far
+    FROM (
+      SELECT project_id, sum(size)::int AS size, min(due_at) AS since,
+        least($8::int, ceil(sum(size) / $3::float8))::int AS calls
+      FROM due
+      GROUP BY project_id
+    ) by_project
+  ) ranked
+  WHERE ranked.calls_so_far - ranked.calls < $9::int
+),
+near AS MATERIALIZED (
+  SELECT next.id
+  FROM wanted w
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT p.id, sum(cardinality(p.members)) OVER (ORDER BY p.due_at, p.id) - cardinality(p.members) AS start
+    FROM poll p
+    WHERE p.project_id = w.project_id AND cardinality(p.members) < 100
+      AND p.due_at <= clock.ts + make_interval(secs => ($2::float8[])[cardinality($2::float8[])] / 5000)
+      AND p.due_at <= clock.ts
+        + make_interval(secs => ($2::float8[])[greatest(1, least(p.polls, cardinality($2::float8[])))] / 5000)
+      AND p.id NOT IN (SELECT id FROM due)
+  ) next
+  WHERE w.size < w.calls * $3::int AND next.start < w.calls * $3::int - w.size
+),
+early AS MATERIALIZED (
+  SELECT p.id, p.project_id, p.due_at, p.limit_at, p.polls, p.members, cardinality(p.members) AS size
+  FROM near n
+  JOIN LATERAL (SELECT n.id OFFSET 0) one_row_hint USING (id)
+  JOIN poll p ON p.id = n.id
+  FOR UPDATE OF p SKIP LOCKED
+),
+buckets AS MATERIALIZED (
+  SELECT b.*
+  FROM rate_bucket b
+  JOIN wanted w USING (project_id)
+  ORDER BY b.project_id
+  FOR UPDATE OF b
+),
+refilled AS MATERIALIZED (
+  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing, b.troubles,
+    CASE
+      WHEN b.blocked_until > clock.ts THEN 0
+      WHEN level.tokens < 1 THEN 0
+      WHEN b.due_at IS NULL THEN least(w.calls, floor(level.tokens), CASE WHEN block.probing THEN 1 END)
+      WHEN level.poll_credit >= 1 THEN 1
+      ELSE 0
+    END::int AS granted
+  FROM buckets b
+  JOIN wanted w USING (project_id)
+  CROSS JOIN clock
+  CROSS JOIN LATERAL ${bucketLevel('$4::float8')} level
+  CROSS JOIN LATERAL (
+    SELECT coalesce(b.blocked_reason <> 'upstream_unavailable', false) AS probing
+  ) block
+),
+paid AS (
+  UPDATE rate_bucket b
+  SET
+    tokens = r.tokens - r.granted,
+    refilled_at = ${refilledAfterReading},
+    poll_credit = greatest(0, r.poll_credit - r.granted),
+    poll_wanted_until = CASE
+      WHEN r.granted < r.calls THEN clock.ts + make_interval(secs => 5 * $5::float8 / 1000)
+    END
+  FROM refilled r
+  CROSS JOIN clock
+  WHERE b.project_id = r.project_id
+),
+found AS MATERIALIZED (
+  SELECT row.*, r.granted < r.calls AS short, r.granted * $3::int AS slots,
+    CASE WHEN row.early OR r.granted = r.calls THEN row.due_at ELSE clock.later END AS rest_due_at,
+    sum(row.size) OVER (PARTITION BY row.project_id ORDER BY row.early, row.polls DESC, row.id) - row.size AS start
+  FROM (
+    SELECT due.*, false AS early FROM due
+    UNION ALL
+    SELECT early.*, true FROM early
+  ) row
+  JOIN refilled r USING (project_id)
+  CROSS JOIN clock
+),
+put_off AS (
+  UPDATE poll p
+  SET due_at = f.rest_due_at
+  FROM found f
+  JOIN LATERAL (SELECT f.id OFFSET 0) one_row_hint USING (id)
+  WHERE p.id = f.id AND f.short AND NOT f.early AND f.start >= f.slots
+),
+taken AS (
+  DELETE FROM poll p
+  USING found f
+  JOIN LATERAL (SELECT f.id OFFSET 0) one_row_hint USING (id)
+  WHERE p.id = f.id AND f.start < f.slots
+),
+dealt AS MATERIALIZED (
+  SELECT gen_random_uuid() AS id, slot.project_id, slot.call, min(slot.polls) AS polls, min(slot.limit_at) AS limit_at,
+    min(slot.rest_due_at) AS rest_due_at, array_agg(slot.member) AS members
+  FROM (
+    SELECT f.project_id, f.polls, f.limit_at, f.rest_due_at, member,
+      CASE WHEN f.start + place <= f.slots THEN (f.start + place - 1)::int / $3::int END AS call
+    FROM found f
+    CROSS JOIN LATERAL unnest(f.members) WITH ORDINALITY AS m(member, place)
+    WHERE f.start < f.slots
+  ) slot
+  GROUP BY slot.project_id, slot.call
+),
+placed AS (
+  INSERT INTO poll (id, project_id, due_at, limit_at, polls, members)
+  SELECT d.id, d.project_id,
+    CASE
+      WHEN d.call IS NULL THEN d.rest_due_at
+      ELSE least(${pollOnGrid('pace.ms')}, greatest(clock.later, bound.at))
+    END,
+    bound.at, d.polls + (d.call IS NOT NULL)::int, d.members
+  FROM dealt d
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (
+    SELECT ($2::float8[])[least(d.polls + 1, cardinality($2::float8[]))] AS ms
+  ) pace
+  CROSS JOIN LATERAL (
+    SELECT CASE
+      WHEN d.limit_at > clock.ts THEN d.limit_at
+      ELSE (
+        SELECT to_timestamp(min(coalesce((m->>2)::float8 + $10::float8, (m->>1)::float8 + $6::float8)) / 1000)
+        FROM unnest(d.members::json[]) m
+      )
+    END AS at
+  ) bound
+)
+SELECT
+  call.*,
+  extract(epoch FROM clock.ts)::float8 * 1000 AS "claimedMs",
+  (SELECT count(*) FROM due) = $1::int
+    OR (SELECT count(*) FROM due)
+      > (SELECT count(*) FROM found WHERE NOT early AND (short OR start + size <= slots)) AS "more"
+FROM clock
+LEFT JOIN (
+  SELECT
+    d.id::text AS "id",
+    d.project_id AS "projectId",
+    '[' || array_to_string(d.members, ',') || ']' AS "members",
+    r.probing AS "probing",
+    r.troubles AS "troubles",
+    r.refill AS "refillPerSecond"
+  FROM dealt d
+  JOIN refilled r USING (project_id)
+  WHERE d.call IS NOT NULL
+) call ON true
+`
+
+/** Pending instances of one project that a claim has paid one call for. */
+export interface ClaimedPoll {
+  /** The row's: the fence of its answers. The next claim of these instances gives them another. */
+  id: string
+  projectId: string
+  /** Those that are still pending, as the row holds them: what records an answer keeps them so. */
+  members: readonly PollMember[]
+  /** The database's clock at the claim, in milliseconds since 1970. */
+  claimedMs: number
+  /** The project had trouble and sends one call at a time; a good answer ends that. */
+  probing: boolean
+  /** Consecutive troubles of the project before this claim. */
+  troubles: number
+  /** Calls per second that flow into the project's bucket. */
+  refillPerSecond: number
+}
+
+export interface PollClaimParams extends MemberLimits {
+  /** Most rows that are looked at. */
+  limit: number
+  intervalsMs: readonly number[]
+  idsPerCall: number
+  /** 0..1 */
+  share: number
+  postponeMs: number
+  /** Projects to leave out. */
+  exceptProjects: readonly string[]
+  /** Most calls of one project. */
+  callsPerProject: number
+  /** Most calls, but for those of the last project. */
+  calls: number
+}
+
+/** Returns the calls that may be made now, and whether more is due. */
+export async function claimPolls(
+  sql: Sql,
+  params: PollClaimParams,
+): Promise<{ polls: ClaimedPoll[]; more: boolean }> {
+  type Row = { more: boolean } & ((Omit<ClaimedPoll, 'members'> & { members: string }) | { id: null })
+  const rows = await sql.query<Row>(
+    TEXT,
+    params.limit,
+    params.intervalsMs,
+    params.idsPerCall,
+    params.share,
+    params.postponeMs,
+    params.provisionTimeoutMs,
+    params.exceptProjects,
+    params.callsPerProject,
+    params.calls,
+    params.serverWaitMs,
+  )
+  const polls = rows.flatMap(({ more: _, ...row }) =>
+    row.id === null ? [] : [{ ...row, members: parseMembers(row.members) }],
+  )
+  return { polls, more: rows[0]?.more ?? false }
+}
