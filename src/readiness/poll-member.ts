@@ -38,7 +38,12 @@ export function formatMember({ id, createdMs, ranMs, seen }: PollMember): string
 
 /** `text`: a JSON array of members as stored. */
 export function parseMembers(text: string): PollMember[] {
-  return (JSON.parse(text) as Stored[]).map(([id, createdMs, ranMs, seen]) => ({ id, createdMs, ranMs, seen }))
+  return (JSON.parse(text) as Stored[]).map(([id, createdMs, ranMs, seen]) => ({
+    id,
+    createdMs,
+    ranMs,
+    seen,
+  }))
 }
 
 const DIGEST_LENGTH = 8

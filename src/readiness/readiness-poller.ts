@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
 import { createStaleGuard } from '../budget/stale-guard.ts'
@@ -8,16 +9,14 @@ import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
-import { type ClaimedInstance, claimInstances } from './claim-instances.sql.ts'
+import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
-import { type ClaimedCall, type PollContext, pollInstances } from './project-poll.ts'
+import { type PaidCall, type PollContext, pollInstances } from './project-poll.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
-/** ListInstances takes at most 100 ids, according to CloudDC's API reference. */
-const IDS_PER_CALL = 100
-/** Most instances due that one claim looks at. */
-const CLAIM_LIMIT = 2000
+/** Most polls due that one claim looks at. */
+const CLAIM_LIMIT = 256
 /** Calls in progress, of all projects and of one: a project whose calls hang must leave room for others. */
 export const POLLS_AT_ONCE = 64
 const POLLS_PER_PROJECT = 4
@@ -38,11 +37,11 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
   idleMs: number
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   busy: Map<string, Promise<void>>
-  underWay: Set<ClaimedCall>
+  underWay: Set<PaidCall>
   outages: ProjectOutages
 }
 
-/** Claims instances whose poll is due, asks CloudDC for up to 100 of a project per call, and records what it says. */
+/** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const { pollMinMs, pollMaxMs, logger } = options
   const context: PollerContext = {
@@ -74,23 +73,22 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     return { again: true }
   }
   const age = startAge()
-  const { instances, more } = await claimInstances(database, {
+  const { polls, more } = await claimPolls(database, {
+    ...limits,
     limit: CLAIM_LIMIT,
     intervalsMs: context.intervalsMs,
-    idsPerCall: IDS_PER_CALL,
+    idsPerCall: MEMBERS_PER_POLL,
     share: context.readinessShare,
     postponeMs: Math.min(1000, context.pollMinMs),
-    provisionTimeoutMs: limits.provisionTimeoutMs,
-    serverWaitMs: limits.serverWaitMs,
     exceptProjects: [...busy.keys()],
     callsPerProject: POLLS_PER_PROJECT,
     calls: POLLS_AT_ONCE - underWay.size,
   })
   reached('readiness.claimed')
-  metrics.readiness.polls.inc(instances.length)
-  const projects = Map.groupBy(instances, (instance) => instance.projectId)
+  metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
+  const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
-    const calls = callsFor(claimed).map((call) => ({ projectId, instances: call, age }))
+    const calls = claimed.map((poll) => ({ poll, age }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
   await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), idleMs)
@@ -100,7 +98,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
 async function pollProject(
   context: PollerContext,
   projectId: string,
-  calls: readonly ClaimedCall[],
+  calls: readonly PaidCall[],
   signal: AbortSignal,
 ): Promise<void> {
   const results = await Promise.all(calls.map((call) => pollSafely(context, call, signal)))
@@ -109,9 +107,9 @@ async function pollProject(
 }
 
 /** Whether all went well. Never throws: what is not recorded now is polled again. */
-async function pollSafely(context: PollerContext, call: ClaimedCall, signal: AbortSignal): Promise<boolean> {
+async function pollSafely(context: PollerContext, call: PaidCall, signal: AbortSignal): Promise<boolean> {
   const { database, underWay, outages } = context
-  const { projectId } = call
+  const { projectId } = call.poll
   underWay.add(call)
   try {
     await pollInstances(context, call, signal)
@@ -127,10 +125,10 @@ async function pollSafely(context: PollerContext, call: ClaimedCall, signal: Abo
   }
 }
 
-function effectOf({ projectId, instances: [one], age }: ClaimedCall, error: unknown): BucketEffect | null {
+function effectOf({ poll, age }: PaidCall, error: unknown): BucketEffect | null {
   return error instanceof CloudDcNotSentError
-    ? effectOfNoCall(projectId, age(), one?.refillPerSecond ?? 0)
-    : effectOfFailedReading(projectId, error, one?.troubles ?? 0)
+    ? effectOfNoCall(poll.projectId, age(), poll.refillPerSecond)
+    : effectOfFailedReading(poll.projectId, error, poll.troubles)
 }
 
 /** Resolves when `work` does, or after `ms`. */
@@ -139,13 +137,4 @@ async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   const pause = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined)
   await Promise.race([work, pause])
   ended.abort()
-}
-
-/** Cuts the instances of a project into calls. */
-export function callsFor(instances: readonly ClaimedInstance[]): ClaimedInstance[][] {
-  const calls: ClaimedInstance[][] = []
-  for (let from = 0; from < instances.length; from += IDS_PER_CALL) {
-    calls.push(instances.slice(from, from + IDS_PER_CALL))
-  }
-  return calls
 }
