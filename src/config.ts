@@ -95,9 +95,6 @@ const SETTINGS = {
   /** How long an ended request's key still identifies duplicates and conflicts. */
   IDEMPOTENCY_DAYS: days(90),
 
-  /** How long an event that no bound queue takes is kept. */
-  UNROUTABLE_EVENT_TTL_MS: duration(3_600_000),
-
   /** Where HTTP listens; port 0 takes a free one. */
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),
@@ -106,6 +103,9 @@ const SETTINGS = {
   /** How long a graceful stop may take after SIGTERM or SIGINT. */
   SHUTDOWN_GRACE_MS: duration(20_000),
 }
+
+/** Settings of earlier versions. */
+const FORMER_SETTINGS = ['UNROUTABLE_EVENT_TTL_MS'] as const
 
 const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'CLOUDDC_AUTH_TOKEN', 'SECRET_KEYS'] as const
 
@@ -145,6 +145,11 @@ export function loadConfig(env: Environment): Config {
   )
   const clouddcAuthTokenFile = present(env, 'CLOUDDC_AUTH_TOKEN_FILE') ?? null
   return Object.freeze({ ...config, clouddcAuthTokenFile }) as Config
+}
+
+/** The settings in `env` that an earlier version knew, and that do nothing any more. */
+export function settingsWithoutEffect(env: Environment): string[] {
+  return FORMER_SETTINGS.filter((name) => present(env, name) !== undefined)
 }
 
 /** Faults of two settings in combination. */

@@ -274,7 +274,7 @@ function describeStanding(
     `${seconds.toFixed(0).padStart(4)} s  ${total} faults`,
     `${ended} of ${rows} ended, ${requests} to come in all`,
     open.map(([state, count]) => `${state} ${count}`).join(', ') || 'none open',
-    `${onQueue} on the queue, ${outbox} events waiting`,
+    `${onQueue} on the queue, ${outbox} segments of events waiting`,
   ].join(' | ')
 }
 

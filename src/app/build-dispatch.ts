@@ -2,6 +2,7 @@ import { createOutcomeRecorder } from '../attempt/outcome-recorder.ts'
 import { syncBuckets } from '../budget/sync-buckets.sql.ts'
 import { createDispatcher } from '../dispatch/dispatcher.ts'
 import { createSweeper } from '../dispatch/sweeper.ts'
+import { once } from '../runtime/once.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
 import type { WakeUps } from './wake-ups.ts'
@@ -22,6 +23,7 @@ export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dis
   const recorder = createOutcomeRecorder({
     database,
     firstPollMs: config.pollMinMs,
+    provisionTimeoutMs: config.provisionTimeoutMs,
     metrics,
     logger,
     onRecorded: onSettled,
@@ -33,7 +35,8 @@ export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dis
     client,
     sealer,
     replica,
-    syncLimits: () => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides),
+    syncLimits: once(() => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides)),
+    installation: core.installation,
     recorder,
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,

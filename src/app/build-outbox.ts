@@ -1,5 +1,4 @@
 import { createPublisher } from '../amqp/publisher.ts'
-import { createParking } from '../outbox/parking.ts'
 import { createRelay } from '../outbox/relay.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
@@ -25,14 +24,6 @@ export function buildOutbox(core: Core): Outbox {
     metrics,
     logger,
   })
-  const parking = createParking({
-    database,
-    replica,
-    unroutableTtlMs: config.unroutableEventTtlMs,
-    metrics,
-    logger,
-    onUnparked: relay.wake,
-  })
 
-  return { services: [publisher, relay, parking], wake: relay.wake }
+  return { services: [publisher, relay], wake: relay.wake }
 }

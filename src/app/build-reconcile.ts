@@ -15,7 +15,6 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { 
     database,
     replica,
     firstLookMs,
-    firstPollMs: config.pollMinMs,
     overdueMs: Math.max(OVERDUE_MS, 2 * config.callTimeoutMs),
     metrics,
     logger,

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { createBroker } from '../amqp/connection.ts'
+import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
 import { createAuth } from '../clouddc/auth.ts'
@@ -74,6 +75,7 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     /** 0..1 of the call budget kept for readiness. */
     readinessShare: config.readinessSharePercent / 100,
     firstLookMs: firstLookMs(config.reconcileSettleMs),
+    installation: createInstallation(database),
     services,
   }
 }

@@ -8,15 +8,24 @@ import { createBatcher } from '../runtime/batcher.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
+import { type PollTimes, type SettledAttempt, type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
 
 /** Under load, outcomes of so many milliseconds are recorded together. */
 const GATHER_MS = 5
+
+/** A claim whose requests are being carried out. */
+export interface OpenClaim {
+  readonly id: string
+  /** How many of them have no recorded outcome yet; the recorder counts down. */
+  unsettled: number
+}
 
 export interface Settlement {
   projectId: string
   row: SettleRow
   bucket: BucketEffect | null
+  /** The claim that the attempt was made under. */
+  claim: OpenClaim
 }
 
 export interface OutcomeRecorder {
@@ -25,38 +34,37 @@ export interface OutcomeRecorder {
   drained(): Promise<void>
 }
 
-export interface OutcomeRecorderOptions {
+export interface OutcomeRecorderOptions extends PollTimes {
   database: Database
-  firstPollMs: number
   metrics: Pick<Metrics, 'dispatch'>
   logger: Logger
   /** Called after each commit. */
-  onRecorded: (rows: readonly SettleRow[]) => void
+  onRecorded: (settled: readonly SettledAttempt[]) => void
   /** Ends the wait for an unreachable database; what is not recorded by then is rescued by lease. */
   signal: AbortSignal
 }
 
-/** Records outcomes with their events, those that finish at the same moment together, in one transaction. */
+/**
+ * Records outcomes, those that come while the record before them is under way together, in one transaction. The record of
+ * a claim's last outcome removes the claim.
+ */
 export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeRecorder {
-  const { database, firstPollMs, metrics, logger, onRecorded, signal } = options
+  const { database, metrics, logger, onRecorded, signal } = options
   const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
 
-  const commit = async (settlements: readonly Settlement[]): Promise<Set<string>> => {
+  const commit = async (settlements: readonly Settlement[]): Promise<SettledAttempt[]> => {
     const rows = settlements.map((settlement) => settlement.row)
-    const settled = settlements.every(({ bucket }) => bucket === null)
-      ? await settleAttempts(database, rows, firstPollMs)
-      : await database.transaction(async (sql) => {
-          const done = await settleAttempts(sql, rows, firstPollMs)
-          // What another replica has settled, or this recorder before the answer to its commit was lost, is counted
-          // there.
-          const ids = new Set(done.map((row) => row.attemptId))
-          await applyCallResults(
-            sql,
-            oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
-          )
-          return done
-        })
-    return new Set(settled.map((row) => row.attemptId))
+    const ended = endedWith(settlements)
+    if (settlements.every(({ bucket }) => bucket === null))
+      return settleAttempts(database, rows, options, ended)
+    return database.transaction(async (sql) => {
+      const settled = await settleAttempts(sql, rows, options, ended)
+      // What another replica has settled, or this recorder before the answer to its commit was lost, is counted there.
+      const keys = new Set(settled.map(keyOf))
+      const counted = settlements.filter(({ row }) => keys.has(keyOf(row)))
+      await applyCallResults(sql, oneEffectPerProject(counted))
+      return settled
+    })
   }
 
   const commitPatiently = async (settlements: readonly Settlement[]): Promise<boolean[]> => {
@@ -67,9 +75,11 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
         const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
         metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
         outage.recovered()
-        onRecorded(settlements.map((settlement) => settlement.row))
-        const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))
-        const stale = verdicts.filter((settledNow) => !settledNow).length
+        for (const { claim } of settlements) claim.unsettled -= 1
+        onRecorded(settled)
+        const keys = new Set(settled.map(keyOf))
+        const verdicts = settlements.map(({ row }) => keys.has(keyOf(row)))
+        const stale = settlements.length - settled.length
         if (stale > 0) logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
         return verdicts
       } catch (error) {
@@ -83,12 +93,23 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
 
   const batcher = createBatcher<Settlement, PromiseSettledResult<boolean>>({
     maxSize: 200,
-    concurrency: 2,
+    // One at a time: two could not tell which of them brings the last outcome of a claim.
+    concurrency: 1,
     gatherMs: GATHER_MS,
     flush: (settlements) => writeInHalves(settlements, commitPatiently, isRejected),
   })
 
   return { record: async (settlement) => resultOf(await batcher.add(settlement)), drained: batcher.drained }
+}
+
+function keyOf({ id, attempt }: { id: string; attempt: number }): string {
+  return `${id}.${attempt}`
+}
+
+/** The claims of which nothing is left once these are recorded. */
+function endedWith(settlements: readonly Settlement[]): string[] {
+  const byClaim = Map.groupBy(settlements, ({ claim }) => claim)
+  return [...byClaim].filter(([claim, own]) => claim.unsettled === own.length).map(([{ id }]) => id)
 }
 
 function withoutRefund(settlement: Settlement): Settlement {
@@ -103,7 +124,7 @@ function withoutRefund(settlement: Settlement): Settlement {
  */
 export function oneEffectPerProject(settlements: readonly Settlement[]): BucketEffect[] {
   const created = new Set(
-    settlements.filter(({ row }) => row.to === 'created').map(({ projectId }) => projectId),
+    settlements.filter(({ row }) => row.change.outcome === 'created').map(({ projectId }) => projectId),
   )
   const byProject = new Map<string, BucketEffect>()
   for (const { bucket } of settlements) {

@@ -160,6 +160,9 @@ export interface PollTimes {
   provisionTimeoutMs: number
 }
 
+/** For rows that bring no instances. */
+export const NO_POLLS: PollTimes = { firstPollMs: 1, provisionTimeoutMs: 1 }
+
 /**
  * Returns the requests whose row took effect; the others were settled by another replica.
  * `settledClaims`: ids of claims of which no other request is left to settle.

@@ -40,7 +40,6 @@ export interface EventMoment {
   at: number
 }
 
-export const EVENT_EXCHANGE = 'provision.events'
 export const EVENT_CONTENT_TYPE = 'application/cloudevents+json'
 
 const dateTime = z.iso.datetime({ precision: 3 })

@@ -5,15 +5,13 @@ import type { Logger } from 'pino'
 import { classifyDatabaseError, type DatabaseErrorClass, isRetryable, sqlState } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { createPool } from './pool.ts'
-import type { Sql } from './statement.ts'
+import type { Sql, ThroughPrisma } from './statement.ts'
 
-export type { Sql } from './statement.ts'
+export type { Sql, ThroughPrisma } from './statement.ts'
 
-export interface Database extends Sql {
+export interface Database extends Sql, ThroughPrisma {
   /** For typed queries. */
   readonly prisma: Prisma
-  /** For every statement that is not on the hot loop, where Prisma's types cannot say it. Values come as Prisma's. */
-  readonly throughPrisma: Sql
   /**
    * Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, so
    * `work` must have no effect outside the transaction.
@@ -145,7 +143,8 @@ function createPrisma(
   },
 ) {
   const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) ?? '' })
-  return new PrismaClient({ adapter }).$extends({
+  // In the other formats an error quotes the source around it.
+  return new PrismaClient({ adapter, errorFormat: 'minimal' }).$extends({
     query: { $allOperations: ({ args, query }) => counted(async () => query(args)) },
   })
 }

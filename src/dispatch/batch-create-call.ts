@@ -1,6 +1,7 @@
 import { buildBatchCreateBody } from '../attempt/create-body.ts'
-import { MARKER_KEY, markerPlace } from '../attempt/marker.ts'
+import { attemptMarker } from '../attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../attempt/outcome.ts'
+import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { type ArrivalGuard, allowedSpreadMs } from '../budget/arrival-guard.ts'
 import { NOT_SENDABLE } from '../budget/call-effect.ts'
 import type { TightToken } from '../budget/tight-tokens.ts'
@@ -15,9 +16,13 @@ import type { CallLog } from './call-log.ts'
 import type { ClaimedRequest } from './claim-requests.sql.ts'
 
 /** A request that was claimed with its token, and its call with it. */
-export interface Claim {
+export interface ClaimedCall {
   request: ClaimedRequest
+  /** The claim that holds it, together with others. */
+  claim: OpenClaim
   replicaId: string
+  /** This installation's name in the attempt's marker. */
+  installation: string
   /** Milliseconds since the claim was sent: no less than since the claim on the database's clock. */
   age: () => number
   /** Of a tight bucket, else null. */
@@ -38,41 +43,46 @@ export interface CallContext {
 /** Makes the call, and returns its outcome and duration in milliseconds. Never rejects. */
 export async function callBatchCreate(
   context: CallContext,
-  claim: Claim,
+  call: ClaimedCall,
 ): Promise<{ outcome: Outcome; callMs: number }> {
   const { callLog, metrics } = context
   const startedAt = performance.now()
-  const outcome = await send(context, claim).catch(unsent)
+  const outcome = await send(context, call).catch(unsent)
   const callMs = performance.now() - startedAt
   const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
   metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
   metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
   if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
-  callLog.tell(claim.request.projectId, outcome)
+  callLog.tell(call.request.projectId, outcome)
   return { outcome, callMs }
 }
 
-async function send(context: CallContext, claim: Claim): Promise<Outcome> {
-  const { request } = claim
+async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {
+  const { request, installation } = call
   const password = context.sealer.open(
     request.sealedPassword,
     sealContext(request.projectId, request.requestId),
   )
-  const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
+  const marker = attemptMarker({
+    provisionRequestId: request.id,
+    attempt: request.attemptNumber,
+    installation,
+    requestId: request.requestId,
+  })
   const evidence = await context.client.batchCreate({
     projectId: request.projectId,
     body: buildBatchCreateBody(request.spec, password, marker),
     beforeWrite: () => {
       reached('dispatch.sending')
-      refuseToSend(context, claim)
+      refuseToSend(context, call)
     },
   })
   return classifyOutcome(evidence, request)
 }
 
 /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-function refuseToSend({ replica, limitOf, arrivals }: CallContext, claim: Claim): void {
-  const { request, replicaId, age, tightToken } = claim
+function refuseToSend({ replica, limitOf, arrivals }: CallContext, call: ClaimedCall): void {
+  const { request, replicaId, age, tightToken } = call
   if (!replica.holdsLease() || replica.id() !== replicaId)
     throw new NotSentError('the lease of the claim is lost')
   const ageMs = age()

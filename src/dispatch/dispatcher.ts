@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
+import type { Installation } from '../attempt/installation.ts'
 import { namedOthers, type Outcome } from '../attempt/outcome.ts'
-import type { OutcomeRecorder } from '../attempt/outcome-recorder.ts'
+import type { OpenClaim, OutcomeRecorder, Settlement } from '../attempt/outcome-recorder.ts'
 import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
 import { createArrivalGuard } from '../budget/arrival-guard.ts'
 import { bucketEffect } from '../budget/call-effect.ts'
@@ -19,7 +20,7 @@ import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type CallContext, type Claim, callBatchCreate } from './batch-create-call.ts'
+import { type CallContext, type ClaimedCall, callBatchCreate } from './batch-create-call.ts'
 import { createCallLog } from './call-log.ts'
 import { type ClaimPace, createClaimPace } from './claim-pace.ts'
 import { claimRequests } from './claim-requests.sql.ts'
@@ -35,8 +36,9 @@ export interface DispatcherOptions extends LookTimes {
   client: CloudDcClient
   sealer: Sealer
   replica: Replica
-  /** Brings the buckets to the configured limits; called once, before the first claim. */
+  /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
   syncLimits: () => Promise<void>
+  installation: Installation
   recorder: OutcomeRecorder
   concurrency: number
   callTimeoutMs: number
@@ -67,13 +69,8 @@ interface DispatchContext extends DispatcherOptions, CallContext {
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, replica, limitOf, concurrency, metrics, quiet, logger } = options
-  let limitsSynced = false
   const context: DispatchContext = {
     ...options,
-    syncLimits: async () => {
-      if (!limitsSynced) await options.syncLimits()
-      limitsSynced = true
-    },
     pace: createClaimPace({
       concurrency,
       onRoom: () => loop.wake(),
@@ -107,28 +104,29 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const asked = pace.room()
   if (asked <= 0 || !replica.holdsLease()) return { again: false }
   await context.syncLimits()
-  const { claims, tokenInMs, asleep } = await claim(context, asked)
-  const got = claims.length
+  const { calls, tokenInMs, asleep } = await claim(context, asked, await context.installation())
+  const got = calls.length
   pace.claimed({ asked, got })
-  for (const claimed of claims) setGoing(context, claimed)
+  for (const call of calls) setGoing(context, call)
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
   return pace.next({ got, tokenInMs })
 }
 
-async function claim(context: DispatchContext, asked: number) {
+async function claim(context: DispatchContext, slots: number, installation: string) {
   const { database, replica, tightTokens, unansweredClaims, metrics } = context
   const claimedAt = performance.now()
   const age = startAge()
   const replicaId = replica.id()
-  const attemptIds = Array.from({ length: asked }, () => newUuid())
+  const claimId = newUuid()
   const { clockMs, requests, waitMs, asleep } = await claimRequests(database, {
     replicaId,
-    attemptIds,
+    claimId,
+    slots,
     maxProjects: MAX_PROJECTS,
     probeMs: context.callTimeoutMs + 5000,
     readinessShare: context.readinessShare,
   }).catch((error: unknown) => {
-    unansweredClaims.add({ replicaId, attemptIds, claimedAt })
+    unansweredClaims.add({ replicaId, claimId, claimedAt })
     throw error
   })
   const receivedAt = performance.now()
@@ -136,18 +134,25 @@ async function claim(context: DispatchContext, asked: number) {
   metrics.dispatch.claimSeconds.observe((receivedAt - claimedAt) / 1000)
   metrics.dispatch.claimed.inc(requests.length)
   metrics.dispatch.tokensTaken.inc(requests.length)
-  const claims = requests.map(
-    (request): Claim => ({ request, replicaId, age, tightToken: tightTokens.tokenOf(request, claimedAt) }),
+  const claim: OpenClaim = { id: claimId, unsettled: requests.length }
+  const calls = requests.map(
+    (request): ClaimedCall => ({
+      request,
+      claim,
+      replicaId,
+      installation,
+      age,
+      tightToken: tightTokens.tokenOf(request, claimedAt),
+    }),
   )
-  return { claims, tokenInMs: waitMs, asleep }
+  return { calls, tokenInMs: waitMs, asleep }
 }
 
-function setGoing(context: DispatchContext, claim: Claim): void {
+function setGoing(context: DispatchContext, call: ClaimedCall): void {
   const { inHand, pace, logger } = context
-  const carried = carryOut(context, claim)
+  const carried = carryOut(context, call)
     .catch((error: unknown) => {
-      const { attemptId } = claim.request
-      logger.error({ err: error, attemptId }, 'outcome not recorded, left to be rescued')
+      logger.error({ err: error, ...namesOf(call) }, 'outcome not recorded, left to be rescued')
     })
     .finally(() => {
       inHand.delete(carried)
@@ -156,38 +161,42 @@ function setGoing(context: DispatchContext, claim: Claim): void {
   inHand.add(carried)
 }
 
-async function carryOut(context: DispatchContext, claim: Claim): Promise<void> {
+async function carryOut(context: DispatchContext, call: ClaimedCall): Promise<void> {
   reached('dispatch.claimed')
-  await claim.tightToken?.due(claim.age)
-  const { outcome, callMs } = await context.slots.run(() => callBatchCreate(context, claim))
+  await call.tightToken?.due(call.age)
+  const { outcome, callMs } = await context.slots.run(() => callBatchCreate(context, call))
   context.pace.answered(callMs)
   reached('dispatch.answered')
-  await record(context, claim, outcome)
+  await record(context, call, outcome)
   reached('dispatch.recorded')
 }
 
 /** Records the outcome with its events; as unknown, where the ids it names belong to instances of other requests. */
-async function record(context: DispatchContext, claim: Claim, outcome: Outcome): Promise<void> {
+async function record(context: DispatchContext, call: ClaimedCall, outcome: Outcome): Promise<void> {
   try {
-    await context.recorder.record(settlementFor(context, claim, outcome))
+    await context.recorder.record(settlementFor(context, call, outcome))
   } catch (error) {
     if (outcome.class !== 'created' || !isTaken(error)) throw error
-    const { projectId, requestId, attemptId } = claim.request
-    context.logger.error(
-      { projectId, requestId, attemptId },
-      'CloudDC answered with ids of instances of other requests',
-    )
-    await context.recorder.record(settlementFor(context, claim, namedOthers(outcome)))
+    context.logger.error(namesOf(call), 'CloudDC answered with ids of instances of other requests')
+    await context.recorder.record(settlementFor(context, call, namedOthers(outcome)))
   }
 }
 
-function settlementFor(context: DispatchContext, { request, replicaId, age }: Claim, outcome: Outcome) {
+function settlementFor(
+  context: DispatchContext,
+  { request, claim, age }: ClaimedCall,
+  outcome: Outcome,
+): Settlement {
   const { name } = request.spec
   const attempt: OpenAttempt = {
-    ...request,
-    replicaId,
-    from: 'in_flight',
+    id: request.id,
+    attempt: request.attemptNumber,
+    from: 'dispatching',
+    claimId: claim.id,
+    minCount: request.minCount,
+    maxCount: request.maxCount,
     instanceName: typeof name === 'string' ? name : null,
+    seen: { version: request.version, historyBytes: request.historyBytes },
   }
   const limit = bucketLimit(context.limitOf(request.projectId))
   return {
@@ -198,5 +207,11 @@ function settlementFor(context: DispatchContext, { request, replicaId, age }: Cl
       adaptive: context.adaptive ?? false,
       refund: creditBack(request.tokens, limit, age() / 1000),
     }),
+    claim,
   }
+}
+
+/** What the log calls the attempt. */
+function namesOf({ request: { projectId, requestId, attemptNumber } }: ClaimedCall) {
+  return { projectId, requestId, attempt: attemptNumber }
 }

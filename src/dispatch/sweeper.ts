@@ -1,13 +1,11 @@
 import type { Logger } from 'pino'
 import { recoverRates } from '../budget/recover-rates.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
-import { requestCompleted } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
-import { type LockedRequest, lockRequests } from '../request/lock-requests.sql.ts'
-import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
+import { changeRequests } from '../request/change-requests.sql.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import { findSleepingProjects, lockExpired, promoteRetries } from './due-sweeps.sql.ts'
+import { findExpired, findSleepingProjects, promoteRetries } from './due-sweeps.sql.ts'
 
 const INTERVAL_MS = 250
 const LEASE_MS = 5000
@@ -37,14 +35,14 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     return projectIds.length
   }
 
+  /** One that is claimed or withdrawn meanwhile does not expire. */
   const expire = async () => {
-    const ends = await database.transaction(async (sql) => {
-      const ids = await lockExpired(sql, BATCH)
-      const moves = (ids.length === 0 ? [] : await lockRequests(sql, ids)).map(endingOf)
-      if (moves.length > 0) await moveRequests(sql, moves)
-      return moves
-    })
-    return ends.length
+    const due = await findExpired(database, BATCH)
+    const expired = await changeRequests(
+      database,
+      due.map(({ id, version }) => ({ id, version, ...EXPIRY })),
+    )
+    return expired.size
   }
 
   return createLoop({
@@ -74,26 +72,11 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
   })
 }
 
-const NOT_IN_TIME = {
-  state: 'expired',
-  code: 'deadline_passed',
-  message: 'the deadline passed before the request was dispatched',
+/** The end of a request that was not dispatched in time. */
+const EXPIRY = {
+  to: 'expired',
+  change: {
+    cause: 'deadline_passed',
+    error: { code: 'deadline_passed', message: 'the deadline passed before the request was dispatched' },
+  },
 } as const
-
-/** The end of a request that was not dispatched in time. Pure. */
-export function endingOf(request: LockedRequest): MoveRow {
-  const { state, code, message } = NOT_IN_TIME
-  const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
-  return {
-    id: request.id,
-    from: request.state,
-    to: state,
-    cause: code,
-    evidence: null,
-    running: 0,
-    failed: 0,
-    errorCode: code,
-    errorMessage: message,
-    events: [requestCompleted(request, { state, counts, error: { code, message } })],
-  }
-}

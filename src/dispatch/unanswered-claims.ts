@@ -1,5 +1,11 @@
 import type { Logger } from 'pino'
-import { type SettledAttempt, type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
+import { type ClaimedAttempt, findClaims, type HeldClaim } from '../attempt/rescue-claims.sql.ts'
+import {
+  NO_POLLS,
+  type SettledAttempt,
+  type SettleRow,
+  settleAttempts,
+} from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { bucketLimit, type CallLimit, leastCreditBack } from '../budget/token-bucket.ts'
 import type { Database } from '../database/database.ts'
@@ -10,7 +16,7 @@ const LOOK_EVERY_MS = 1000
 
 export interface UnansweredClaim {
   replicaId: string
-  attemptIds: readonly string[]
+  claimId: string
   /** performance.now() before the claim was sent. */
   claimedAt: number
 }
@@ -26,9 +32,9 @@ export interface UnansweredClaims {
 }
 
 /**
- * Claims that were lost with their connection. No call was made for them, and no other replica knows: the attempts
- * belong to a lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue,
- * and their tokens into the buckets.
+ * Claims that were lost with their connection. No call was made for them, and no other replica knows: they belong to a
+ * lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue, and their
+ * tokens into the buckets.
  */
 export function createUnansweredClaims({
   database,
@@ -56,21 +62,34 @@ export function createUnansweredClaims({
       const at = now()
       if (claims.length === 0 || at - lookedAt < LOOK_EVERY_MS) return
       claims = claims.filter((claim) => claim.replicaId === holderId())
-      const rows = claims.flatMap(({ attemptIds, replicaId }) =>
-        attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
-      )
+      const lost = claims.map(({ claimId }) => claimId)
+      const found = await findClaims(database.throughPrisma, lost)
       const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
-      const settled = await database.transaction(async (sql) => {
-        const requests = await settleAttempts(sql, rows, 1)
-        await applyCallResults(sql, effectsOf(requests, (now() - oldestAt) / 1000, limitOf))
-        return requests
-      })
+      const settled = await release(database, found, (requests) =>
+        effectsOf(requests, (now() - oldestAt) / 1000, limitOf),
+      )
       lookedAt = at
-      claims = claims.filter((claim) => at - claim.lostAt < DOUBT_MS)
-      if (settled.length > 0)
-        logger.warn({ attempts: settled.length }, 'put back claims that were not answered')
+      const done = new Set(found.map(({ id }) => id))
+      claims = claims.filter(({ claimId, lostAt }) => !done.has(claimId) && at - lostAt < DOUBT_MS)
+      if (settled > 0) logger.warn({ attempts: settled }, 'put back claims that were not answered')
     },
   }
+}
+
+/** Puts back what the claims hold, and removes them; returns how many requests went back. */
+async function release(
+  database: Database,
+  claims: readonly HeldClaim[],
+  effects: (settled: readonly SettledAttempt[]) => BucketEffect[],
+): Promise<number> {
+  if (claims.length === 0) return 0
+  const rows = claims.flatMap(({ id, attempts }) => attempts.map((attempt) => unansweredOf(attempt, id)))
+  const claimIds = claims.map(({ id }) => id)
+  return database.transaction(async (sql) => {
+    const settled = await settleAttempts(sql, rows, NO_POLLS, claimIds)
+    await applyCallResults(sql, effects(settled))
+    return settled.length
+  })
 }
 
 /**
@@ -91,27 +110,20 @@ function effectsOf(
 }
 
 /** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */
-export function unansweredOf(attemptId: string, replicaId: string): SettleRow {
-  const code = 'claim_unanswered'
+export function unansweredOf({ id, attempt }: Omit<ClaimedAttempt, 'projectId'>, claimId: string): SettleRow {
   const message = 'the answer to the claim was lost, no call was made'
+  const evidence = { error_code: 'claim_unanswered', error_message: message }
   return {
-    attemptId,
-    replicaId,
-    from: 'in_flight',
-    to: 'not_created',
-    httpStatus: null,
-    errorCode: code,
-    errorMessage: message,
-    evidence: { error_code: code, error_message: message },
-    reconcileInMs: null,
-    auditInMs: null,
-    listingsWithout: null,
-    requestState: 'queued',
-    cause: 'not_sent',
-    failed: false,
+    id,
+    attempt,
+    from: 'dispatching',
+    claimId,
+    to: 'queued',
+    change: { cause: 'not_sent', attempt, outcome: 'not_created', evidence },
     refund: 1,
     retryInMs: null,
-    instances: [],
-    events: [],
+    instanceIds: [],
+    instanceName: null,
+    look: null,
   }
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { TakenRow } from './insert-requests.sql.ts'
 
@@ -15,9 +15,12 @@ WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
 `
 
 export async function findTaken(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   keys: readonly { id: string; projectId: string; requestId: string }[],
 ): Promise<TakenRow[]> {
   if (keys.length === 0) return []
-  return sql.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
+  return throughPrisma.query(
+    TEXT,
+    toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
+  )
 }

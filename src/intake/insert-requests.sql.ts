@@ -1,5 +1,5 @@
 import type { ProjectLimit } from '../budget/call-limits.ts'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { historyLine, insertSegment } from '../request/change.sql.ts'
 import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
@@ -108,9 +108,9 @@ export interface TakenRow {
 }
 
 export function insertRequests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   rows: readonly InsertRequestRow[],
   limits: readonly ProjectLimit[],
 ): Promise<TakenRow[]> {
-  return sql.query<TakenRow>(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
+  return throughPrisma.query(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
 }

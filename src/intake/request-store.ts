@@ -2,8 +2,8 @@ import { bucketLimit, type CallLimit } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Rejection } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
+import { toJson } from '../database/json.ts'
 import { findTaken } from './find-taken.sql.ts'
-import { insertRejections } from './insert-rejections.sql.ts'
 import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
 
 /** A request as intake hands it over: validated, its password sealed. */
@@ -37,7 +37,7 @@ export interface RequestStore {
    * the rows. The keys within one batch must be distinct.
    */
   insertRequests(rows: readonly NewRequest[]): Promise<InsertOutcome[]>
-  /** Stores what the events of rejected messages are made from. */
+  /** Stores what the events of rejected messages are made from, as one segment of the outbox. */
   insertRejections(rejections: readonly Rejection[]): Promise<void>
 }
 
@@ -48,7 +48,9 @@ export interface RequestStoreOptions {
 
 export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
   return {
-    insertRejections: (rejections) => insertRejections(database, rejections),
+    insertRejections: async (rejections) => {
+      await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) } })
+    },
     insertRequests: async (rows) => {
       const sorted = rows.toSorted(byKey)
       const projects = [...new Set(sorted.map((row) => row.projectId))]

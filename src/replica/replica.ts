@@ -5,10 +5,10 @@ import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from './leases.sql.ts'
+import { holdDuty, registerReplica, releaseDuties, renewReplica, resignReplica } from './leases.sql.ts'
 
 /** Duties that one replica at a time carries out. */
-export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
+export type Duty = 'relay' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
 
 export interface Replica extends Service {
   /** The present identity; a new one after a lost lease. */
@@ -64,7 +64,7 @@ export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOpt
     },
     onStop: async () => {
       if (!registered) return
-      await releaseDuty(database, id, null)
+      await releaseDuties(database, id)
       await resignReplica(database, id)
     },
   })

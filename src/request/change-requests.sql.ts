@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, historyLine, insertSegment } from './change.sql.ts'
 import type { Change } from './history.ts'
@@ -62,7 +62,11 @@ export interface ChangeRow {
 }
 
 /** Returns the ids of the requests that were still as the caller saw them. */
-export async function changeRequests(sql: Sql, rows: readonly ChangeRow[]): Promise<Set<string>> {
+export async function changeRequests(
+  { throughPrisma }: ThroughPrisma,
+  rows: readonly ChangeRow[],
+): Promise<Set<string>> {
+  if (rows.length === 0) return new Set()
   const input = rows
     .map(({ id, version, to, change }) => ({
       id,
@@ -73,6 +77,6 @@ export async function changeRequests(sql: Sql, rows: readonly ChangeRow[]): Prom
       errorMessage: change.error?.message ?? null,
     }))
     .sort((one, other) => (one.id < other.id ? -1 : 1))
-  const changed = await sql.query<{ id: string }>(TEXT, toJson(input))
+  const changed = await throughPrisma.query<{ id: string }>(TEXT, toJson(input))
   return new Set(changed.map(({ id }) => id))
 }

@@ -62,3 +62,8 @@ function startOf(history: string, version: number): number {
   const before = history.indexOf(`\n${head}`)
   return before < 0 ? -1 : before + 1
 }
+
+/** The version of a text's first entry; what is older stands in another part. 0 for an empty text. */
+export function firstVersion(history: string): number {
+  return Number.parseInt(history.slice('{"v":'.length, 20), 10) || 0
+}

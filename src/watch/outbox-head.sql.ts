@@ -1,17 +1,18 @@
 import type { Sql } from '../database/database.ts'
 
-/** The event that is next. */
+/** The segment that is next: whose events it stands for is said by the first of its references. */
 const TEXT = `
-SELECT id::text AS "id", ordering_key AS "orderingKey", type AS "type"
-FROM outbox_event
+SELECT position::text AS "position", created_at AS "createdAt", substr(refs, 3, 36) AS "firstRequest"
+FROM outbox_segment
 ORDER BY position
 LIMIT 1
 `
 
 export interface OutboxHead {
-  id: string
-  orderingKey: string
-  type: string
+  position: string
+  createdAt: Date
+  /** Row id of the first request; null for rejections. */
+  firstRequest: string | null
 }
 
 /** Returns null while the outbox is empty. */

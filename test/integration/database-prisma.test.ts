@@ -100,6 +100,20 @@ test('what the database refuses is told and counted alike by statements and type
   expect(counted).toEqual(Array(6).fill('rejected'))
 })
 
+test('an error quotes no source, and a query that is none is not tried again', async () => {
+  const { database } = await openDatabase()
+  const lease = { startedAt: new Date(), leaseUntil: new Date() }
+  const errors = [
+    failure(addReplica(database.throughPrisma, 'no id')),
+    failure(database.prisma.replica.create({ data: { id: 'no id', ...lease } })),
+    failure(database.prisma.replica.create({ data: { id: {}, ...lease } as never })),
+  ]
+  for (const error of await Promise.all(errors)) {
+    expect(classifyDatabaseError(error)).toBe('rejected')
+    expect((error as Error).message).not.toMatch(/\.ts:|→/)
+  }
+})
+
 test('a lock that is not given is a conflict through either door', async () => {
   const { database, doors, counted } = await openDatabase()
   const id = uuidv7()

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { ConfigError, type Environment, loadConfig } from '../../src/config.ts'
+import { ConfigError, type Environment, loadConfig, settingsWithoutEffect } from '../../src/config.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 
@@ -31,6 +31,15 @@ function faultsOf(env: Environment): readonly string[] {
   }
   return []
 }
+
+describe('a setting of an earlier version', () => {
+  test('is no fault, and is named as without effect', () => {
+    const env = { ...REQUIRED, UNROUTABLE_EVENT_TTL_MS: '1000' }
+    expect(faultsOf(env)).toEqual([])
+    expect(settingsWithoutEffect(env)).toEqual(['UNROUTABLE_EVENT_TTL_MS'])
+    expect(settingsWithoutEffect({ ...REQUIRED, UNROUTABLE_EVENT_TTL_MS: '' })).toEqual([])
+  })
+})
 
 describe('the configuration', () => {
   test('has the defaults of the contract', () => {

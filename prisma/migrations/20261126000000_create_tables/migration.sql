@@ -48,14 +48,15 @@ CREATE TABLE "provision_request" (
     "history" TEXT NOT NULL,
 
     CONSTRAINT "provision_request_pkey" PRIMARY KEY ("id"),
-    -- Generated from NEXT_STATES (src/request/provision-request.ts); a test holds the two against each other.
-    CONSTRAINT "provision_request_move_check" CHECK (
+    -- Generated from NEXT_STATES (src/request/provision-request.ts); a test holds the two against each other. A CHECK
+    -- takes null for true, hence IS TRUE: a first move without its previous_state would pass.
+    CONSTRAINT "provision_request_move_check" CHECK ((
         (previous_state IS NULL AND state = 'queued')
         OR (previous_state = 'queued' AND state IN ('dispatching', 'expired', 'cancelled', 'failed'))
         OR (previous_state = 'dispatching' AND state IN ('provisioning', 'queued', 'uncertain', 'failed'))
         OR (previous_state = 'uncertain' AND state IN ('provisioning', 'queued', 'failed'))
         OR (previous_state = 'provisioning' AND state IN ('running', 'partially_running', 'failed'))
-    ),
+    ) IS TRUE),
     CONSTRAINT "provision_request_queue_check" CHECK (
         (state = 'queued') = (num_nonnulls(queue_rank, retry_at) = 1)
         AND num_nonnulls(queue_rank, retry_at) <= 1
@@ -63,7 +64,7 @@ CREATE TABLE "provision_request" (
     -- A dispatching request without its claim would be found by nobody.
     CONSTRAINT "provision_request_claim_check" CHECK ((claim_id IS NOT NULL) = (state = 'dispatching')),
     CONSTRAINT "provision_request_expiry_check" CHECK (
-        expires_at IS NULL OR (state = 'queued' AND expires_at = deadline)
+        expires_at IS NULL OR (state = 'queued' AND expires_at IS NOT DISTINCT FROM deadline)
     ),
     CONSTRAINT "provision_request_completed_check" CHECK (
         (completed_at IS NOT NULL) = (state IN ('running', 'partially_running', 'failed', 'expired', 'cancelled'))
