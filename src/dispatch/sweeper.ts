@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { recoverRates } from '../budget/recover-rates.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
+import { createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
@@ -9,6 +10,8 @@ import { findExpired, findSleepingProjects, promoteRetries } from './due-sweeps.
 
 const INTERVAL_MS = 250
 const LEASE_MS = 5000
+/** For so long the duty counts as held: two sweepers at once do each change once all the same. */
+const RENEW_MS = 1000
 const BATCH = 500
 /** A rate that a 429 has slowed down recovers by this part of itself each time: all of it in two minutes or so. */
 const RECOVERY_INTERVAL_MS = 1000
@@ -26,6 +29,7 @@ export interface SweeperOptions {
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
+  const duty = createHeldDuty({ replica, duty: 'sweep', leaseMs: LEASE_MS, renewMs: RENEW_MS })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = Number.NEGATIVE_INFINITY
 
@@ -50,7 +54,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     logger,
     idleMs: 1000,
     runOnce: async () => {
-      if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
+      if (!(await duty.has())) return { again: false, waitMs: RENEW_MS }
       const moved = [await promote(), await expire()]
       const now = performance.now()
       if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
@@ -73,7 +77,7 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
 }
 
 /** The end of a request that was not dispatched in time. */
-const EXPIRY = {
+export const EXPIRY = {
   to: 'expired',
   change: {
     cause: 'deadline_passed',

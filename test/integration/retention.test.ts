@@ -1,8 +1,6 @@
 import { pino } from 'pino'
-import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createRequestStore, type InsertOutcome } from '../../src/intake/request-store.ts'
-import type { Replica } from '../../src/replica/replica.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { createRetention, type RetentionOptions } from '../../src/retention/retention.ts'
 import { deleteRetiredRequests, keepKeys } from '../../src/retention/retire-requests.sql.ts'
@@ -10,26 +8,17 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
 import { insertHistoryPart, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
+import { tirelessReplica } from '../support/tireless-replica.ts'
 import { buildNewRequest, placeRequests } from './store-world.ts'
 
 const database = await useTestDatabase()
 const metrics = createMetrics()
 beforeEach(() => clearTables(database))
 
-/** It has every duty. */
-const replica: Replica = {
-  name: 'replica',
-  start: async () => undefined,
-  stop: async () => undefined,
-  id: () => uuidv7(),
-  holdsLease: () => true,
-  holdDuty: async () => true,
-}
-
 async function runRetention(changes: Partial<RetentionOptions> = {}): Promise<void> {
   const retention = createRetention({
     database,
-    replica,
+    replica: tirelessReplica(),
     retentionDays: 30,
     idempotencyDays: 90,
     keptForMs: 0,
