@@ -22,8 +22,7 @@ export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dis
   const recording = new AbortController()
   const recorder = createOutcomeRecorder({
     database,
-    firstPollMs: config.pollMinMs,
-    provisionTimeoutMs: config.provisionTimeoutMs,
+    pollTimes: core.pollTimes,
     metrics,
     logger,
     onRecorded: onSettled,

@@ -75,6 +75,7 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     /** 0..1 of the call budget kept for readiness. */
     readinessShare: config.readinessSharePercent / 100,
     firstLookMs: firstLookMs(config.reconcileSettleMs),
+    pollTimes: { firstPollMs: config.pollMinMs, provisionTimeoutMs: config.provisionTimeoutMs },
     installation: createInstallation(database),
     services,
   }

@@ -34,8 +34,9 @@ export interface OutcomeRecorder {
   drained(): Promise<void>
 }
 
-export interface OutcomeRecorderOptions extends PollTimes {
+export interface OutcomeRecorderOptions {
   database: Database
+  pollTimes: PollTimes
   metrics: Pick<Metrics, 'dispatch'>
   logger: Logger
   /** Called after each commit. */
@@ -49,16 +50,16 @@ export interface OutcomeRecorderOptions extends PollTimes {
  * a claim's last outcome removes the claim.
  */
 export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeRecorder {
-  const { database, metrics, logger, onRecorded, signal } = options
+  const { database, pollTimes, metrics, logger, onRecorded, signal } = options
   const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
 
   const commit = async (settlements: readonly Settlement[]): Promise<SettledAttempt[]> => {
     const rows = settlements.map((settlement) => settlement.row)
     const ended = endedWith(settlements)
     if (settlements.every(({ bucket }) => bucket === null))
-      return settleAttempts(database, rows, options, ended)
+      return settleAttempts(database, rows, pollTimes, ended)
     return database.transaction(async (sql) => {
-      const settled = await settleAttempts(sql, rows, options, ended)
+      const settled = await settleAttempts(sql, rows, pollTimes, ended)
       // What another replica has settled, or this recorder before the answer to its commit was lost, is counted there.
       const keys = new Set(settled.map(keyOf))
       const counted = settlements.filter(({ row }) => keys.has(keyOf(row)))

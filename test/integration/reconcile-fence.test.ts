@@ -27,7 +27,6 @@ const rescuer = (world: ReconcileWorld, changes = {}) =>
     database,
     replica: tirelessReplica(world.replicaId),
     firstLookMs: 50,
-    pollTimes: POLL_TIMES,
     metrics: world.metrics,
     logger: world.logger,
     onSettled: () => undefined,

@@ -151,7 +151,6 @@ test('a real replica that stops renewing is taken over, and goes on under anothe
       database,
       replica: watching,
       firstLookMs: 50,
-      pollTimes: POLL_TIMES,
       logger: world.logger,
       onSettled: () => undefined,
     }),

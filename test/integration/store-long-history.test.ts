@@ -84,7 +84,7 @@ test('also when that is committed while the settlement waits for the row', async
   const claimed = await claimWithHistory(12_000)
   let settling: Promise<unknown> = Promise.resolve()
   await database.transaction(async (sql) => {
-    await note(sql, claimed)
+    await note({ throughPrisma: sql }, claimed)
     settling = settle(settlementFor(claimed, THROTTLED))
     await eventually(async () => {
       const [row] = await database.query<{ waiting: number }>(

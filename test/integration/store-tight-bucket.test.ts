@@ -1,22 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
 import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/budget/bucket-level.sql.ts'
 import { noteWritten } from '../../src/budget/note-written.sql.ts'
 import { takeListingToken } from '../../src/budget/take-listing-token.sql.ts'
 import { takeToken } from '../../src/budget/take-token.sql.ts'
 import { bucketLimit } from '../../src/budget/token-bucket.ts'
 import type { ClaimedRequest } from '../../src/dispatch/claim-requests.sql.ts'
-import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { runDispatcher } from '../support/dispatch-world.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  clearTables,
-  createReconcileWorld,
-  PASSWORD,
-  tirelessReplica,
-  useTestDatabase,
-} from '../support/reconcile-world.ts'
+import { createReconcileWorld } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claim, placeRequests, readBucket, SHARE, setBucket } from './store-world.ts'
 
 const database = await useTestDatabase()
@@ -140,16 +134,8 @@ test('a call of a burst of one that is held up after its claim is made all the s
   const ids = [(await world.place()).id, (await world.place()).id]
   await database.query(`UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 19.8`)
   let calls = 0
-  const recorder = createOutcomeRecorder({
-    database,
-    firstPollMs: 1000,
-    metrics: world.metrics,
-    logger: world.logger,
-    onRecorded: () => undefined,
-    signal: new AbortController().signal,
-  })
-  const dispatcher = createDispatcher({
-    database,
+  await runDispatcher(world, {
+    limit,
     client: {
       ...world.client,
       batchCreate: async (call) => {
@@ -158,24 +144,11 @@ test('a call of a burst of one that is held up after its claim is made all the s
         return world.client.batchCreate(call)
       },
     },
-    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
-    replica: tirelessReplica(world.replicaId),
-    syncLimits: async () => undefined,
-    recorder,
-    concurrency: 4,
-    callTimeoutMs: 5000,
-    limitOf: () => limit,
-    readinessShare: 0.02,
-    firstLookMs: 100,
-    settleMs: 400,
-    metrics: world.metrics,
-    logger: world.logger,
   })
-  await world.run(dispatcher)
   for (const id of ids) {
     await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
     const { attemptRecords } = await world.request(id)
-    const messages = attemptRecords.map((attempt) => attempt.errorMessage ?? '')
+    const messages = attemptRecords.map(({ evidence }) => String(evidence?.error_message ?? ''))
     // Only a machine that stands still for a second uses up the reserve.
     expect(messages.filter((message) => /held up for \d{1,3} ms/.test(message))).toEqual([])
   }

@@ -64,8 +64,7 @@ function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {})
   } as unknown as Database
   const recorder = createOutcomeRecorder({
     database,
-    firstPollMs: 1000,
-    provisionTimeoutMs: 60_000,
+    pollTimes: { firstPollMs: 1000, provisionTimeoutMs: 60_000 },
     metrics: createMetrics(),
     logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     onRecorded: (settled) => recorded.push(settled.map(({ id }) => id)),

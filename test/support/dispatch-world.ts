@@ -1,0 +1,39 @@
+import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
+import type { CallLimit } from '../../src/budget/token-bucket.ts'
+import { createDispatcher, type DispatcherOptions } from '../../src/dispatch/dispatcher.ts'
+import { LIMIT, PASSWORD, type ReconcileWorld, tirelessReplica } from './reconcile-world.ts'
+
+/** Starts a dispatcher in a world, with a recorder on the world's database; `changes` are the dispatcher's. */
+export async function runDispatcher(
+  world: ReconcileWorld,
+  { limit = LIMIT, ...changes }: { limit?: CallLimit } & Partial<DispatcherOptions> = {},
+): Promise<void> {
+  const { database, client, installation, metrics, logger } = world
+  const recorder = createOutcomeRecorder({
+    database,
+    pollTimes: { firstPollMs: 1000, provisionTimeoutMs: 3_600_000 },
+    metrics,
+    logger,
+    onRecorded: () => undefined,
+    signal: new AbortController().signal,
+  })
+  const dispatcher = createDispatcher({
+    database,
+    client,
+    installation,
+    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
+    replica: tirelessReplica(world.replicaId),
+    syncLimits: async () => undefined,
+    recorder,
+    concurrency: 4,
+    callTimeoutMs: 5000,
+    limitOf: () => limit,
+    readinessShare: 0.02,
+    firstLookMs: 100,
+    settleMs: 60_000,
+    metrics,
+    logger,
+    ...changes,
+  })
+  await world.run(dispatcher)
+}
