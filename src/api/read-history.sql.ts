@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * A request's history, its newest parts, and the looks that its attempts wait for. One statement, and so one snapshot.
@@ -52,10 +52,10 @@ export interface StoredHistory {
 
 /** Returns at most `maxParts` parts besides the row's own text; null for an unknown request. */
 export async function readHistory(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   { projectId, requestId, maxParts }: { projectId: string; requestId: string; maxParts: number },
 ): Promise<StoredHistory | null> {
-  const [row] = await sql.query<{
+  const [row] = await throughPrisma.query<{
     id: string
     history: string
     newestParts: string[]

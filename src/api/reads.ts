@@ -1,6 +1,6 @@
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
-import type { Sql } from '../database/database.ts'
+import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { classifyDatabaseError } from '../database/errors.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
 import { createSlots, NoSlotError } from '../runtime/slots.ts'
@@ -15,7 +15,7 @@ export class DatabaseUnavailableError extends Error {
 }
 
 export interface ReadsOptions {
-  database: Sql
+  database: Sql & ThroughPrisma
   /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
   slots?: number
 }

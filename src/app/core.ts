@@ -30,7 +30,7 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     logger,
     onError: (kind) => metrics.database.errors.inc({ class: kind }),
   })
-  addDatabaseFigures({ metrics, sql: database, logger })
+  addDatabaseFigures({ metrics, database, logger })
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
 

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, insertSegment, withChange } from '../request/change.sql.ts'
 import type { Change } from '../request/history.ts'
@@ -72,11 +72,16 @@ export interface UnexpectedRow {
 
 /** Returns the ids of the requests that were still as the caller saw them. */
 export async function addInstances(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   rows: readonly UnexpectedRow[],
   { firstPollMs, provisionTimeoutMs }: PollTimes,
 ): Promise<Set<string>> {
   const input = rows.toSorted((one, other) => (one.id < other.id ? -1 : 1))
-  const changed = await sql.query<{ id: string }>(TEXT, toJson(input), firstPollMs, provisionTimeoutMs)
+  const changed = await throughPrisma.query<{ id: string }>(
+    TEXT,
+    toJson(input),
+    firstPollMs,
+    provisionTimeoutMs,
+  )
   return new Set(changed.map(({ id }) => id))
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { DOUBT_ROW, type DoubtRow } from './doubt-row.sql.ts'
 import { type OpenDoubt, openDoubtOf } from './open-doubt.ts'
 
@@ -46,10 +46,10 @@ ORDER BY r.id
 `
 
 export async function claimDoubts(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   params: { exceptProjects: readonly string[]; maxProjects: number; moveOnMs: number },
 ): Promise<OpenDoubt[]> {
   const { exceptProjects, maxProjects, moveOnMs } = params
-  const rows = await sql.query<DoubtRow>(TEXT, exceptProjects, maxProjects, moveOnMs)
+  const rows = await throughPrisma.query<DoubtRow>(TEXT, exceptProjects, maxProjects, moveOnMs)
   return rows.map(openDoubtOf)
 }

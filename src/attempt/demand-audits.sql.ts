@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * Makes an audit due, now, for each attempt whose instance turned out not to exist: its answer named what does not
@@ -20,12 +20,12 @@ WHERE look.purpose = 'audit'
 `
 
 export async function demandAudits(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   instances: readonly { projectId: string; id: string }[],
 ): Promise<void> {
   if (instances.length === 0) return
   const projectIds = instances.map(({ projectId }) => projectId)
-  await sql.query(
+  await throughPrisma.query(
     TEXT,
     projectIds,
     instances.map(({ id }) => id),

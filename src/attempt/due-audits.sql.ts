@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * Projects with audits that are due, the longest due first, and the time that "due" means. Nothing is claimed: an audit
@@ -46,13 +46,16 @@ export interface DueAudits {
 }
 
 export function findDueAudits(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   { exceptProjects, limit }: { exceptProjects: readonly string[]; limit: number },
 ): Promise<DueAudits[]> {
-  return sql.query(FIND_DUE, exceptProjects, limit)
+  return throughPrisma.query(FIND_DUE, exceptProjects, limit)
 }
 
 /** For audits served by a complete listing that began after `dueBy`. */
-export async function endAudits(sql: Sql, { projectId, dueBy }: DueAudits): Promise<void> {
-  await sql.query(END, projectId, dueBy)
+export async function endAudits(
+  { throughPrisma }: ThroughPrisma,
+  { projectId, dueBy }: DueAudits,
+): Promise<void> {
+  await throughPrisma.query(END, projectId, dueBy)
 }

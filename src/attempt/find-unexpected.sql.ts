@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
 
@@ -80,9 +80,9 @@ export interface NamedRequest {
 }
 
 export async function findNamedRequests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   projectId: string,
   marked: readonly MarkedInstance[],
 ): Promise<NamedRequest[]> {
-  return marked.length === 0 ? [] : sql.query(TEXT, projectId, toJson(marked))
+  return marked.length === 0 ? [] : throughPrisma.query(TEXT, projectId, toJson(marked))
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /** One row for each of the claims `c`, with those of its requests that are still under way. */
 const CLAIMED = `
@@ -79,18 +79,18 @@ export interface StrandedClaim extends HeldClaim {
 }
 
 export function findStranded(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   { overdueMs, limit }: { overdueMs: number; limit: number },
 ): Promise<StrandedClaim[]> {
-  return sql.query(FIND_STRANDED, overdueMs, limit)
+  return throughPrisma.query(FIND_STRANDED, overdueMs, limit)
 }
 
 /** Those of the claims that are there. */
-export function findClaims(sql: Sql, ids: readonly string[]): Promise<HeldClaim[]> {
-  return sql.query(FIND_CLAIMS, ids)
+export function findClaims({ throughPrisma }: ThroughPrisma, ids: readonly string[]): Promise<HeldClaim[]> {
+  return throughPrisma.query(FIND_CLAIMS, ids)
 }
 
 /** Returns the ids of the forgotten replicas. */
-export async function deleteGoneReplicas(sql: Sql): Promise<string[]> {
-  return (await sql.query<{ id: string }>(DELETE_REPLICAS)).map((row) => row.id)
+export async function deleteGoneReplicas({ throughPrisma }: ThroughPrisma): Promise<string[]> {
+  return (await throughPrisma.query<{ id: string }>(DELETE_REPLICAS)).map((row) => row.id)
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
-import type { Database } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { isTaken } from '../database/errors.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addInstances } from './add-instances.sql.ts'
@@ -13,7 +13,7 @@ import { markedInstances, type UnexpectedInstances, unexpectedOf } from './unexp
 const MAX_FRUITLESS = 5
 
 export interface UnexpectedInstancesOptions {
-  database: Pick<Database, 'throughPrisma'>
+  database: ThroughPrisma
   installation: Installation
   pollTimes: PollTimes
   metrics: Pick<Metrics, 'reconcile' | 'invariantViolations'>
@@ -29,7 +29,6 @@ export interface UnexpectedInstancesOptions {
  */
 export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
   const { database, installation, pollTimes, metrics, logger } = options
-  const { throughPrisma: sql } = database
 
   const tell = ({ request, row, outcome, instanceIds, isDuplicate }: UnexpectedInstances) => {
     const { projectId, requestId, state: requestState } = request
@@ -48,11 +47,11 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
     const listed = new Map(instances.map((instance) => [instance.id, instance]))
     const keys = new Set<string>()
     for (let fruitless = 0; ; ) {
-      const requests = await findNamedRequests(sql, projectId, marked)
+      const requests = await findNamedRequests(database, projectId, marked)
       const found = requests.flatMap((request) => unexpectedOf(request, listed, ours) ?? [])
       if (found.length === 0) return [...keys]
       const stored = await addInstances(
-        sql,
+        database,
         found.map(({ row }) => row),
         pollTimes,
       ).catch((error: unknown) => {

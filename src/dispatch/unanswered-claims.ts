@@ -63,7 +63,7 @@ export function createUnansweredClaims({
       if (claims.length === 0 || at - lookedAt < LOOK_EVERY_MS) return
       claims = claims.filter((claim) => claim.replicaId === holderId())
       const lost = claims.map(({ claimId }) => claimId)
-      const found = await findClaims(database.throughPrisma, lost)
+      const found = await findClaims(database, lost)
       const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
       const settled = await release(database, found, (requests) =>
         effectsOf(requests, (now() - oldestAt) / 1000, limitOf),

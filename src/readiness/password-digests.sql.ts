@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /** $1 project, $2 ids of instances. */
 const FIND = `
@@ -21,10 +21,10 @@ export interface StoredDigest {
 
 /** The digests of the passwords of the requests that own these instances, by the instance's id. */
 export async function findPasswordDigests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   projectId: string,
   instanceIds: readonly string[],
 ): Promise<Map<string, StoredDigest>> {
-  const rows = await sql.query<StoredDigest & { instanceId: string }>(FIND, projectId, instanceIds)
+  const rows = await throughPrisma.query<StoredDigest & { instanceId: string }>(FIND, projectId, instanceIds)
   return new Map(rows.map(({ instanceId, ...digest }) => [instanceId, digest]))
 }

@@ -1,5 +1,5 @@
 import { ERROR_LENGTH } from '../clouddc/wire.ts'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import type { Observation } from './observation.ts'
 import { findPasswordDigests, type StoredDigest } from './password-digests.sql.ts'
 
@@ -17,7 +17,7 @@ const NEUTRAL_MESSAGE =
  * request: these words are stored, published and shown.
  */
 export async function withoutPasswords(
-  sql: Sql,
+  database: ThroughPrisma,
   projectId: string,
   observations: readonly Observation[],
   holdsPassword: HoldsPassword,
@@ -27,7 +27,7 @@ export async function withoutPasswords(
   )
   if (quoting.length === 0) return [...observations]
   const digests = await findPasswordDigests(
-    sql,
+    database,
     projectId,
     quoting.map(({ member }) => member.id),
   )

@@ -1,5 +1,5 @@
 import { demandAudits } from '../attempt/demand-audits.sql.ts'
-import type { Sql } from '../database/database.ts'
+import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
 import { findPending } from './find-pending.sql.ts'
 import { type KnownNews, type News, rowsOf } from './news.ts'
@@ -30,7 +30,7 @@ export interface RecordedReadiness {
  * read and decided again: the next poll of it would cost a call.
  */
 export async function recordReadiness(
-  sql: Sql,
+  database: Sql & ThroughPrisma,
   news: readonly News[],
   times: RecordTimes,
 ): Promise<RecordedReadiness> {
@@ -40,15 +40,15 @@ export async function recordReadiness(
   for (let tries = 1; open.length > 0; tries += 1) {
     if (tries > MOST_TRIES)
       throw new Error('requests change faster than the ends of instances can be recorded')
-    const known = await findKnown(sql, open)
+    const known = await findKnown(database, open)
     await demandAudits(
-      sql,
+      database,
       known
         .filter(({ observation }) => observation.errorCode === INSTANCE_NOT_FOUND)
         .map(({ facts }) => facts),
     )
     const rows = rowsOf(open, known, times)
-    const recorded = await recordObservations(sql, rows, times.waitingPollMs)
+    const recorded = await recordObservations(database, rows, times.waitingPollMs)
     const still = new Set(recorded.held)
     const won = new Set(recorded.changed)
     for (const { facts, poll, observation } of known) {

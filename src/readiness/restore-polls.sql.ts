@@ -1,5 +1,5 @@
 import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { inMs } from '../request/change.sql.ts'
 
 /**
@@ -46,7 +46,10 @@ FROM lost
 `
 
 /** Returns how many instances were in no poll. */
-export async function restorePolls(sql: Sql, requestIds: readonly string[]): Promise<number> {
-  const [row] = await sql.query<{ restored: number }>(TEXT, requestIds)
+export async function restorePolls(
+  { throughPrisma }: ThroughPrisma,
+  requestIds: readonly string[],
+): Promise<number> {
+  const [row] = await throughPrisma.query<{ restored: number }>(TEXT, requestIds)
   return row?.restored ?? 0
 }

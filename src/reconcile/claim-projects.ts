@@ -33,7 +33,7 @@ export function createProjectClaims({
     if (listed.size === 0 && now - auditsLookedForAt < AUDITS_EVERY_MS) return []
     auditsLookedForAt = now
     const gathering = pace.gathering().filter((projectId) => !listed.has(projectId))
-    return findDueAudits(database.throughPrisma, { exceptProjects: [...exceptProjects, ...gathering], limit })
+    return findDueAudits(database, { exceptProjects: [...exceptProjects, ...gathering], limit })
   }
 
   /** One claim for each project; `lookedAt` are those whose look is under way. */
@@ -41,7 +41,7 @@ export function createProjectClaims({
     const tooSlow = pace.tooSlow(lookedAt, looksAtOnce)
     const exceptProjects = [...new Set([...lookedAt, ...pace.resting(), ...tooSlow])]
     const maxProjects = looksAtOnce - lookedAt.length
-    const doubts = await claimDoubts(database.throughPrisma, { exceptProjects, maxProjects, moveOnMs })
+    const doubts = await claimDoubts(database, { exceptProjects, maxProjects, moveOnMs })
     const claimedAt = performance.now()
     const byProject = Map.groupBy(doubts, ({ projectId }) => projectId)
     const audits = await dueAudits(new Set(byProject.keys()), { exceptProjects, limit: maxProjects })

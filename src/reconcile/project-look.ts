@@ -106,7 +106,7 @@ async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
 
   const keys = await storeUnexpected(projectId, listing.instances)
   if (keys.length > 0) onEvents?.(keys)
-  if (claim.audits !== null) await endAudits(sql, claim.audits)
+  if (claim.audits !== null) await endAudits(database, claim.audits)
 }
 
 function listFor(

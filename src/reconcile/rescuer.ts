@@ -45,7 +45,7 @@ export function createRescuer(options: RescuerOptions): Loop {
     runOnce: async () => {
       if (!(await replica.holdDuty('rescue', DUTY_LEASE_MS))) return { again: false }
       if ((await rescue(options)) >= CLAIMS_AT_ONCE) return { again: true }
-      const gone = await deleteGoneReplicas(database.throughPrisma)
+      const gone = await deleteGoneReplicas(database)
       if (gone.length > 0) logger.info({ replicas: gone }, 'forgot replicas whose lease is over')
       return { again: false }
     },
@@ -55,7 +55,7 @@ export function createRescuer(options: RescuerOptions): Loop {
 /** Returns how many claims were taken over. */
 async function rescue(options: RescuerOptions): Promise<number> {
   const { database, firstLookMs, overdueMs = OVERDUE_MS, metrics, logger, onSettled } = options
-  const stranded = await findStranded(database.throughPrisma, { overdueMs, limit: CLAIMS_AT_ONCE })
+  const stranded = await findStranded(database, { overdueMs, limit: CLAIMS_AT_ONCE })
   if (stranded.length === 0) return 0
   const rows = stranded.flatMap((claim) => rescueOf(claim, firstLookMs))
   const claimIds = stranded.map(({ id }) => id)

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { Gauge } from 'prom-client'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { COUNT_CAP, FIGURE_GAUGES, type Figures } from './figure-gauges.ts'
 import type { Metrics } from './metrics.ts'
@@ -108,8 +108,12 @@ CROSS JOIN LATERAL (
  * Adds the figures that only the database knows to the metrics. They are read when /metrics is asked, at most every
  * five seconds and once at a time; while the database is unreachable they are absent and provisioner_database_up is 0.
  */
-export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger: Logger }): void {
-  const { metrics, sql, logger } = options
+export function addDatabaseFigures(options: {
+  metrics: Metrics
+  database: ThroughPrisma
+  logger: Logger
+}): void {
+  const { metrics, database, logger } = options
   const outage = createOutageLog({ logger, subject: 'database figures' })
   const registers = [metrics.registry]
   let figures: Promise<Figures | null> | undefined
@@ -117,7 +121,7 @@ export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger
 
   const read = async (): Promise<Figures | null> => {
     try {
-      const [row] = await sql.query<Figures>(TEXT, COUNT_CAP)
+      const [row] = await database.throughPrisma.query<Figures>(TEXT, COUNT_CAP)
       outage.recovered()
       return row ?? null
     } catch (error) {

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { hashOfInstance } from './polled-instances.sql.ts'
 
 /**
@@ -94,7 +94,7 @@ export interface OpenPage {
 
 /** Returns null after the last request. */
 export async function readOpenRequests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   params: {
     after: { lastProject: string; lastId: string } | null
     limit: number
@@ -105,7 +105,7 @@ export async function readOpenRequests(
 ): Promise<OpenPage | null> {
   const { after, limit, quietMs, seed } = params
   const [lastProject, lastId] = [after?.lastProject ?? '', after?.lastId ?? FIRST_ID]
-  const [page] = await sql.query<OpenPage>(TEXT, lastProject, lastId, limit, quietMs, seed)
+  const [page] = await throughPrisma.query<OpenPage>(TEXT, lastProject, lastId, limit, quietMs, seed)
   return page ?? null
 }
 

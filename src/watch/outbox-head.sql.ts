@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /** The segment that is next: whose events it stands for is said by the first of its references. */
 const TEXT = `
@@ -16,7 +16,7 @@ export interface OutboxHead {
 }
 
 /** Returns null while the outbox is empty. */
-export async function readOutboxHead(sql: Sql): Promise<OutboxHead | null> {
-  const [head] = await sql.query<OutboxHead>(TEXT)
+export async function readOutboxHead({ throughPrisma }: ThroughPrisma): Promise<OutboxHead | null> {
+  const [head] = await throughPrisma.query<OutboxHead>(TEXT)
   return head ?? null
 }

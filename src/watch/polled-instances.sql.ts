@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /** SQL: what stands for an instance where a million of them are held against each other; an int4. */
 export function hashOfInstance(projectId: string, id: string, seed: string): string {
@@ -27,8 +27,11 @@ export interface PolledInstances {
  * bytes each on their way, and as small as a number can be held. Two that are alike hide a loss until a round with
  * another seed.
  */
-export async function readPolledInstances(sql: Sql, seed: number): Promise<PolledInstances> {
-  const [row] = await sql.query<{ atMs: number; hashes: string | null }>(TEXT, seed)
+export async function readPolledInstances(
+  { throughPrisma }: ThroughPrisma,
+  seed: number,
+): Promise<PolledInstances> {
+  const [row] = await throughPrisma.query<{ atMs: number; hashes: string | null }>(TEXT, seed)
   const { atMs = Number.NEGATIVE_INFINITY, hashes = null } = row ?? {}
   return { atMs, hashes: new Set(hashes === null ? [] : hashes.split(',').map(Number)) }
 }

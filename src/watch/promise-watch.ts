@@ -40,7 +40,7 @@ export interface PromiseWatchOptions {
 export function createPromiseWatch(options: PromiseWatchOptions): Loop {
   const { database, replica, brokerReady, restorePolls, metrics, logger } = options
   const { pageSize = PAGE, idleMs = IDLE_MS, quietMs = QUIET_MS, patienceMs = PATIENCE_MS } = options
-  const requests = createStuckRequests({ sql: database, pageSize, quietMs, restorePolls })
+  const requests = createStuckRequests({ database, pageSize, quietMs, restorePolls })
   /** What this round has found, and what the previous round found. */
   let found = new Set<string>()
   let known = new Set<string>()

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * Claims of requests that are dispatching and that no claim names, in the name of a replica that does not exist: the
@@ -24,6 +24,9 @@ ORDER BY l.claim_id
 ON CONFLICT (id) DO UPDATE SET request_ids = claim.request_ids || excluded.request_ids
 `
 
-export async function restoreClaims(sql: Sql, requestIds: readonly string[]): Promise<void> {
-  await sql.query(TEXT, requestIds)
+export async function restoreClaims(
+  { throughPrisma }: ThroughPrisma,
+  requestIds: readonly string[],
+): Promise<void> {
+  await throughPrisma.query(TEXT, requestIds)
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * The look that is due for requests of unknown outcome that none is due for. What earlier looks had found is lost with
@@ -27,6 +27,9 @@ ON CONFLICT (provision_request_id, attempt) DO UPDATE
 SET purpose = excluded.purpose, due_at = excluded.due_at, listings_without = 0, evidence = NULL
 `
 
-export async function restoreDoubts(sql: Sql, requestIds: readonly string[]): Promise<void> {
-  await sql.query(TEXT, requestIds)
+export async function restoreDoubts(
+  { throughPrisma }: ThroughPrisma,
+  requestIds: readonly string[],
+): Promise<void> {
+  await throughPrisma.query(TEXT, requestIds)
 }

@@ -1,11 +1,11 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { type OpenPage, type OpenRequest, readOpenRequests } from './open-requests.sql.ts'
 import { type PolledInstances, readPolledInstances } from './polled-instances.sql.ts'
 import { restoreClaims } from './restore-claims.sql.ts'
 import { restoreDoubts } from './restore-doubts.sql.ts'
 
 export interface StuckRequestsOptions {
-  sql: Sql
+  database: ThroughPrisma
   /** Requests per page. */
   pageSize: number
   /** Milliseconds since a request's last change, below which its next step may just be imminent. */
@@ -25,7 +25,7 @@ export interface StuckRequests {
 const HIGHEST_SEED = 2 ** 31
 
 export function createStuckRequests({
-  sql,
+  database,
   pageSize,
   quietMs,
   restorePolls,
@@ -37,7 +37,7 @@ export function createStuckRequests({
 
   const unpolled = async ({ provisioning }: OpenPage): Promise<OpenRequest[]> => {
     if (provisioning.length === 0) return []
-    polled ??= await readPolledInstances(sql, seed)
+    polled ??= await readPolledInstances(database, seed)
     return findUnpolled(provisioning, polled, quietMs)
   }
 
@@ -47,7 +47,7 @@ export function createStuckRequests({
         seed = Math.floor(Math.random() * HIGHEST_SEED)
         polled = null
       }
-      const read = await readOpenRequests(sql, { after: page, limit: pageSize, quietMs, seed })
+      const read = await readOpenRequests(database, { after: page, limit: pageSize, quietMs, seed })
       const stuck = read === null ? [] : [...read.idle, ...(await unpolled(read))]
       const roundOver = read === null || read.size < pageSize
       page = roundOver ? null : read
@@ -57,8 +57,8 @@ export function createStuckRequests({
       const idsOf = (state: OpenRequest['state']) =>
         stuck.flatMap((request) => (request.state === state ? [request.id] : []))
       const repairs = [
-        { ids: idsOf('dispatching'), restore: (ids: string[]) => restoreClaims(sql, ids) },
-        { ids: idsOf('uncertain'), restore: (ids: string[]) => restoreDoubts(sql, ids) },
+        { ids: idsOf('dispatching'), restore: (ids: string[]) => restoreClaims(database, ids) },
+        { ids: idsOf('uncertain'), restore: (ids: string[]) => restoreDoubts(database, ids) },
         { ids: idsOf('provisioning'), restore: restorePolls },
       ]
       for (const { ids, restore } of repairs) if (ids.length > 0) await restore(ids)

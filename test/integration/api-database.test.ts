@@ -103,7 +103,7 @@ test('the figures tell where the requests are, and how far each duty is behind',
   }
 
   const metrics = createMetrics()
-  addDatabaseFigures({ metrics, sql: database, logger })
+  addDatabaseFigures({ metrics, database, logger })
   const text = await metrics.registry.metrics()
   const figure = (name: string) => {
     const line = text.split('\n').find((one) => one.startsWith(`provisioner_${name} `))

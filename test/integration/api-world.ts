@@ -26,7 +26,7 @@ export function useApi(): ApiWorld {
     const metrics = createMetrics()
     const reads = createReads({ database })
     const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
-    addDatabaseFigures({ metrics, sql: database, logger })
+    addDatabaseFigures({ metrics, database, logger })
     const checks = {
       database: async () => {
         await database.query('SELECT 1 AS one')

@@ -46,7 +46,7 @@ async function write(names: readonly string[], sql: Sql = database): Promise<voi
     request.version += 1
     return { id: request.id, version: request.version - 1, to: null, change: { cause: name, attempt: 1 } }
   })
-  expect((await changeRequests(sql, rows)).size).toBe(names.length)
+  expect((await changeRequests({ throughPrisma: sql }, rows)).size).toBe(names.length)
 }
 
 /** The name of a written event. */

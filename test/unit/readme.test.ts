@@ -151,7 +151,11 @@ describe('the documents', () => {
   test('name metrics that there are', async () => {
     const metrics = createMetrics()
     const sql = { query: () => Promise.reject(new Error('not asked')) }
-    addDatabaseFigures({ metrics, sql, logger: { warn: () => undefined, info: () => undefined } as never })
+    addDatabaseFigures({
+      metrics,
+      database: { throughPrisma: sql },
+      logger: { warn: () => undefined, info: () => undefined } as never,
+    })
     const known = (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name)
     const named = documents.flatMap((path) =>
       [...read(path).matchAll(/\bprovisioner_[a-z_]+[a-z]/g)].map(([name]) =>
