@@ -24,12 +24,19 @@ export interface App {
  * part keeps trying by itself, and /readyz reports it.
  */
 export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
-  const core = buildCore({ config, logger })
+  const core = buildCore({
+    config,
+    logger,
+    onWords: (words) => wakeUps.heard(words),
+    onHearing: () => wakeUps.wakeAll(),
+    onResigned: () => wakeUps.onResigned(),
+  })
   // A step wakes those further on, which are built after it.
   const wakeUps = createWakeUps({
-    wakeDispatch: () => dispatch.wake(),
-    wakeOutbox: () => outbox.wake(),
+    loops: () => ({ ...dispatch.loops, ...reconcile.loops, ...readiness.loops, ...outbox.loops }),
+    say: core.say,
     tellReaders: (keys) => api.notify(keys),
+    firstPollMs: config.pollMinMs,
   })
 
   const intake = buildIntake(core, wakeUps)

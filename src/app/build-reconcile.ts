@@ -2,13 +2,18 @@ import { createReconciler } from '../reconcile/reconciler.ts'
 import { createRescuer } from '../reconcile/rescuer.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
-import type { WakeUps } from './wake-ups.ts'
+import type { Loops, WakeUps } from './wake-ups.ts'
 
 /** An attempt in flight for so long under a living replica will never be recorded. */
 const OVERDUE_MS = 15 * 60_000
 
+interface Reconcile {
+  services: Service[]
+  loops: Loops<'rescuer' | 'reconciler'>
+}
+
 /** Calls of unknown outcome to adopted, void, or a person's decision. */
-export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { services: Service[] } {
+export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): Reconcile {
   const { config, logger, metrics, database, replica, client, firstLookMs } = core
 
   const rescuer = createRescuer({
@@ -16,6 +21,7 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { 
     replica,
     firstLookMs,
     overdueMs: Math.max(OVERDUE_MS, 2 * config.callTimeoutMs),
+    idleMs: core.idleMs,
     metrics,
     logger,
     onSettled,
@@ -29,11 +35,12 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { 
     maxAttempts: config.maxAttempts,
     pollTimes: core.pollTimes,
     intervalMs: config.reconcileIntervalMs,
+    idleMs: core.idleMs,
     metrics,
     logger,
     onSettled,
     onEvents,
   })
 
-  return { services: [rescuer, reconciler] }
+  return { services: [rescuer, reconciler], loops: { rescuer, reconciler } }
 }

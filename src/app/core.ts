@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
+import { createBroadcast } from '../amqp/broadcast.ts'
 import { createBroker } from '../amqp/connection.ts'
+import { WAKE_UP_EXCHANGE } from '../amqp/topology.ts'
 import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
@@ -12,17 +14,32 @@ import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
 import { createReplica } from '../replica/replica.ts'
 import { createQuiet } from '../runtime/quiet.ts'
+import type { IdleMs } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { createPasswordDigester } from '../secrets/digest.ts'
 import { createSealer } from '../secrets/seal.ts'
 import { addDatabaseFigures } from '../telemetry/database-figures.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 
+/** How often a loop looks for work although nobody has told it of any, in milliseconds. */
+const SAFETY_MS = 2000
+
 /** What the steps share. */
 export type Core = ReturnType<typeof buildCore>
 
+export interface CoreOptions {
+  config: Config
+  logger: Logger
+  /** Other replicas have said these words. */
+  onWords: (words: readonly string[]) => void
+  /** Other replicas are heard from now on, or not any more. */
+  onHearing: () => void
+  /** This replica has ended its lease. */
+  onResigned: () => void
+}
+
 /** Builds the links to the servers, and what is counted, limited and sealed alike in every step. */
-export function buildCore({ config, logger }: { config: Config; logger: Logger }) {
+export function buildCore({ config, logger, onWords, onHearing, onResigned }: CoreOptions) {
   const metrics = createMetrics()
   const database = createDatabase({
     url: config.databaseUrl,
@@ -31,8 +48,10 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     onError: (kind) => metrics.database.errors.inc({ class: kind }),
   })
   addDatabaseFigures({ metrics, database, logger })
-  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
+  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger, onResigned })
   const broker = createBroker({ url: config.amqpUrl, logger })
+  const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
+  const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, SAFETY_MS) : alone)
 
   const target = {
     endpoint: config.clouddcEndpoint,
@@ -52,6 +71,7 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
   const services: Service[] = [
     { name: 'database', start: async () => undefined, stop: database.close },
     broker,
+    broadcast,
     replica,
     { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
   ]
@@ -64,6 +84,8 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     database,
     replica,
     broker,
+    say: broadcast.say,
+    idleMs,
     brokerReady: () => broker.health().ok,
     client,
     sealer: createSealer(config.secretKeys),

@@ -14,7 +14,7 @@ import { isTaken } from '../database/errors.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
 import { createSlots, type Slots } from '../runtime/slots.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
@@ -28,7 +28,7 @@ import { createUnansweredClaims, type UnansweredClaims } from './unanswered-clai
 
 /** The most projects one claim serves. */
 const MAX_PROJECTS = 200
-/** How long work that another replica stored may go unnoticed. */
+/** The longest wait for room and tokens; and for work of other replicas, where these are not heard. */
 const IDLE_MS = 250
 
 export interface DispatcherOptions extends LookTimes {
@@ -47,6 +47,9 @@ export interface DispatcherOptions extends LookTimes {
   adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
+  idleMs?: IdleMs
+  /** A claim got all it asked for, so there may be more than this replica takes. */
+  onSurplus?: () => void
   metrics: Metrics
   logger: Logger
   quiet?: Quiet
@@ -68,7 +71,7 @@ interface DispatchContext extends DispatcherOptions, CallContext {
  * before the call; the call is made only while the lease under which it was claimed surely holds.
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
-  const { database, replica, limitOf, concurrency, metrics, quiet, logger } = options
+  const { database, replica, limitOf, concurrency, idleMs = unheard, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
     pace: createClaimPace({
@@ -86,7 +89,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const loop = createLoop({
     name: 'dispatcher',
     logger,
-    idleMs: IDLE_MS,
+    idleMs: () => idleMs(IDLE_MS),
     gapMs: 3,
     runOnce: () => claimOnce(context),
     onStop: async () => {
@@ -102,14 +105,17 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const { database, replica, pace, unansweredClaims } = context
   await unansweredClaims.putBack()
   const asked = pace.room()
-  if (asked <= 0 || !replica.holdsLease()) return { again: false }
+  if (asked <= 0 || !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
   await context.syncLimits()
   const { calls, tokenInMs, asleep } = await claim(context, asked, await context.installation())
   const got = calls.length
   pace.claimed({ asked, got })
   for (const call of calls) setGoing(context, call)
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
-  return pace.next({ got, tokenInMs })
+  if (got === asked) context.onSurplus?.()
+  const next = pace.next({ got, tokenInMs })
+  const isAllTaken = got < asked && tokenInMs === null
+  return next.again || isAllTaken ? next : { again: false, waitMs: Math.min(next.waitMs ?? IDLE_MS, IDLE_MS) }
 }
 
 async function claim(context: DispatchContext, slots: number, installation: string) {

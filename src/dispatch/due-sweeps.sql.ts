@@ -53,6 +53,20 @@ WHERE b.due_at IS NULL
   )
 `
 
+/** When the next retry or deadline is due. */
+const NEXT = `
+SELECT extract(epoch FROM least(
+  (SELECT r.retry_at FROM provision_request r WHERE r.retry_at IS NOT NULL ORDER BY r.retry_at LIMIT 1),
+  (SELECT r.expires_at FROM provision_request r WHERE r.expires_at IS NOT NULL ORDER BY r.expires_at LIMIT 1)
+) - clock_timestamp())::float8 * 1000 AS "inMs"
+`
+
+/** Milliseconds until a retry or a deadline is due; infinite where there is none. */
+export async function nextSweepMs({ throughPrisma }: ThroughPrisma): Promise<number> {
+  const [row] = await throughPrisma.query<{ inMs: number | null }>(NEXT)
+  return row?.inMs ?? Number.POSITIVE_INFINITY
+}
+
 export async function promoteRetries({ throughPrisma }: ThroughPrisma, limit: number): Promise<string[]> {
   const rows = await throughPrisma.query<{ projectId: string }>(PROMOTE_RETRIES, PRIORITY_STEP_MINUTES, limit)
   return rows.map((row) => row.projectId)

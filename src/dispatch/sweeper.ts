@@ -5,9 +5,10 @@ import type { Database } from '../database/database.ts'
 import { createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
-import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import { findExpired, findSleepingProjects, promoteRetries } from './due-sweeps.sql.ts'
+import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from './due-sweeps.sql.ts'
 
+/** How soon what another replica has put off is known, where replicas do not hear each other. */
 const INTERVAL_MS = 250
 const LEASE_MS = 5000
 /** For so long the duty counts as held: two sweepers at once do each change once all the same. */
@@ -25,10 +26,12 @@ export interface SweeperOptions {
   logger: Logger
   /** Called after requests became eligible or ended. */
   onMoved: () => void
+  idleMs?: IdleMs
 }
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
-export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
+export function createSweeper(options: SweeperOptions): SharedLoop {
+  const { database, replica, logger, onMoved, idleMs = unheard } = options
   const duty = createHeldDuty({ replica, duty: 'sweep', leaseMs: LEASE_MS, renewMs: RENEW_MS })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = Number.NEGATIVE_INFINITY
@@ -49,13 +52,14 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     return expired.size
   }
 
-  return createLoop({
+  const loop = createLoop({
     name: 'queue sweeper',
     logger,
-    idleMs: 1000,
+    idleMs: () => idleMs(INTERVAL_MS),
     runOnce: async () => {
       if (!(await duty.has())) return { again: false, waitMs: RENEW_MS }
-      const moved = [await promote(), await expire()]
+      const dueInMs = await nextSweepMs(database)
+      const moved = dueInMs > 0 ? [] : [await promote(), await expire()]
       const now = performance.now()
       if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
         recoveredAt = now
@@ -71,9 +75,12 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
         moved.push(sleeping.length)
       }
       if (moved.some((count) => count > 0)) onMoved()
-      return moved.some((count) => count >= BATCH) ? { again: true } : { again: false, waitMs: INTERVAL_MS }
+      return moved.some((count) => count >= BATCH)
+        ? { again: true }
+        : { again: false, waitMs: dueInMs > 0 ? dueInMs : INTERVAL_MS }
     },
   })
+  return { ...loop, serves: duty.had }
 }
 
 /** The end of a request that was not dispatched in time. */

@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import { createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
 import { createTurns } from '../runtime/turns.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type PublishContext, publishEvent } from './publish-event.ts'
@@ -14,7 +14,7 @@ import { createTenure } from './tenure.ts'
 
 /** Under load, one read serves the commits of so many milliseconds. */
 const GAP_MS = 5
-/** How soon events that another replica wrote are noticed. */
+/** How soon events that another replica wrote are noticed, where replicas do not hear each other. */
 const IDLE_MS = 50
 /** The relay's lease: short, because a second relay does no harm beyond repeated copies. */
 const LEASE_MS = 5000
@@ -32,6 +32,7 @@ export interface RelayOptions {
   replica: Replica
   /** Most events handed to the publisher and not yet confirmed. */
   window: number
+  idleMs?: IdleMs
   metrics: Metrics
   logger: Logger
   quiet?: Quiet
@@ -44,8 +45,18 @@ export interface RelayOptions {
  * A segment is removed only after the broker confirmed all its events. Every doubt (connection lost, confirm missing,
  * relay replaced) leads to another copy with the same id, never to a gap.
  */
-export function createRelay(options: RelayOptions): Loop {
-  const { database, publisher, brokerReady, replica, window, metrics, logger, quiet } = options
+export function createRelay(options: RelayOptions): SharedLoop {
+  const {
+    database,
+    publisher,
+    brokerReady,
+    replica,
+    window,
+    idleMs = unheard,
+    metrics,
+    logger,
+    quiet,
+  } = options
   const stopping = new AbortController()
   const turns = createTurns({ shareMs: TURN_SHARE_MS, quiet })
   const logReturned = createReturnedLog({ logger })
@@ -84,15 +95,16 @@ export function createRelay(options: RelayOptions): Loop {
   const loop = createLoop({
     name: 'outbox relay',
     logger,
-    idleMs: STANDBY_MS,
+    idleMs: () => idleMs(STANDBY_MS),
     gapMs: GAP_MS,
     runOnce: async () => {
       // The process is just starting: it will be registered in a moment, and may have the duty then.
       if (!duty.had() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
-      if (!(await duty.has())) return { again: false }
+      if (!(await duty.has())) return { again: false, waitMs: STANDBY_MS }
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const left = await tenure.relay()
-      return left === 'more' ? { again: true } : { again: false, waitMs: IDLE_MS }
+      if (left === 'more') return { again: true }
+      return { again: false, waitMs: left === 'idle' ? idleMs(IDLE_MS) : IDLE_MS }
     },
     onStop: async () => {
       await tenure.end()
@@ -101,6 +113,7 @@ export function createRelay(options: RelayOptions): Loop {
   })
   return {
     ...loop,
+    serves: duty.had,
     stop: () => {
       stopping.abort()
       return loop.stop()

@@ -20,9 +20,9 @@ const RENDERED_AT_ONCE = 250
 export interface Tenure {
   /**
    * Reads once, and hands out events while the window has room. `more`: there may be more to read; `full`: what was read
-   * waits for room.
+   * waits for room; `open`: some of what was handed out is not done yet, or is to be published again.
    */
-  relay(): Promise<'more' | 'full' | 'idle'>
+  relay(): Promise<'more' | 'full' | 'open' | 'idle'>
   /** The segments at these positions are out of the outbox. */
   forget(positions: readonly number[]): void
   /** Takes nothing more, and resolves when what was handed out is published or given up: then it is read again. */
@@ -135,7 +135,8 @@ export function createTenure(options: TenureOptions): Tenure {
       while (waiting.length > 0 && open < window) await handOut(firstOf(waiting, RENDERED_AT_ONCE))
       full = waiting.length > 0
       if (full) return 'full'
-      return cutShort ? 'more' : 'idle'
+      if (cutShort) return 'more'
+      return open > 0 ? 'open' : 'idle'
     },
     forget: (positions) => {
       for (const position of positions) inHand.delete(position)

@@ -180,6 +180,7 @@ placed AS (
 SELECT
   call.*,
   extract(epoch FROM clock.ts)::float8 * 1000 AS "claimedMs",
+  extract(epoch FROM (SELECT p.due_at FROM poll p ORDER BY p.due_at LIMIT 1) - clock.ts)::float8 * 1000 AS "nextInMs",
   (SELECT count(*) FROM due) = $1::int
     OR (SELECT count(*) FROM due)
       > (SELECT count(*) FROM found WHERE NOT early AND (short OR start + size <= slots)) AS "more"
@@ -231,12 +232,18 @@ export interface PollClaimParams extends MemberLimits {
   calls: number
 }
 
-/** Returns the calls that may be made now, and whether more is due. */
+/**
+ * Returns the calls that may be made now, and whether more is due. `nextInMs`: when the first row was due as the claim
+ * found them, in milliseconds from now; infinite where there was none.
+ */
 export async function claimPolls(
   sql: Sql,
   params: PollClaimParams,
-): Promise<{ polls: ClaimedPoll[]; more: boolean }> {
-  type Row = { more: boolean } & ((Omit<ClaimedPoll, 'members'> & { members: string }) | { id: null })
+): Promise<{ polls: ClaimedPoll[]; more: boolean; nextInMs: number }> {
+  type Row = { more: boolean; nextInMs: number | null } & (
+    | (Omit<ClaimedPoll, 'members'> & { members: string })
+    | { id: null }
+  )
   const rows = await sql.query<Row>(
     TEXT,
     params.limit,
@@ -250,8 +257,8 @@ export async function claimPolls(
     params.calls,
     params.serverWaitMs,
   )
-  const polls = rows.flatMap(({ more: _, ...row }) =>
+  const polls = rows.flatMap(({ more: _, nextInMs: __, ...row }) =>
     row.id === null ? [] : [{ ...row, members: parseMembers(row.members) }],
   )
-  return { polls, more: rows[0]?.more ?? false }
+  return { polls, more: rows[0]?.more ?? false, nextInMs: rows[0]?.nextInMs ?? Number.POSITIVE_INFINITY }
 }

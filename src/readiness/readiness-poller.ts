@@ -7,7 +7,7 @@ import { createStaleGuard } from '../budget/stale-guard.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
@@ -26,6 +26,7 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   /** 0..1 of the call budget. */
   readinessShare: number
   pollMaxMs: number
+  idleMs?: IdleMs
   logger: Logger
 }
 
@@ -33,8 +34,8 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
   client: CloudDcClient
   /** From one poll of an instance to the next (poll-schedule.ts). */
   intervalsMs: number[]
-  /** The longest wait, for instances that are due as well as for calls under way. */
-  idleMs: number
+  /** The longest wait for calls under way, and for instances that are not known to be due. */
+  waitMs: number
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   busy: Map<string, Promise<void>>
   underWay: Set<PaidCall>
@@ -43,11 +44,12 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
 
 /** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { pollMinMs, pollMaxMs, logger } = options
+  const { pollMinMs, pollMaxMs, idleMs = unheard, logger } = options
+  const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
+    waitMs,
     intervalsMs: pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs }),
-    idleMs: Math.min(500, pollMinMs),
     busy: new Map(),
     underWay: new Set(),
     outages: createProjectOutages({ logger, forgetMs: 2 * pollMaxMs }),
@@ -57,7 +59,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   return createLoop({
     name: 'readiness poller',
     logger,
-    idleMs: context.idleMs,
+    idleMs: () => idleMs(waitMs),
     runOnce: (signal) => pollOnce(context, signal),
     onStop: async () => {
       await Promise.all(context.busy.values())
@@ -65,15 +67,15 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   })
 }
 
-/** Claims what is due, sets its calls going, and gives them `idleMs` before the next claim. */
+/** Claims what is due, sets its calls going, and gives them `waitMs` before the next claim. */
 async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<RunResult> {
-  const { database, limits, idleMs, busy, underWay, metrics } = context
+  const { database, limits, waitMs, busy, underWay, metrics } = context
   if (underWay.size >= POLLS_AT_ONCE) {
-    await atMost(Promise.race(busy.values()), idleMs)
+    await atMost(Promise.race(busy.values()), waitMs)
     return { again: true }
   }
   const age = startAge()
-  const { polls, more } = await claimPolls(database, {
+  const { polls, more, nextInMs } = await claimPolls(database, {
     ...limits,
     limit: CLAIM_LIMIT,
     intervalsMs: context.intervalsMs,
@@ -91,8 +93,10 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     const calls = claimed.map((poll) => ({ poll, age }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
-  await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), idleMs)
-  return { again: more }
+  // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell.
+  if (polls.length === 0 && nextInMs > 0) return { again: false, waitMs: nextInMs }
+  await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), waitMs)
+  return more ? { again: true } : { again: false, waitMs }
 }
 
 async function pollProject(

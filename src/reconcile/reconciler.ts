@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { createForeignInstallations } from '../attempt/foreign-installations.ts'
 import type { Installation } from '../attempt/installation.ts'
+import { nextLookMs } from '../attempt/next-look.sql.ts'
 import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
@@ -11,16 +12,16 @@ import type { Database } from '../database/database.ts'
 import { createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type RunResult, type SharedLoop, unheard } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createProjectClaims } from './claim-projects.ts'
 import { createListingPace } from './listing-pace.ts'
 import { type LookContext, lookAtProject } from './project-look.ts'
 
-/** How soon a doubt that another replica has recorded is noticed. */
+/** How soon a doubt that another replica has recorded is noticed, where replicas do not hear each other. */
 const IDLE_MS = 250
 const DUTY_LEASE_MS = 5000
-const DUTY_RENEW_MS = 1000
+const DUTY_RENEW_MS = 1500
 /** Projects looked at in parallel. */
 export const LOOKS_AT_ONCE = 64
 
@@ -46,6 +47,7 @@ export interface ReconcilerOptions {
   onSettled: (settled: readonly SettledAttempt[]) => void
   /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
   onEvents?: (keys: readonly string[]) => void
+  idleMs?: IdleMs
 }
 
 interface ReconcileContext extends LookContext {
@@ -63,8 +65,15 @@ interface ReconcileContext extends LookContext {
  * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
  * only under the claim it was made for.
  */
-export function createReconciler(options: ReconcilerOptions): Loop {
-  const { database, replica, logger, intervalMs = 5000, looksAtOnce = LOOKS_AT_ONCE } = options
+export function createReconciler(options: ReconcilerOptions): SharedLoop {
+  const {
+    database,
+    replica,
+    idleMs = unheard,
+    logger,
+    intervalMs = 5000,
+    looksAtOnce = LOOKS_AT_ONCE,
+  } = options
   const stopping = new AbortController()
   const pace = createListingPace({ limitMs: options.lookLimitMs })
   const context: ReconcileContext = {
@@ -86,7 +95,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   const loop = createLoop({
     name: 'reconciler',
     logger,
-    idleMs: IDLE_MS,
+    idleMs: () => idleMs(IDLE_MS),
     runOnce: () => reconcileOnce(context),
     onStop: async () => {
       await Promise.all(context.looks.values())
@@ -94,6 +103,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   })
   return {
     ...loop,
+    serves: context.duty.had,
     stop: () => {
       stopping.abort()
       return loop.stop()
@@ -103,8 +113,10 @@ export function createReconciler(options: ReconcilerOptions): Loop {
 
 /** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
-  const { duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
+  const { database, duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
   if (!(await duty.has()) || looks.size >= looksAtOnce) return { again: false }
+  const dueInMs = await nextLookMs(database)
+  if (dueInMs > 0) return { again: false, waitMs: dueInMs }
   for (const claim of await claimProjects([...looks.keys()])) {
     const { projectId } = claim
     if (pace.tooSlow([...looks.keys()], looksAtOnce).includes(projectId)) {
@@ -114,5 +126,5 @@ async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
     const running = lookAtProject(context, claim).finally(() => looks.delete(projectId))
     looks.set(projectId, running)
   }
-  return { again: false }
+  return { again: false, waitMs: IDLE_MS }
 }

@@ -8,13 +8,19 @@ import {
 } from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import type { Database } from '../database/database.ts'
+import { createHeldDuty } from '../replica/held-duty.ts'
+import { nextLeaseEndMs } from '../replica/leases.sql.ts'
 import type { Replica } from '../replica/replica.ts'
-import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
-const INTERVAL_MS = 500
+/** How soon an early end of a lease is noticed, where replicas do not hear each other. */
+const IDLE_MS = 500
 /** Short: a second rescuer does no harm, and the first must not be missed for long. */
-const DUTY_LEASE_MS = 2500
+const DUTY_LEASE_MS = 5000
+const DUTY_RENEW_MS = 1500
+/** How often claims are looked for although no lease has run out: their outcomes may not have been recorded. */
+const OVERDUE_EVERY_MS = 10_000
 const CLAIMS_AT_ONCE = 20
 const OVERDUE_MS = 15 * 60_000
 
@@ -29,6 +35,7 @@ export interface RescuerOptions {
   logger: Logger
   /** Called after each commit. */
   onSettled: (settled: readonly SettledAttempt[]) => void
+  idleMs?: IdleMs
 }
 
 /**
@@ -36,20 +43,27 @@ export interface RescuerOptions {
  * them becomes uncertain and is reconciled. A replica that wakes up later finds its claims gone: the fence of
  * settleAttempts drops what it brings.
  */
-export function createRescuer(options: RescuerOptions): Loop {
-  const { database, replica, logger } = options
-  return createLoop({
+export function createRescuer(options: RescuerOptions): SharedLoop {
+  const { database, replica, logger, idleMs = unheard } = options
+  const duty = createHeldDuty({ replica, duty: 'rescue', leaseMs: DUTY_LEASE_MS, renewMs: DUTY_RENEW_MS })
+  let lookedAt = Number.NEGATIVE_INFINITY
+  const loop = createLoop({
     name: 'rescuer',
     logger,
-    idleMs: INTERVAL_MS,
+    idleMs: () => idleMs(IDLE_MS),
     runOnce: async () => {
-      if (!(await replica.holdDuty('rescue', DUTY_LEASE_MS))) return { again: false }
+      if (!(await duty.has())) return { again: false }
+      const endsInMs = await nextLeaseEndMs(database, replica.id())
+      if (endsInMs > 0 && performance.now() - lookedAt < OVERDUE_EVERY_MS)
+        return { again: false, waitMs: endsInMs }
+      lookedAt = performance.now()
       if ((await rescue(options)) >= CLAIMS_AT_ONCE) return { again: true }
       const gone = await deleteGoneReplicas(database)
       if (gone.length > 0) logger.info({ replicas: gone }, 'forgot replicas whose lease is over')
-      return { again: false }
+      return { again: false, waitMs: IDLE_MS }
     },
   })
+  return { ...loop, serves: duty.had }
 }
 
 /** Returns how many claims were taken over. */

@@ -32,6 +32,19 @@ WHERE duty_lease.replica_id = excluded.replica_id OR duty_lease.lease_until <= c
 RETURNING duty
 `
 
+/** When the next lease of another replica runs out. $1 this replica. */
+const NEXT_END = `
+SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 * 1000 AS "inMs"
+FROM replica
+WHERE id <> $1::uuid
+`
+
+/** Milliseconds until the lease of another replica runs out, as it stands now; infinite where there is no other. */
+export async function nextLeaseEndMs({ throughPrisma }: ThroughPrisma, replicaId: string): Promise<number> {
+  const [row] = await throughPrisma.query<{ inMs: number | null }>(NEXT_END, replicaId)
+  return row?.inMs ?? Number.POSITIVE_INFINITY
+}
+
 export async function registerReplica(
   { throughPrisma }: ThroughPrisma,
   replicaId: string,

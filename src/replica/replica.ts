@@ -28,13 +28,15 @@ export interface ReplicaOptions {
   leaseMs: number
   logger: Logger
   metrics?: Pick<Metrics, 'replica'>
+  /** The lease is ended before its time, and whatever was claimed under it is for others. */
+  onResigned?: () => void
 }
 
 /**
  * This process among its peers: an identity with a lease in the database. All attempts in flight belong to that one
  * lease, so that keeping it costs one statement whatever the load.
  */
-export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOptions): Replica {
+export function createReplica({ database, leaseMs, logger, metrics, onResigned }: ReplicaOptions): Replica {
   const marginMs = Math.min(1000, leaseMs / 10)
   let id = newUuid()
   let registered = false
@@ -66,6 +68,7 @@ export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOpt
       if (!registered) return
       await releaseDuties(database, id)
       await resignReplica(database, id)
+      onResigned?.()
     },
   })
 

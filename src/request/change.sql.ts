@@ -10,7 +10,15 @@ export function inMs(time: string): string {
 }
 
 /** SQL: one line of a history; `change` is a JSON text that begins with a brace (history.ts). */
-export function historyLine({ version, at, change }: { version: string; at: string; change: string }): string {
+export function historyLine({
+  version,
+  at,
+  change,
+}: {
+  version: string
+  at: string
+  change: string
+}): string {
   return `'{"v":' || ${version} || ',"at":' || ${inMs(at)} || ',' || substr(${change}, 2) || E'\\n'`
 }
 

@@ -34,6 +34,20 @@ export interface SleepyLoop extends Loop {
   serves(): boolean
 }
 
+/** A loop whose work any replica may do. */
+export interface SharedLoop extends Loop {
+  /** Whether this replica does that work now, as far as is known. */
+  serves(): boolean
+}
+
+/**
+ * The longest wait of a loop that has found nothing to do, in milliseconds. `alone`: where no other replica would wake
+ * it, so that it has to look by itself.
+ */
+export type IdleMs = (alone: number) => number
+
+export const unheard: IdleMs = (alone) => alone
+
 /**
  * The skeleton of every background duty: pass, then again at once, or wait for a wake-up, a due time or the stop.
  * A pass that throws is tried again after a jittered backoff; the outage is logged when it begins and when it ends.
