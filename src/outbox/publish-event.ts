@@ -16,12 +16,18 @@ export interface PublishContext {
   logger: Logger
 }
 
-/** An event as it is published. */
-export function messageOf(event: Event): OutgoingMessage {
-  const { id: messageId, type, correlationId, routingKey, body } = event
+/** An event as it is published, or, with another address, as it is replayed. */
+export function messageOf(
+  event: Event,
+  { exchange, routingKey }: Pick<OutgoingMessage, 'exchange' | 'routingKey'> = {
+    exchange: EVENT_EXCHANGE,
+    routingKey: event.routingKey,
+  },
+): OutgoingMessage {
+  const { id: messageId, type, correlationId, body } = event
   const properties = { messageId, type, contentType: EVENT_CONTENT_TYPE, deliveryMode: 2 }
   return {
-    exchange: EVENT_EXCHANGE,
+    exchange,
     routingKey,
     body,
     mandatory: true,

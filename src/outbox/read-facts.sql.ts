@@ -17,7 +17,7 @@ const INSTANCES = `
 SELECT
   i.project_id AS "projectId", i.id AS "id", i.state::text AS "state", i.name AS "name", i.server_id AS "serverId",
   i.image_id AS "imageId", i.network_interfaces AS "networkInterfaces", i.running_at AS "runningAt",
-  i.error_code AS "errorCode", i.error_message AS "errorMessage", i.ended_at AS "endedAt"
+  i.error_code AS "errorCode", i.error_message AS "errorMessage", i.ended_at AS "endedAt", i.ended_version AS "endedVersion"
 FROM unnest($1::text[], $2::text[]) AS wanted(project_id, id)
 JOIN LATERAL (SELECT wanted.id OFFSET 0) one_row_hint ON one_row_hint.id = wanted.id
 JOIN instance i ON i.project_id = wanted.project_id AND i.id = wanted.id
@@ -39,6 +39,8 @@ CROSS JOIN LATERAL (
 
 export interface InstanceRow extends InstanceFacts {
   projectId: string
+  /** The version of its request that counted its end. */
+  endedVersion: number
 }
 
 /** Those that are there, in no order; `history` is their row's text. */

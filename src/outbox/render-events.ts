@@ -36,8 +36,8 @@ export interface InstanceFacts {
 }
 
 /**
- * The events that one change of a request owes, in order: those of the instances that ended with it, then its own. Pure,
- * and the only way an event comes about: the relay and a replay render the same rows to the same events.
+ * The events that one change of a request owes, in order: those of the instances that ended with it, by their ids, then
+ * its own. Pure, and the only way an event comes about: the relay and a replay render the same rows to the same events.
  */
 export function renderEvents(
   request: RequestFacts,
@@ -46,7 +46,7 @@ export function renderEvents(
 ): Event[] {
   const entry = entryOf(request.history, version)
   const own = entry === undefined ? null : eventOf(request, entry)
-  const events = ended.map((instance) => instanceEvent(request, version, instance))
+  const events = ended.toSorted(byId).map((instance) => instanceEventOf(request, version, instance))
   return own === null ? events : [...events, own]
 }
 
@@ -70,7 +70,13 @@ export function eventOf(request: RequestFacts, entry: HistoryEntry): Event | nul
   return null
 }
 
-function instanceEvent(request: RequestFacts, version: number, instance: InstanceFacts): Event {
+/** The order of instances that ended with the same change. */
+export function byId(one: { id: string }, other: { id: string }): number {
+  return one.id < other.id ? -1 : 1
+}
+
+/** The event of an instance that ended with this version of its request. */
+export function instanceEventOf(request: RequestFacts, version: number, instance: InstanceFacts): Event {
   const { id: instanceId, state, endedAt, runningAt, errorCode, errorMessage } = instance
   const moment = { version, at: endedAt.getTime() }
   if (state === 'running' && runningAt !== null)

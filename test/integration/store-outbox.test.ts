@@ -209,8 +209,8 @@ describe('events are made of rows', () => {
       messages.map(({ properties, body }) => [properties.type, JSON.parse(String(body)).subject]),
     ).toEqual([
       ['provisioner.request.accepted', undefined],
-      ['provisioner.instance.failed', 'i-2'],
       ['provisioner.instance.running', 'i-1'],
+      ['provisioner.instance.failed', 'i-2'],
       ['provisioner.request.completed', undefined],
     ])
     for (const { properties, body } of messages) {

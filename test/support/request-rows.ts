@@ -15,8 +15,10 @@ export interface RequestRowOptions {
   attemptNumber?: number
   error?: { code: string; message: string }
   instances?: { id: string; state: 'pending' | 'running' | 'failed' }[]
-  /** When it was stored and last changed. */
+  /** When it last changed, and its instances ended. */
   at?: Date
+  /** When it was stored; by default at the same time. */
+  createdAt?: Date
   /** By default that it was accepted, and nothing more. */
   history?: readonly HistoryEntry[]
 }
@@ -47,7 +49,7 @@ export const SEALED_CANARY = 'Canary-Passw0rd!'
  */
 export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}): Promise<string> {
   const { id = uuidv7(), projectId = 'p', state = 'queued', retryAt = null, attempts = 0, error } = options
-  const { requestId = `order-${id}`, instances = [], at = new Date() } = options
+  const { requestId = `order-${id}`, instances = [], at = new Date(), createdAt = at } = options
   const { attemptNumber = Math.max(attempts, instances.length > 0 ? 1 : 0) } = options
   const { history = [{ v: 1, at: at.getTime(), to: 'queued', cause: 'accepted' }] } = options
   const of = (wanted: string) => instances.filter((instance) => instance.state === wanted).length
@@ -79,7 +81,7 @@ export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}
     error_code: error?.code ?? null,
     error_message: error?.message ?? null,
     error_at: error === undefined ? null : at,
-    created_at: at,
+    created_at: createdAt,
     updated_at: at,
     dispatched_at: dispatched ? at : null,
     completed_at: completed ? at : null,
