@@ -6,6 +6,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { addInstances } from './add-instances.sql.ts'
 import { findNamedRequests } from './find-unexpected.sql.ts'
 import type { Installation } from './installation.ts'
+import { attemptKey } from './marker.ts'
 import type { PollTimes } from './settle-attempts.sql.ts'
 import { markedInstances, type UnexpectedInstances, unexpectedOf } from './unexpected.ts'
 
@@ -32,9 +33,10 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
 
   const tell = ({ request, row, outcome, instanceIds, isDuplicate }: UnexpectedInstances) => {
     const { projectId, requestId, state: requestState } = request
-    const facts = { projectId, requestId, requestState, attempt: row.attempt, outcome, instanceIds }
+    const attemptId = attemptKey({ provisionRequestId: row.id, attempt: row.attempt })
+    const added = row.instanceIds.length
     logger.error(
-      { ...facts, added: row.instanceIds.length },
+      { projectId, requestId, requestState, attemptId, attemptState: outcome, instanceIds, added },
       'CloudDC holds instances of ours that no outcome told of',
     )
     metrics.reconcile.unexpectedInstances.inc(instanceIds.length)

@@ -38,7 +38,7 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
   const replica = tirelessReplica(id)
   const recorder = createOutcomeRecorder({
     database,
-    pollTimes: POLL_TIMES,
+    ...POLL_TIMES,
     metrics,
     logger,
     onRecorded: () => undefined,
