@@ -3,11 +3,19 @@ import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { classifyDatabaseError } from '../database/errors.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import type { RequestKey } from '../request/request-key.ts'
+import { createBatcher } from '../runtime/batcher.ts'
 import { createSlots, NoSlotError } from '../runtime/slots.ts'
 import { historyOf } from './history-reply.ts'
 import { readHistory } from './read-history.sql.ts'
 import { instanceStatus, requestStatus } from './read-replies.ts'
-import { readPage, readRequest, readRequestOfInstance, readStates } from './read-requests.sql.ts'
+import {
+  type RequestRow,
+  readPage,
+  readRequestOfInstance,
+  readRequests,
+  readStates,
+} from './read-requests.sql.ts'
 
 /** Thrown when a read fails for a reason that may pass: the database is unreachable or overloaded. */
 export class DatabaseUnavailableError extends Error {
@@ -18,11 +26,6 @@ export interface ReadsOptions {
   database: Sql & ThroughPrisma
   /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
   slots?: number
-}
-
-export interface RequestKey {
-  projectId: string
-  requestId: string
 }
 
 /** A status with the row's id, which serves to read the state again. */
@@ -57,6 +60,9 @@ const MAX_HISTORY_PARTS = 300
 
 /** Reads waiting for a slot: a few seconds' worth, and more than there are held replies, which may all end at once. */
 const MAX_WAITING_READS = 2000
+/** Status reads of one statement, and such statements at once: one that comes alone goes alone, at once. */
+const STATUSES_PER_READ = 50
+const STATUS_READS_AT_ONCE = 2
 
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
   const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
@@ -72,12 +78,18 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
     }
   }
 
+  const statusReads = createBatcher<RequestKey, RequestRow | null>({
+    flush: (keys) => guarded(() => readRequests(database, keys)),
+    maxSize: STATUSES_PER_READ,
+    concurrency: STATUS_READS_AT_ONCE,
+  })
+
   return {
-    status: (key) =>
-      guarded(async () => {
-        const row = await readRequest(database, key)
-        return row && { id: row.id, status: requestStatus(row) }
-      }),
+    status: async (key) => {
+      if (statusReads.size() >= MAX_WAITING_READS) throw new NoSlotError('too many status reads wait')
+      const row = await statusReads.add(key)
+      return row && { id: row.id, status: requestStatus(row) }
+    },
 
     list: ({ projectId, state, limit, before }) =>
       guarded(async () => {

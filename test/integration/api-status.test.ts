@@ -76,6 +76,22 @@ describe('the status', () => {
     expect(body).toMatchObject({ state: 'failed', error: { ...error, at: TIME }, completed_at: TIME })
   })
 
+  test('is that of the request asked for, however many are asked for at once', async () => {
+    const wanted = Array.from({ length: 120 }, (_, n) => ({ project: `p${n % 3}`, order: `order-${n % 80}` }))
+    for (const { project, order } of wanted.slice(0, 60))
+      await insertRequestRow(world.database, { projectId: project, requestId: order })
+    const replies = await Promise.all(
+      wanted.map(({ project, order }) => world.get(`/v1/${project}/provision-requests/${order}`)),
+    )
+    const stored = new Set(wanted.slice(0, 60).map(({ project, order }) => `${project}/${order}`))
+    for (const [index, { project, order }] of wanted.entries()) {
+      const { status, body } = replies[index] ?? {}
+      if (stored.has(`${project}/${order}`))
+        expect(body).toMatchObject({ project_id: project, request_id: order })
+      else expect(status).toBe(404)
+    }
+  })
+
   test('is of the project asked for', async () => {
     await insertRequestRow(world.database, { projectId: 'p', requestId: 'order-1' })
     expect((await world.get('/v1/other/provision-requests/order-1')).status).toBe(404)
