@@ -33,12 +33,11 @@ export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: Wa
     client,
     sealer,
     replica,
-    syncLimits: once(() => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides)),
+    syncLimits: once(() => syncBuckets(database, limits.buckets, config.rateAdaptive)),
     installation: core.installation,
     recorder,
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,
-    limitOf: limits.of,
     adaptive: config.rateAdaptive,
     readinessShare: core.readinessShare,
     firstLookMs: core.firstLookMs,
@@ -48,7 +47,14 @@ export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: Wa
     metrics,
     logger,
   })
-  const sweeper = createSweeper({ database, replica, logger, onMoved: onQueued, idleMs: core.idleMs })
+  const sweeper = createSweeper({
+    database,
+    replica,
+    adaptive: config.rateAdaptive,
+    logger,
+    onMoved: onQueued,
+    idleMs: core.idleMs,
+  })
 
   return {
     services: [dispatcher, sweeper],

@@ -34,6 +34,7 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): Re
     settleMs: config.reconcileSettleMs,
     maxAttempts: config.maxAttempts,
     pollTimes: core.pollTimes,
+    adaptive: config.rateAdaptive,
     intervalMs: config.reconcileIntervalMs,
     idleMs: core.idleMs,
     metrics,

@@ -72,8 +72,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     for (let failures = 0; ; ) {
       try {
         const startedAt = performance.now()
-        // By the time of a second try, others may have spent what the bucket has taken in meanwhile.
-        const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
+        const settled = await commit(settlements)
         metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
         outage.recovered()
         for (const { claim } of settlements) claim.unsettled -= 1
@@ -113,12 +112,6 @@ function endedWith(settlements: readonly Settlement[]): string[] {
   return [...byClaim].filter(([claim, own]) => claim.unsettled === own.length).map(([{ id }]) => id)
 }
 
-function withoutRefund(settlement: Settlement): Settlement {
-  return settlement.bucket === null
-    ? settlement
-    : { ...settlement, bucket: { ...settlement.bucket, refund: 0 } }
-}
-
 /**
  * Several calls of one project may end together: the gravest effect counts, the longest block first. If one of them
  * created something, the upstream is reachable, and a missing answer is the trouble of its request alone.
@@ -132,8 +125,8 @@ export function oneEffectPerProject(settlements: readonly Settlement[]): BucketE
     if (bucket === null || (created.has(bucket.projectId) && saysUnavailable(bucket))) continue
     const known = byProject.get(bucket.projectId)
     const gravest = known === undefined || gravity(bucket) > gravity(known) ? bucket : known
-    const refund = (known?.refund ?? 0) + (bucket.refund ?? 0)
-    byProject.set(bucket.projectId, refund === 0 ? gravest : { ...gravest, refund })
+    const refunds = [...(known?.refunds ?? []), ...(bucket.refunds ?? [])]
+    byProject.set(bucket.projectId, refunds.length === 0 ? gravest : { ...gravest, refunds })
   }
   return [...byProject.values()]
 }

@@ -2,10 +2,9 @@ import { buildBatchCreateBody } from '../attempt/create-body.ts'
 import { attemptMarker } from '../attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../attempt/outcome.ts'
 import type { OpenClaim } from '../attempt/outcome-recorder.ts'
-import { type ArrivalGuard, allowedSpreadMs } from '../budget/arrival-guard.ts'
 import { NOT_SENDABLE } from '../budget/call-effect.ts'
+import type { Lateness } from '../budget/lateness.ts'
 import type { TightToken } from '../budget/tight-tokens.ts'
-import type { CallLimit } from '../budget/token-bucket.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
@@ -33,9 +32,8 @@ export interface CallContext {
   client: Pick<CloudDcClient, 'batchCreate'>
   sealer: Sealer
   replica: Replica
-  limitOf: (projectId: string) => CallLimit
   /** Shared by all batch-create calls of the process. */
-  arrivals: ArrivalGuard
+  lateness: Lateness
   callLog: CallLog
   metrics: Metrics
 }
@@ -81,19 +79,14 @@ async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {
 }
 
 /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-function refuseToSend({ replica, limitOf, arrivals }: CallContext, call: ClaimedCall): void {
+function refuseToSend({ replica, lateness }: CallContext, call: ClaimedCall): void {
   const { request, replicaId, age, tightToken } = call
   if (!replica.holdsLease() || replica.id() !== replicaId)
     throw new NotSentError('the lease of the claim is lost')
-  const ageMs = age()
-  if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
+  if (request.deadlineInMs !== null && age() >= request.deadlineInMs)
     throw new NotSentError('the deadline has passed')
-  const spreadMs = allowedSpreadMs(request.tokens, limitOf(request.projectId))
-  const inTime = tightToken?.admits(ageMs) ?? arrivals.admits({ ageMs, spreadMs })
-  // A probe is alone: it may be as late as it likes, and lasting slowness must not hold it back for ever.
-  if (!inTime && !request.probing)
-    throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
-  tightToken?.written(age)
+  lateness.check({ age: tightToken?.age ?? age, roomMs: request.roomMs })
+  tightToken?.written()
 }
 
 class NotSentError extends Error {}

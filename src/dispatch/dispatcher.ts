@@ -3,10 +3,9 @@ import type { Installation } from '../attempt/installation.ts'
 import { namedOthers, type Outcome } from '../attempt/outcome.ts'
 import type { OpenClaim, OutcomeRecorder, Settlement } from '../attempt/outcome-recorder.ts'
 import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
-import { createArrivalGuard } from '../budget/arrival-guard.ts'
 import { bucketEffect } from '../budget/call-effect.ts'
+import { createLateness } from '../budget/lateness.ts'
 import { createTightTokens, type TightTokens } from '../budget/tight-tokens.ts'
-import { bucketLimit, type CallLimit, creditBack } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
@@ -42,7 +41,6 @@ export interface DispatcherOptions extends LookTimes {
   recorder: OutcomeRecorder
   concurrency: number
   callTimeoutMs: number
-  limitOf: (projectId: string) => CallLimit
   /** Whether a 429 slows the refill down. */
   adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
@@ -71,7 +69,7 @@ interface DispatchContext extends DispatcherOptions, CallContext {
  * before the call; the call is made only while the lease under which it was claimed surely holds.
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
-  const { database, replica, limitOf, concurrency, idleMs = unheard, metrics, quiet, logger } = options
+  const { database, replica, concurrency, idleMs = unheard, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
     pace: createClaimPace({
@@ -80,10 +78,10 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       onInFlight: (calls) => metrics.dispatch.inFlight.set(calls),
     }),
     slots: createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY }),
-    arrivals: createArrivalGuard(),
+    lateness: createLateness(),
     callLog: createCallLog({ logger }),
     tightTokens: createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() }),
-    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, limitOf, logger }),
+    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, logger }),
     inHand: new Set(),
   }
   const loop = createLoop({
@@ -131,8 +129,9 @@ async function claim(context: DispatchContext, slots: number, installation: stri
     maxProjects: MAX_PROJECTS,
     probeMs: context.callTimeoutMs + 5000,
     readinessShare: context.readinessShare,
+    lateMs: context.lateness.usualMs(),
   }).catch((error: unknown) => {
-    unansweredClaims.add({ replicaId, claimId, claimedAt })
+    unansweredClaims.add({ replicaId, claimId })
     throw error
   })
   const receivedAt = performance.now()
@@ -148,7 +147,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
       replicaId,
       installation,
       age,
-      tightToken: tightTokens.tokenOf(request, claimedAt),
+      tightToken: tightTokens.tokenOf({ ...request, payment: claimId }, { age, claimedAt }),
     }),
   )
   return { calls, tokenInMs: waitMs, asleep }
@@ -169,7 +168,7 @@ function setGoing(context: DispatchContext, call: ClaimedCall): void {
 
 async function carryOut(context: DispatchContext, call: ClaimedCall): Promise<void> {
   reached('dispatch.claimed')
-  await call.tightToken?.due(call.age)
+  await call.tightToken?.due()
   const { outcome, callMs } = await context.slots.run(() => callBatchCreate(context, call))
   context.pace.answered(callMs)
   reached('dispatch.answered')
@@ -190,7 +189,7 @@ async function record(context: DispatchContext, call: ClaimedCall, outcome: Outc
 
 function settlementFor(
   context: DispatchContext,
-  { request, claim, age }: ClaimedCall,
+  { request, claim }: ClaimedCall,
   outcome: Outcome,
 ): Settlement {
   const { name } = request.spec
@@ -204,15 +203,10 @@ function settlementFor(
     instanceName: typeof name === 'string' ? name : null,
     seen: { version: request.version, historyBytes: request.historyBytes },
   }
-  const limit = bucketLimit(context.limitOf(request.projectId))
   return {
     projectId: request.projectId,
     row: settlementOf(attempt, outcome, context),
-    bucket: bucketEffect(outcome, {
-      ...request,
-      adaptive: context.adaptive ?? false,
-      refund: creditBack(request.tokens, limit, age() / 1000),
-    }),
+    bucket: bucketEffect(outcome, { ...request, payment: claim.id, adaptive: context.adaptive ?? false }),
     claim,
   }
 }

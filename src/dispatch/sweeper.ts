@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { recoverRates } from '../budget/recover-rates.sql.ts'
+import { RECOVERY_INTERVAL_MS, recoverRates } from '../budget/adaptive-rate.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
 import { createHeldDuty } from '../replica/held-duty.ts'
@@ -14,15 +14,14 @@ const LEASE_MS = 5000
 /** For so long the duty counts as held: two sweepers at once do each change once all the same. */
 const RENEW_MS = 1000
 const BATCH = 500
-/** A rate that a 429 has slowed down recovers by this part of itself each time: all of it in two minutes or so. */
-const RECOVERY_INTERVAL_MS = 1000
-const RECOVERY_PART = 0.01
 /** The safety net under the wake-ups looks this rarely. */
 const SLEEPING_INTERVAL_MS = 5000
 
 export interface SweeperOptions {
   database: Database
   replica: Replica
+  /** Whether rates are lowered by a 429, and recover. */
+  adaptive?: boolean
   logger: Logger
   /** Called after requests became eligible or ended. */
   onMoved: () => void
@@ -31,10 +30,10 @@ export interface SweeperOptions {
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper(options: SweeperOptions): SharedLoop {
-  const { database, replica, logger, onMoved, idleMs = unheard } = options
+  const { database, replica, adaptive = false, logger, onMoved, idleMs = unheard } = options
   const duty = createHeldDuty({ replica, duty: 'sweep', leaseMs: LEASE_MS, renewMs: RENEW_MS })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
-  let recoveredAt = Number.NEGATIVE_INFINITY
+  let recoveredAt = performance.now()
 
   const promote = async () => {
     const projectIds = await promoteRetries(database, BATCH)
@@ -61,9 +60,9 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
       const dueInMs = await nextSweepMs(database)
       const moved = dueInMs > 0 ? [] : [await promote(), await expire()]
       const now = performance.now()
-      if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
+      if (adaptive && now - recoveredAt >= RECOVERY_INTERVAL_MS) {
+        await recoverRates(database, now - recoveredAt)
         recoveredAt = now
-        await recoverRates(database, RECOVERY_PART)
       }
       if (now - lookedForSleepingAt >= SLEEPING_INTERVAL_MS) {
         lookedForSleepingAt = now

@@ -7,7 +7,6 @@ import {
   settleAttempts,
 } from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
-import { bucketLimit, type CallLimit, leastCreditBack } from '../budget/token-bucket.ts'
 import type { Database } from '../database/database.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
@@ -17,8 +16,6 @@ const LOOK_EVERY_MS = 1000
 export interface UnansweredClaim {
   replicaId: string
   claimId: string
-  /** performance.now() before the claim was sent. */
-  claimedAt: number
 }
 
 export interface UnansweredClaims {
@@ -33,20 +30,18 @@ export interface UnansweredClaims {
 
 /**
  * Claims that were lost with their connection. No call was made for them, and no other replica knows: they belong to a
- * lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue, and their
- * tokens into the buckets.
+ * lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue, and
+ * their tokens into the buckets.
  */
 export function createUnansweredClaims({
   database,
   holderId,
-  limitOf,
   logger,
   now = () => performance.now(),
 }: {
   database: Database
   /** The replica's present id. Claims under a former one are rescued with its lease. */
   holderId: () => string
-  limitOf: (projectId: string) => CallLimit
   logger: Logger
   now?: () => number
 }): UnansweredClaims {
@@ -64,10 +59,7 @@ export function createUnansweredClaims({
       claims = claims.filter((claim) => claim.replicaId === holderId())
       const lost = claims.map(({ claimId }) => claimId)
       const found = await findClaims(database, lost)
-      const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
-      const settled = await release(database, found, (requests) =>
-        effectsOf(requests, (now() - oldestAt) / 1000, limitOf),
-      )
+      const settled = await release(database, found)
       lookedAt = at
       const done = new Set(found.map(({ id }) => id))
       claims = claims.filter(({ claimId, lostAt }) => !done.has(claimId) && at - lostAt < DOUBT_MS)
@@ -77,35 +69,24 @@ export function createUnansweredClaims({
 }
 
 /** Puts back what the claims hold, and removes them; returns how many requests went back. */
-async function release(
-  database: Database,
-  claims: readonly HeldClaim[],
-  effects: (settled: readonly SettledAttempt[]) => BucketEffect[],
-): Promise<number> {
+async function release(database: Database, claims: readonly HeldClaim[]): Promise<number> {
   if (claims.length === 0) return 0
   const rows = claims.flatMap(({ id, attempts }) => attempts.map((attempt) => unansweredOf(attempt, id)))
   const claimIds = claims.map(({ id }) => id)
   return database.transaction(async (sql) => {
     const settled = await settleAttempts(sql, rows, NO_POLLS, claimIds)
-    await applyCallResults(sql, effects(settled))
+    await applyCallResults(sql, effectsOf(settled, claims))
     return settled.length
   })
 }
 
-/**
- * Their projects have work again, and the guaranteed minimum of their tokens back; `seconds` since the oldest claim.
- * Pure.
- */
-function effectsOf(
-  settled: readonly SettledAttempt[],
-  seconds: number,
-  limitOf: (projectId: string) => CallLimit,
-): BucketEffect[] {
+/** Their projects have work again, and their tokens back; the claim names its payments. Pure. */
+function effectsOf(settled: readonly SettledAttempt[], claims: readonly HeldClaim[]): BucketEffect[] {
+  const claimOf = new Map(claims.flatMap(({ id, attempts }) => attempts.map((attempt) => [attempt.id, id])))
   const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
-  return [...byProject].map(([projectId, { length }]) => {
-    const { refillPerSecond } = bucketLimit(limitOf(projectId))
-    const refund = length * leastCreditBack(refillPerSecond, seconds)
-    return { projectId, effect: 'work', blockMs: null, reason: null, refund }
+  return [...byProject].map(([projectId, requests]) => {
+    const refunds = requests.flatMap(({ id }) => claimOf.get(id) ?? [])
+    return { projectId, effect: 'work', blockMs: null, reason: null, refunds }
   })
 }
 

@@ -1,5 +1,5 @@
 import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
-import { bucketLevel, refilledAfterReading } from '../budget/bucket-level.sql.ts'
+import { levelOf, PROBING, paymentOf, READ_RESERVE_MS, readingGrant } from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
 import { type MemberLimits, type PollMember, parseMembers } from './poll-member.ts'
 
@@ -31,7 +31,8 @@ import { type MemberLimits, type PollMember, parseMembers } from './poll-member.
  * $1 most rows, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the budget, $5
  * milliseconds to put off by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
  * project, $9 most calls, but for the last project's; what is left stays due, $10 most milliseconds to wait for the
- * listing of an instance that runs.
+ * listing of an instance that runs, $11 milliseconds that all calls of the process are late by, $12 the
+ * name of the payments.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -88,34 +89,27 @@ buckets AS MATERIALIZED (
   FOR UPDATE OF b
 ),
 refilled AS MATERIALIZED (
-  SELECT b.project_id, level.*, greatest(b.refilled_at, clock.ts) AS refilled_at, w.calls, block.probing, b.troubles,
-    CASE
-      WHEN b.blocked_until > clock.ts THEN 0
-      WHEN level.tokens < 1 THEN 0
-      WHEN b.due_at IS NULL THEN least(w.calls, floor(level.tokens), CASE WHEN block.probing THEN 1 END)
-      WHEN level.poll_credit >= 1 THEN 1
-      ELSE 0
-    END::int AS granted
+  SELECT b.project_id, level.*, w.calls, ${PROBING} AS probing, b.troubles, ${readingGrant('w.calls')} AS granted
   FROM buckets b
   JOIN wanted w USING (project_id)
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${bucketLevel('$4::float8')} level
-  CROSS JOIN LATERAL (
-    SELECT coalesce(b.blocked_reason <> 'upstream_unavailable', false) AS probing
-  ) block
+  CROSS JOIN LATERAL ${levelOf('$4::float8')} level
 ),
 paid AS (
   UPDATE rate_bucket b
   SET
-    tokens = r.tokens - r.granted,
-    refilled_at = ${refilledAfterReading},
+    tokens = payment.tokens,
+    refilled_at = payment.refilled_at,
+    payment = CASE WHEN r.granted > 0 THEN $12::uuid ELSE b.payment END,
     poll_credit = greatest(0, r.poll_credit - r.granted),
     poll_wanted_until = CASE
       WHEN r.granted < r.calls THEN clock.ts + make_interval(secs => 5 * $5::float8 / 1000)
     END
   FROM refilled r
   CROSS JOIN clock
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$11::float8', reserveMs: `(${READ_RESERVE_MS} + $11::float8)` })} payment
   WHERE b.project_id = r.project_id
+  RETURNING b.project_id, payment.room_ms
 ),
 found AS MATERIALIZED (
   SELECT row.*, r.granted < r.calls AS short, r.granted * $3::int AS slots,
@@ -192,9 +186,10 @@ LEFT JOIN (
     '[' || array_to_string(d.members, ',') || ']' AS "members",
     r.probing AS "probing",
     r.troubles AS "troubles",
-    r.refill AS "refillPerSecond"
+    p.room_ms AS "roomMs"
   FROM dealt d
   JOIN refilled r USING (project_id)
+  JOIN paid p USING (project_id)
   WHERE d.call IS NOT NULL
 ) call ON true
 `
@@ -212,8 +207,8 @@ export interface ClaimedPoll {
   probing: boolean
   /** Consecutive troubles of the project before this claim. */
   troubles: number
-  /** Calls per second that flow into the project's bucket. */
-  refillPerSecond: number
+  /** How long after the claim the call may be made, in milliseconds (budget/pay.sql.ts). */
+  roomMs: number
 }
 
 export interface PollClaimParams extends MemberLimits {
@@ -230,6 +225,10 @@ export interface PollClaimParams extends MemberLimits {
   callsPerProject: number
   /** Most calls, but for those of the last project. */
   calls: number
+  /** What all calls of the process are late by. */
+  lateMs: number
+  /** UUID that names the payments. */
+  payment: string
 }
 
 /**
@@ -256,6 +255,8 @@ export async function claimPolls(
     params.callsPerProject,
     params.calls,
     params.serverWaitMs,
+    params.lateMs,
+    params.payment,
   )
   const polls = rows.flatMap(({ more: _, nextInMs: __, ...row }) =>
     row.id === null ? [] : [{ ...row, members: parseMembers(row.members) }],

@@ -1,11 +1,10 @@
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfRecovery } from '../budget/call-effect.ts'
-import type { StaleGuard } from '../budget/stale-guard.ts'
-import { takeToken } from '../budget/take-token.sql.ts'
+import type { Lateness, PaidCall } from '../budget/lateness.ts'
+import { payForReading } from '../budget/pay-for-reading.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
-import { startAge } from '../runtime/age.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ClaimedPoll } from './claim-polls.sql.ts'
@@ -24,31 +23,30 @@ export interface PollContext {
   /** 0..1 of the call budget. */
   readinessShare: number
   /** Shared by all polls of the process. */
-  stale: StaleGuard
+  lateness: Lateness
   recordSightings: RecordSightings
   metrics: Metrics
 }
 
 /** A call that a claim has paid for. */
-export interface PaidCall {
+export interface PaidPoll extends PaidCall {
   poll: ClaimedPoll
-  /** Milliseconds since the claim was sent. */
-  age: () => number
 }
 
 /**
  * Asks CloudDC for the instances of one call, and records what it says. Throws the first failure, after it has recorded
- * all that was answered. A stale call is not made: it would arrive together with those of later tokens.
+ * all that was answered.
  */
 export async function pollInstances(
   context: PollContext,
-  { poll, age }: PaidCall,
+  paid: PaidPoll,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, client, stale, recordSightings, metrics } = context
+  const { database, client, lateness, recordSightings, metrics } = context
+  const { poll } = paid
   const { projectId, members, probing } = poll
   const instanceIds = members.map(({ id }) => id)
-  const beforeWrite = () => stale.check(age)
+  const beforeWrite = () => lateness.check(paid)
   const page = await measured(metrics, 'list', () =>
     client.listInstances({ projectId, instanceIds, beforeWrite }),
   )
@@ -73,16 +71,22 @@ async function askSingly(
   missing: readonly PollMember[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, readinessShare } = context
+  const { database, readinessShare, lateness } = context
   const { projectId } = poll
   const first = Math.floor(Math.random() * missing.length)
   const chosen = [...missing.slice(first), ...missing.slice(0, first)].slice(0, SINGLE_CALLS)
   const failures: unknown[] = []
   for (const { id } of chosen) {
-    const age = startAge()
-    if (signal.aborted || !(await takeToken(database, { projectId, share: readinessShare }))) break
+    if (signal.aborted) break
+    const payment = await payForReading(database, {
+      projectId,
+      purpose: 'poll',
+      share: readinessShare,
+      lateMs: lateness.usualMs(),
+    })
+    if (!payment?.granted) break
     try {
-      await askForOne(context, poll, id, age)
+      await askForOne(context, { ...payment, poll }, id)
     } catch (error) {
       if (!isAboutTheInstance(error)) throw error
       failures.push(error)
@@ -92,12 +96,12 @@ async function askSingly(
 }
 
 async function askForOne(
-  { client, stale, recordSightings, metrics }: PollContext,
-  poll: ClaimedPoll,
+  { client, lateness, recordSightings, metrics }: PollContext,
+  paid: PaidPoll,
   instanceId: string,
-  age: () => number,
 ): Promise<void> {
-  const beforeWrite = () => stale.check(age)
+  const { poll } = paid
+  const beforeWrite = () => lateness.check(paid)
   const status = await measured(metrics, 'status', () =>
     client.showInstanceStatus({ projectId: poll.projectId, instanceId, beforeWrite }),
   )

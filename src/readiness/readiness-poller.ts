@@ -3,16 +3,17 @@ import type { Logger } from 'pino'
 import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
-import { createStaleGuard } from '../budget/stale-guard.ts'
+import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
 import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
+import { newUuid } from '../runtime/uuid.ts'
 import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
-import { type PaidCall, type PollContext, pollInstances } from './project-poll.ts'
+import { type PaidPoll, type PollContext, pollInstances } from './project-poll.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
 /** Most polls due that one claim looks at. */
@@ -25,6 +26,8 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   client: CloudDcClient
   /** 0..1 of the call budget. */
   readinessShare: number
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean
   pollMaxMs: number
   idleMs?: IdleMs
   logger: Logger
@@ -38,7 +41,7 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
   waitMs: number
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   busy: Map<string, Promise<void>>
-  underWay: Set<PaidCall>
+  underWay: Set<PaidPoll>
   outages: ProjectOutages
 }
 
@@ -53,7 +56,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     busy: new Map(),
     underWay: new Set(),
     outages: createProjectOutages({ logger, forgetMs: 2 * pollMaxMs }),
-    stale: createStaleGuard(),
+    lateness: createLateness(),
     recordSightings: createSightingRecorder(options),
   }
   return createLoop({
@@ -75,6 +78,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     return { again: true }
   }
   const age = startAge()
+  const payment = newUuid()
   const { polls, more, nextInMs } = await claimPolls(database, {
     ...limits,
     limit: CLAIM_LIMIT,
@@ -85,12 +89,14 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     exceptProjects: [...busy.keys()],
     callsPerProject: POLLS_PER_PROJECT,
     calls: POLLS_AT_ONCE - underWay.size,
+    lateMs: context.lateness.usualMs(),
+    payment,
   })
   reached('readiness.claimed')
   metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
   const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
-    const calls = claimed.map((poll) => ({ poll, age }))
+    const calls = claimed.map((poll) => ({ poll, age, roomMs: poll.roomMs, payment }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
   // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell.
@@ -102,7 +108,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
 async function pollProject(
   context: PollerContext,
   projectId: string,
-  calls: readonly PaidCall[],
+  calls: readonly PaidPoll[],
   signal: AbortSignal,
 ): Promise<void> {
   const results = await Promise.all(calls.map((call) => pollSafely(context, call, signal)))
@@ -111,8 +117,8 @@ async function pollProject(
 }
 
 /** Whether all went well. Never throws: what is not recorded now is polled again. */
-async function pollSafely(context: PollerContext, call: PaidCall, signal: AbortSignal): Promise<boolean> {
-  const { database, underWay, outages } = context
+async function pollSafely(context: PollerContext, call: PaidPoll, signal: AbortSignal): Promise<boolean> {
+  const { database, adaptive, underWay, outages } = context
   const { projectId } = call.poll
   underWay.add(call)
   try {
@@ -120,7 +126,7 @@ async function pollSafely(context: PollerContext, call: PaidCall, signal: AbortS
     return true
   } catch (error) {
     if (!(error instanceof CloudDcNotSentError)) outages.failed(projectId, error)
-    const effect = effectOf(call, error)
+    const effect = effectOf(call, adaptive ?? false, error)
     if (effect !== null)
       await applyCallResults(database, [effect]).catch((fault: unknown) => outages.failed(projectId, fault))
     return false
@@ -129,10 +135,11 @@ async function pollSafely(context: PollerContext, call: PaidCall, signal: AbortS
   }
 }
 
-function effectOf({ poll, age }: PaidCall, error: unknown): BucketEffect | null {
+function effectOf({ poll, payment }: PaidPoll, adaptive: boolean, error: unknown): BucketEffect | null {
+  const { projectId, troubles } = poll
   return error instanceof CloudDcNotSentError
-    ? effectOfNoCall(poll.projectId, age(), poll.refillPerSecond)
-    : effectOfFailedReading(poll.projectId, error, poll.troubles)
+    ? effectOfNoCall({ projectId, payment })
+    : effectOfFailedReading(error, { projectId, troubles, adaptive })
 }
 
 /** Resolves when `work` does, or after `ms`. */

@@ -9,9 +9,8 @@ import { recordLooks } from '../attempt/record-looks.sql.ts'
 import type { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import type { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
-import type { ArrivalGuard } from '../budget/arrival-guard.ts'
 import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
-import type { StaleGuard } from '../budget/stale-guard.ts'
+import type { Lateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
@@ -46,8 +45,9 @@ export interface LookContext {
   /** How far a claim moves its doubts on. */
   moveOnMs: number
   pace: ListingPace
-  arrivals: ArrivalGuard
-  stale: StaleGuard
+  lateness: Lateness
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean | undefined
   installation: Installation
   tellOfForeign: ReturnType<typeof createForeignInstallations>
   recordVerdicts: ReturnType<typeof createVerdictRecorder>
@@ -114,7 +114,7 @@ function listFor(
   { projectId, doubts, claimedAt }: ProjectClaim,
   { sought, installation }: { sought: ReadonlyMap<OpenDoubt, SearchTarget>; installation: string },
 ): Promise<ProjectListing> {
-  const { database, client, settleMs, pace, tellOfForeign, arrivals, stale, metrics, signal } = context
+  const { database, client, settleMs, pace, tellOfForeign, lateness, metrics, signal } = context
   const isRelevant = relevanceTo([...sought.values()], installation)
   return listProject({
     database,
@@ -130,8 +130,7 @@ function listFor(
       const settled = doubts.filter((doubt) => doubt.ageMs + beganAt - claimedAt >= settleMs)
       return [...new Set(settled.flatMap((doubt) => sought.get(doubt)?.servers ?? []))]
     },
-    arrivals,
-    stale,
+    lateness,
     signal,
     onToken: () => metrics.dispatch.tokensTaken.inc(),
   })
@@ -139,12 +138,12 @@ function listFor(
 
 /** Sets the next look after a failed listing; what failed is kept, though it proves nothing. */
 async function postpone(context: LookContext, claim: ProjectClaim, error: CloudDcError): Promise<void> {
-  const { database, pace, metrics } = context
+  const { database, pace, adaptive, metrics } = context
   const { projectId, doubts, claimedAt } = claim
   metrics.reconcile.listings.inc({ result: 'failed' })
   const count = pace.failed(projectId, { overran: error instanceof ListingOverdueError })
   if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
-  const effect = effectOfFailedReading(projectId, error, count - 1)
+  const effect = effectOfFailedReading(error, { projectId, troubles: count - 1, adaptive })
   if (effect !== null) await applyCallResults(database, [effect])
   const patient = error instanceof CloudDcAccessError || !error.retryable
   const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)

@@ -5,8 +5,7 @@ import { nextLookMs } from '../attempt/next-look.sql.ts'
 import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
-import { createArrivalGuard } from '../budget/arrival-guard.ts'
-import { createStaleGuard } from '../budget/stale-guard.ts'
+import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
 import { createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
@@ -35,6 +34,8 @@ export interface ReconcilerOptions {
   /** Attempts of one request that may have reached CloudDC. */
   maxAttempts: number
   pollTimes: PollTimes
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean
   /** The cost of a reconciler that dies in mid-look. */
   intervalMs?: number
   /** Projects looked at in parallel. */
@@ -84,8 +85,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
     looks: new Map(),
     moveOnMs: intervalMs,
     pace,
-    arrivals: createArrivalGuard(),
-    stale: createStaleGuard(),
+    lateness: createLateness(),
     tellOfForeign: createForeignInstallations(logger),
     recordVerdicts: createVerdictRecorder(options),
     storeUnexpected: createUnexpectedInstances(options),

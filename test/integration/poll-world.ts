@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid'
 import type { Sql } from '../../src/database/database.ts'
 import { type ClaimedPoll, claimPolls, type PollClaimParams } from '../../src/readiness/claim-polls.sql.ts'
 import { type PollMember, parseMembers } from '../../src/readiness/poll-member.ts'
@@ -23,6 +24,8 @@ export function claimDue(
     exceptProjects: [],
     callsPerProject: 1000,
     calls: 1000,
+    lateMs: 0,
+    payment: uuidv7(),
     ...params,
   })
 }

@@ -9,7 +9,6 @@ import { createReplica } from '../../src/replica/replica.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  LIMIT,
   PASSWORD,
   POLL_TIMES,
   type ReconcileWorld,
@@ -54,7 +53,6 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
       sealer: { seal: () => Buffer.from(PASSWORD), open: () => PASSWORD },
       replica,
       syncLimits: async () => undefined,
-      limitOf: () => LIMIT,
       recorder,
       concurrency: 16,
       callTimeoutMs: 5000,

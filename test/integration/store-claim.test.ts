@@ -1,8 +1,9 @@
 import fc from 'fast-check'
+import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
-import { refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
 import { parseHistory } from '../../src/request/history.ts'
+import { pay, refill } from '../support/bucket-model.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
 
@@ -36,13 +37,14 @@ describe('a claim', () => {
           const after = await readBucket(database)
 
           const filled = refill(before, before, after.refilledAt)
-          const { taken, level } = take(filled, slots)
+          const { paid, roomMs, level } = pay(before, before, { at: after.refilledAt, wanted: slots })
           const onTheEdge = Math.abs(filled.tokens - Math.round(filled.tokens)) < 1e-4
-          if (onTheEdge && requests.length !== taken) continue
-          expect(requests).toHaveLength(taken)
+          if (onTheEdge && requests.length !== paid) continue
+          expect(requests).toHaveLength(paid)
+          for (const request of requests) expect(request.roomMs).toBeCloseTo(roomMs, 1)
           expect(after.tokens).toBeCloseTo(level.tokens, 4)
           // The next turn comes with the next token, or where the rate is high with those of 50 ms.
-          const next = after.refilledAt + secondsToToken(level, before)
+          const next = after.refilledAt + Math.max(0, 1 - level.tokens) / before.refillPerSecond
           expect(after.dueAt ?? 0).toBeGreaterThan(next - 0.001)
           expect(after.dueAt ?? 0).toBeLessThan(next + 0.051)
         }
@@ -190,40 +192,66 @@ describe('a claim', () => {
   })
 })
 
-test('tokens of calls that were not made come back, as far as the bucket holds them', async () => {
-  await placeRequests(database, { count: 5 })
-  await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
-  const giveBack = (refund: number) =>
-    applyCallResults(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund }])
-  await giveBack(2)
-  expect((await readBucket(database)).tokens).toBe(5)
-  await giveBack(1000)
-  const { tokens, capacity } = await readBucket(database)
-  expect(tokens).toBe(capacity)
+describe('the token of a call that was not made', () => {
+  const giveBack = (...refunds: string[]) =>
+    applyCallResults(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refunds }])
+
+  test('comes back as if it had never been taken, one for each call', async () => {
+    await placeRequests(database, { count: 5 })
+    await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
+    const { claimId } = await claim(database, { slots: 2 })
+    await giveBack(claimId)
+    expect((await readBucket(database)).tokens).toBe(2)
+    await giveBack(claimId, uuidv7())
+    expect((await readBucket(database)).tokens).toBe(3)
+  })
+
+  test('is lost where another was paid for since, how late that one may be was reckoned without it', async () => {
+    await placeRequests(database, { count: 5 })
+    await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
+    const { claimId } = await claim(database, { slots: 1 })
+    await setBucket(database, 'p', { due_at: 'now()' })
+    expect((await claim(database, { slots: 1 })).requests).toHaveLength(1)
+    await giveBack(claimId)
+    expect((await readBucket(database)).tokens).toBe(1)
+  })
+
+  test('can be spent at once, however long the next one would take', async () => {
+    await placeRequests(database, { count: 2 })
+    await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
+    const { claimId } = await claim(database)
+    expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
+    await giveBack(claimId)
+    expect((await claim(database)).requests).toHaveLength(1)
+  })
 })
 
-test('a token that comes back can be spent at once, however long the next one would take', async () => {
-  await placeRequests(database, { count: 2 })
-  await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
-  expect((await claim(database)).requests).toHaveLength(1)
-  expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
-  await applyCallResults(database, [
-    { projectId: 'p', effect: 'work', blockMs: null, reason: null, refund: 1 },
-  ])
-  expect((await claim(database)).requests).toHaveLength(1)
+test('what all calls are late by is paid for, if need be with tokens that are not there yet', async () => {
+  await placeRequests(database, { count: 50, limit: { perSecond: 10, burst: 20 } })
+  await setBucket(database, 'p', { tokens: '10', refilled_at: `now() + interval '1 hour'` })
+  const before = await readBucket(database)
+  const { requests } = await claim(database, { slots: 10, lateMs: 1000 })
+  const { paid, roomMs, level } = pay(before, before, { at: before.refilledAt, wanted: 10, lateMs: 1000 })
+  expect(paid).toBe(10)
+  expect(requests.map((request) => request.roomMs)).toEqual(Array(10).fill(expect.closeTo(roomMs, 3)))
+  const after = await readBucket(database)
+  expect(after.tokens).toBe(0)
+  expect(after.refilledAt).toBeCloseTo(level.refilledAt, 5)
+  expect(after.refilledAt).toBeGreaterThan(before.refilledAt + 0.09)
 })
 
 describe('a closed bucket', () => {
-  const tell = (effect: 'work' | 'served' | 'refund', refund = 0) =>
-    applyCallResults(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refund }])
+  const tell = (effect: 'work' | 'served' | 'refund', ...refunds: string[]) =>
+    applyCallResults(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refunds }])
 
   test('lets the next probe go when one came back without a call', async () => {
     await placeRequests(database, { count: 5 })
     await fill()
     await trouble(1)
     await setBucket(database, 'p', { blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
-    expect((await claim(database)).requests).toHaveLength(1)
-    await tell('refund', 1)
+    const { requests, claimId } = await claim(database)
+    expect(requests).toHaveLength(1)
+    await tell('refund', claimId)
     expect((await claim(database)).requests).toEqual([])
     await tell('work')
     expect((await claim(database)).requests).toMatchObject([{ probing: true }])

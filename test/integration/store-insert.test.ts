@@ -133,32 +133,11 @@ describe('the limits of the buckets', () => {
       await claim(database)
       await setBucket(database, projectId, { due_at: 'NULL', tokens: 'capacity' })
     }
-    await syncBuckets(database, { refillPerSecond: 2, capacity: 3 }, [
-      { projectId: 'b', refillPerSecond: 7, capacity: 50 },
-    ])
+    const overrides = [{ projectId: 'b', refillPerSecond: 7, capacity: 50 }]
+    await syncBuckets(database, { standard: { refillPerSecond: 2, capacity: 3 }, overrides }, false)
     expect(await readBucket(database, 'a')).toMatchObject({ refillPerSecond: 2, capacity: 3, tokens: 3 })
     const other = await readBucket(database, 'b')
     expect(other).toMatchObject({ refillPerSecond: 7, capacity: 50 })
     expect(other.tokens).toBeGreaterThan(3)
-  })
-
-  test('start a project with work from one token, and leave the others what they have', async () => {
-    const limit = { refillPerSecond: 10, capacity: 19 }
-    await placeRequests(database, { projectId: 'busy', count: 3 })
-    await placeRequests(database, { projectId: 'idle' })
-    await setBucket(database, 'busy', { tokens: '15', refilled_at: 'now()' })
-    await setBucket(database, 'idle', { tokens: '15', refilled_at: 'now()', due_at: 'NULL' })
-    await syncBuckets(database, limit, [])
-    expect((await readBucket(database, 'busy')).tokens).toBe(1)
-    expect((await readBucket(database, 'idle')).tokens).toBe(15)
-  })
-
-  test('count what has flowed into a slow bucket until the start', async () => {
-    const limit = { refillPerSecond: 0.001, capacity: 19 }
-    await placeRequests(database, { count: 3 })
-    await syncBuckets(database, limit, [])
-    await setBucket(database, 'p', { tokens: '0.25', refilled_at: `now() - interval '500 seconds'` })
-    await syncBuckets(database, limit, [])
-    expect((await readBucket(database)).tokens).toBeCloseTo(0.75, 1)
   })
 })

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { takeToken } from '../../src/budget/take-token.sql.ts'
+import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claimDue, cutPolls, idsOf, readClock, readPolls, SLOW_POLL } from './poll-world.ts'
@@ -12,6 +12,10 @@ const placeInstances = (count: number, projectId = 'p') => placePending(database
 const makeDue = () => makePollsDue(database)
 const sizesOf = async () => (await readPolls(database)).map(({ members }) => members.length)
 
+/** Whether the bucket pays for a poll of a single instance. */
+const paysFor = async (share: number) =>
+  (await payForReading(database, { projectId: 'p', purpose: 'poll', share, lateMs: 0 }))?.granted
+
 /** Members of polls whose time has come. */
 async function dueNow(): Promise<number> {
   const now = await readClock(database)
@@ -22,6 +26,7 @@ async function dueNow(): Promise<number> {
 describe('a claim of polls', () => {
   test('costs one token for each hundred instances of a project', async () => {
     await placeInstances(250)
+    await setBucket(database, 'p', { tokens: '5', refilled_at: 'now()' })
     const before = await readBucket(database)
     const { polls } = await claimDue(database)
     expect(polls.map(({ members }) => members.length).toSorted((one, next) => next - one)).toEqual([
@@ -240,7 +245,7 @@ describe('a claim of polls', () => {
     })
     expect(await claimDue(database, { postponeMs: 60_000 })).toEqual({ polls: [], more: false })
     expect(await dueNow()).toBe(0)
-    expect(await takeToken(database, { projectId: 'p', share: 0.1 })).toBe(false)
+    expect(await paysFor(0.1)).toBe(false)
   })
 })
 
@@ -290,7 +295,7 @@ describe('the share of readiness', () => {
   test('is the whole budget while nothing is queued', async () => {
     await placeInstances(100)
     expect((await claimDue(database, { share: 0.02, idsPerCall: 10 })).polls).toHaveLength(10)
-    expect(await takeToken(database, { projectId: 'p', share: 0.02 })).toBe(true)
+    expect(await paysFor(0.02)).toBe(true)
   })
 })
 

@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/budget/bucket-level.sql.ts'
 import { noteWritten } from '../../src/budget/note-written.sql.ts'
-import { takeListingToken } from '../../src/budget/take-listing-token.sql.ts'
-import { takeToken } from '../../src/budget/take-token.sql.ts'
+import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/budget/pay.sql.ts'
+import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { bucketLimit } from '../../src/budget/token-bucket.ts'
 import type { ClaimedRequest } from '../../src/dispatch/claim-requests.sql.ts'
 import { runDispatcher } from '../support/dispatch-world.ts'
@@ -23,11 +22,11 @@ const INTERVAL_MS = 1000 / bucketLimit(LIMIT).refillPerSecond
 const pass = (ms: number) =>
   setBucket(database, 'p', { refilled_at: `refilled_at - interval '${ms} ms'`, due_at: 'now()' })
 
-async function claimOne(): Promise<ClaimedRequest & { waitsMs: number }> {
-  const { requests, clockMs } = await claim(database)
+async function claimOne(): Promise<ClaimedRequest & { claimId: string; waitsMs: number }> {
+  const { requests, clockMs, claimId } = await claim(database)
   expect(requests).toHaveLength(1)
   const [request] = requests as [ClaimedRequest]
-  return { ...request, waitsMs: (request.tokenAt ?? 0) - clockMs }
+  return { ...request, claimId, waitsMs: (request.tokenAt ?? 0) - clockMs }
 }
 
 const millisecondsOf = async (expression: string): Promise<number> => {
@@ -37,8 +36,8 @@ const millisecondsOf = async (expression: string): Promise<number> => {
   return row?.ms ?? 0
 }
 
-const note = ({ reservedUntil }: ClaimedRequest, lateMs: number) =>
-  noteWritten(database, [{ projectId: 'p', reservedUntil: reservedUntil ?? '', lateMs }])
+const note = ({ claimId }: { claimId: string }, lateMs: number) =>
+  noteWritten(database, [{ projectId: 'p', payment: claimId, lateMs }])
 
 describe('a bucket of a burst below two', () => {
   test('gives a token a little before its time, with the time', async () => {
@@ -105,20 +104,22 @@ describe('a bucket of a burst below two', () => {
           await pass(idleMs)
           passedMs += idleMs
           if (by === 'creating') {
-            const { requests } = await claim(database)
+            const { requests, claimId } = await claim(database)
             for (const request of requests) {
               const lateMs = late * CREATE_RESERVE_MS
               written.push((request.tokenAt ?? 0) + passedMs + lateMs)
-              if (noted) await note(request, lateMs)
+              if (noted) await note({ claimId }, lateMs)
             }
             continue
           }
           const takenAfter = (await millisecondsOf('clock_timestamp()')) + passedMs
-          const granted =
-            by === 'polling'
-              ? await takeToken(database, { projectId: 'p', share: SHARE })
-              : (await takeListingToken(database, 'p'))?.granted
-          if (granted) written.push(takenAfter + late * 50)
+          const payment = await payForReading(database, {
+            projectId: 'p',
+            purpose: by === 'polling' ? 'poll' : 'listing',
+            share: SHARE,
+            lateMs: 0,
+          })
+          if (payment?.granted) written.push(takenAfter + late * (payment.roomMs - 10))
         }
         for (const [index, at] of written.slice(1).entries())
           expect(at - (written[index] ?? 0)).toBeGreaterThanOrEqual(1000 / LIMIT.perSecond - 0.01)
@@ -130,12 +131,10 @@ describe('a bucket of a burst below two', () => {
 
 test('a call of a burst of one that is held up after its claim is made all the same', async () => {
   const world = await createReconcileWorld(database)
-  const limit = { perSecond: 20, burst: 1 }
   const ids = [(await world.place()).id, (await world.place()).id]
   await database.query(`UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 19.8`)
   let calls = 0
   await runDispatcher(world, {
-    limit,
     client: {
       ...world.client,
       batchCreate: async (call) => {

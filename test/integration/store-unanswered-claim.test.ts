@@ -66,7 +66,7 @@ test('its token goes back too, so that it is not the next one that the request w
   const { id } = await world.place()
   await database.query('UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 0.001')
   const { lossy, taken } = losingOneClaim()
-  await runDispatcher(world, { database: lossy, limit: { perSecond: 0.001, burst: 1 } })
+  await runDispatcher(world, { database: lossy })
   expect(await taken).toEqual([id])
   await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
 })

@@ -65,9 +65,9 @@ export async function placeRequests(
 /** Claims for this replica with so many free slots. */
 export async function claim(
   sql: Sql,
-  { slots = 10, replicaId = REPLICA, claimId = uuidv7(), probeMs = 60_000 } = {},
+  { slots = 10, replicaId = REPLICA, claimId = uuidv7(), probeMs = 60_000, lateMs = 0 } = {},
 ): Promise<ClaimResult & { claimId: string }> {
-  const times = { probeMs, readinessShare: SHARE }
+  const times = { probeMs, readinessShare: SHARE, lateMs }
   const result = await claimRequests(sql, { replicaId, claimId, slots, maxProjects: 100, ...times })
   return { ...result, claimId }
 }

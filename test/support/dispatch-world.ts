@@ -1,12 +1,11 @@
 import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
-import type { CallLimit } from '../../src/budget/token-bucket.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/dispatch/dispatcher.ts'
-import { LIMIT, PASSWORD, type ReconcileWorld, tirelessReplica } from './reconcile-world.ts'
+import { PASSWORD, type ReconcileWorld, tirelessReplica } from './reconcile-world.ts'
 
 /** Starts a dispatcher in a world, with a recorder on the world's database; `changes` are the dispatcher's. */
 export async function runDispatcher(
   world: ReconcileWorld,
-  { limit = LIMIT, ...changes }: { limit?: CallLimit } & Partial<DispatcherOptions> = {},
+  changes: Partial<DispatcherOptions> = {},
 ): Promise<void> {
   const { database, client, installation, metrics, logger } = world
   const recorder = createOutcomeRecorder({
@@ -27,7 +26,6 @@ export async function runDispatcher(
     recorder,
     concurrency: 4,
     callTimeoutMs: 5000,
-    limitOf: () => limit,
     readinessShare: 0.02,
     firstLookMs: 100,
     settleMs: 60_000,

@@ -112,8 +112,8 @@ export async function createReconcileWorld(database: Database, options: Simulato
 
   const claimAsIs = async (by: string = replicaId): Promise<Claimed[]> => {
     const claimId = uuidv7()
-    const params = { replicaId: by, claimId, slots: 50, maxProjects: 10, probeMs: 1000, readinessShare: 0.02 }
-    const { requests } = await claimRequests(database, params)
+    const limits = { slots: 50, maxProjects: 10, probeMs: 1000, readinessShare: 0.02, lateMs: 0 }
+    const { requests } = await claimRequests(database, { replicaId: by, claimId, ...limits })
     return requests.map((request) => ({ ...request, claimId }))
   }
 

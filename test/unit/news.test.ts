@@ -41,7 +41,7 @@ const answers = fc
           poll === number ? [{ id: `i-${n}`, createdMs: n, ranMs, seen: null }] : [],
         ),
         claimedMs: ASKED_MS,
-        ...{ probing: false, troubles: 0, refillPerSecond: 1 },
+        ...{ probing: false, troubles: 0, roomMs: 1 },
       }),
     )
     const told = some.flatMap((one, n): (KnownNews & { isKnown: boolean })[] => {

@@ -109,13 +109,12 @@ describe('the recorder of outcomes', () => {
     expect(lines.filter((line) => line.includes('failing, will keep trying'))).toHaveLength(1)
   })
 
-  test.each([
-    ['at the first try', [], 1],
-    ['not at a second one: others may have been given it meanwhile', [databaseError('40P01')], 0],
-  ])('gives the token of a call that was not made back %s', async (_, errors, refund) => {
-    const { recorder, effects } = createRecorder(errors)
-    await recorder.record(settlement('a', { ...work('p'), refund: 1 }))
-    expect(effects.map((effect) => effect.refund ?? 0)).toEqual([refund])
+  test('gives the tokens of calls that were not made back, each by its payment', async () => {
+    const { recorder, effects } = createRecorder([databaseError('40P01')])
+    const unmade = (key: string) =>
+      recorder.record(settlement(key, { ...work('p'), refunds: [`paid for ${key}`] }))
+    await Promise.all([unmade('a'), unmade('b')])
+    expect(effects.flatMap((effect) => effect.refunds ?? [])).toEqual(['paid for a', 'paid for b'])
   })
 
   test('does not try again what the database refuses', async () => {
@@ -201,11 +200,13 @@ describe('several effects on one project', () => {
   })
 
   test('give back the tokens of all calls that were not made', () => {
-    const unsent = { ...work('a'), refund: 1 }
+    const unsent = { ...work('a'), refunds: ['its claim'] }
     const settlements = [unsent, trouble('a', 100), unsent, unsent].map((effect, n) =>
       settlement(String(n), effect),
     )
-    expect(oneEffectPerProject(settlements)).toEqual([{ ...trouble('a', 100), refund: 3 }])
+    expect(oneEffectPerProject(settlements)).toEqual([
+      { ...trouble('a', 100), refunds: Array(3).fill('its claim') },
+    ])
   })
 
   test('are counted by project', () => {

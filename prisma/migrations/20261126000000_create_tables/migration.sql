@@ -209,6 +209,7 @@ CREATE TABLE "rate_bucket" (
     "rate_factor" DOUBLE PRECISION NOT NULL DEFAULT 1,
     "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "poll_wanted_until" TIMESTAMPTZ(3),
+    "payment" UUID,
 
     CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
     CONSTRAINT "rate_bucket_range_check" CHECK (

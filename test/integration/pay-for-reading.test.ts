@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
-import { takeListingToken } from '../../src/budget/take-listing-token.sql.ts'
+import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { createReconcileWorld, PROJECT, useTestDatabase } from '../support/reconcile-world.ts'
 
 const database = await useTestDatabase()
+
+const payForListing = (projectId = PROJECT) =>
+  payForReading(database, { projectId, purpose: 'listing', share: 0, lateMs: 0 })
 
 /** A bucket so slow that its level does not change while a test runs. */
 const setBucket = (columns: string) =>
@@ -15,7 +18,7 @@ test('a listing takes a token that is there, also while work is queued', async (
   const world = await createReconcileWorld(database)
   await world.place()
   await setBucket('tokens = 2.5')
-  expect(await takeListingToken(database, PROJECT)).toMatchObject({ granted: true, waitMs: 0 })
+  expect(await payForListing()).toMatchObject({ granted: true, waitMs: 0 })
   expect((await bucket()).tokens).toBeCloseTo(1.5, 2)
 })
 
@@ -23,14 +26,14 @@ test('without a token it says when there is one, and creating leaves the next on
   const world = await createReconcileWorld(database)
   await world.place()
   await setBucket('tokens = 0.5')
-  const refused = await takeListingToken(database, PROJECT)
+  const refused = await payForListing()
   expect(refused?.granted).toBe(false)
   expect(Number(refused?.waitMs)).toBeCloseTo(500_000, -3)
   expect((await bucket()).tokens).toBeCloseTo(0.5, 2)
 
   await setBucketLevel(1.5)
   expect(await world.claimAsIs()).toEqual([])
-  expect(await takeListingToken(database, PROJECT)).toMatchObject({ granted: true })
+  expect(await payForListing()).toMatchObject({ granted: true })
 })
 
 const setBucketLevel = (tokens: number) =>
@@ -40,7 +43,7 @@ test('a closed bucket gives nothing before its time, and lends nothing', async (
   const world = await createReconcileWorld(database)
   await world.place()
   await setBucket(`tokens = 5, blocked_until = now() + interval '10 seconds', blocked_reason = 'throttled'`)
-  const refused = await takeListingToken(database, PROJECT)
+  const refused = await payForListing()
   expect(refused?.granted).toBe(false)
   expect(Number(refused?.waitMs)).toBeGreaterThan(9000)
   expect(await bucket()).toMatchObject({ tokens: 5, pollCredit: 0, pollWantedUntil: null })
@@ -50,12 +53,12 @@ test('takers at the same moment share what is there', async () => {
   const world = await createReconcileWorld(database)
   await world.place()
   await setBucket('tokens = 3')
-  const taken = await Promise.all(Array.from({ length: 8 }, () => takeListingToken(database, PROJECT)))
-  expect(taken.filter((token) => token?.granted)).toHaveLength(3)
+  const taken = await Promise.all(Array.from({ length: 8 }, () => payForListing()))
+  expect(taken.filter((payment) => payment?.granted)).toHaveLength(3)
   expect((await bucket()).tokens).toBeLessThan(1)
 })
 
 test('a project without a bucket has none to take', async () => {
   await createReconcileWorld(database)
-  expect(await takeListingToken(database, 'nobody')).toBeNull()
+  expect(await payForListing('nobody')).toBeNull()
 })
