@@ -83,7 +83,6 @@ export async function lookAtProject(context: LookContext, claim: ProjectClaim): 
 async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
   const { database, pace, recordVerdicts, storeUnexpected, onEvents, outage, metrics } = context
   const { projectId } = claim
-  const { throughPrisma: sql } = database
   const installation = await context.installation()
   const sought = new Map(claim.doubts.map((doubt) => [doubt, soughtOf(doubt, installation)]))
   const listing = await listFor(context, claim, { sought, installation })
@@ -94,7 +93,7 @@ async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
 
   const ids = new Set(listing.instances.map((instance) => instance.id))
   for (const { named } of sought.values()) for (const id of named) ids.add(id)
-  const known = await findOwners(sql, projectId, [...ids])
+  const known = await findOwners(database.throughPrisma, projectId, [...ids])
   await recordVerdicts({
     sought,
     instances: listing.instances,

@@ -3,7 +3,7 @@ import { findOwners } from '../attempt/find-owners.sql.ts'
 import { settledEvidence, timeAfter } from '../attempt/look-evidence.ts'
 import { type PollTimes, settleAttempts } from '../attempt/settle-attempts.sql.ts'
 import { adoptionOf, type SettlementRules, voidOf } from '../attempt/verdict-settlement.ts'
-import type { Database, Sql } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 
 /** What a person has found out: the instances that the call created, or that it created none. */
 export type HandVerdict = { adopt: readonly string[] } | 'void'
@@ -18,13 +18,12 @@ export class ResolveError extends Error {
  * events. The evidence says that it was a person. Returns the state that the request is in then.
  */
 export async function resolveByHand(
-  database: Pick<Database, 'prisma'>,
+  database: Pick<Database, 'transaction'>,
   { projectId, requestId }: { projectId: string; requestId: string },
   verdict: HandVerdict,
   { pollTimes, ...rules }: SettlementRules & { pollTimes: PollTimes },
 ): Promise<string> {
-  return database.prisma.$transaction(async (prisma) => {
-    const sql: Sql = { query: async (text, ...values) => prisma.$queryRawUnsafe(text, ...values) }
+  return database.transaction(async (sql) => {
     const doubt = await lockDoubt(sql, { projectId, requestId })
     if (doubt === null) {
       throw new ResolveError(`request ${requestId} of project ${projectId} has no attempt of unknown outcome`)

@@ -37,7 +37,7 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
   const replica = tirelessReplica(id)
   const recorder = createOutcomeRecorder({
     database,
-    ...POLL_TIMES,
+    pollTimes: POLL_TIMES,
     metrics,
     logger,
     onRecorded: () => undefined,
