@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { readOutboxHead } from './outbox-head.sql.ts'
+import { readOutboxHead } from './outbox-head.ts'
 import { createStuckRequests, type StuckRequestsOptions } from './stuck-requests.ts'
 
 const PAGE = 1000

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import type { RequestState } from '../../src/request/provision-request.ts'
 import { createMetrics, type Invariant } from '../../src/telemetry/metrics.ts'
 import { createPromiseWatch, type PromiseWatchOptions } from '../../src/watch/promise-watch.ts'
@@ -12,18 +13,6 @@ import { clearTables, useTestDatabase } from '../support/service-database.ts'
 const database = await useTestDatabase()
 
 beforeEach(() => clearTables(database))
-
-/** Each pending instance of these requests that has no poll gets one of its own. */
-async function restorePolls(ids: readonly string[]): Promise<void> {
-  await database.query(
-    `INSERT INTO poll (id, project_id, due_at, limit_at, members)
-     SELECT gen_random_uuid(), i.project_id, now(), now(), ARRAY[json_build_array(i.id, 0, null, null)::text]
-     FROM instance i
-     WHERE i.provision_request_id = ANY($1::uuid[]) AND i.state = 'pending'
-       AND NOT EXISTS (SELECT FROM poll p, unnest(p.members) m WHERE m::json->>0 = i.id)`,
-    ids,
-  )
-}
 
 /** A watch that goes round all the time; `rounds` resolves after so many more. */
 async function startWatch(changes: Partial<PromiseWatchOptions> = {}) {
@@ -50,7 +39,7 @@ async function startWatch(changes: Partial<PromiseWatchOptions> = {}) {
       },
     },
     brokerReady: () => true,
-    restorePolls,
+    restorePolls: (ids) => restorePolls(database, ids),
     idleMs: 5,
     quietMs: 0,
     metrics,
