@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /**
  * RATE_ADAPTIVE: a 429 lowers the rate of its project, and the rate recovers by itself. All of it is here; the bucket
@@ -38,6 +38,6 @@ WHERE b.project_id = s.project_id
 `
 
 /** Gives slowed buckets back what `ms` milliseconds are worth. */
-export async function recoverRates(sql: Sql, ms: number): Promise<void> {
-  await sql.query(TEXT, (RECOVERY_PART * ms) / 1000)
+export async function recoverRates({ throughPrisma }: ThroughPrisma, ms: number): Promise<void> {
+  await throughPrisma.query(TEXT, (RECOVERY_PART * ms) / 1000)
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { CallLimits } from './call-limits.ts'
 
@@ -35,9 +35,9 @@ WHERE b.project_id = w.project_id
 `
 
 export async function syncBuckets(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   { standard, overrides }: CallLimits['buckets'],
   adaptive: boolean,
 ): Promise<void> {
-  await sql.query(TEXT, standard.refillPerSecond, standard.capacity, toJson(overrides), adaptive)
+  await throughPrisma.query(TEXT, standard.refillPerSecond, standard.capacity, toJson(overrides), adaptive)
 }

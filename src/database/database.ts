@@ -17,6 +17,8 @@ export interface Database extends Sql, ThroughPrisma {
    * `work` must have no effect outside the transaction.
    */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
+  /** The same through Prisma, tried once. */
+  prismaTransaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
   /** Ends every connection, once the work on it has ended. May be called more than once. */
   close(): Promise<void>
 }
@@ -71,6 +73,14 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   const prisma = createPrisma(pool, { counted, nameOf: (text) => names.get(text) })
 
+  const through = (client: Pick<Prisma, '$queryRawUnsafe'>): Sql => ({
+    // Async, since a promise of Prisma's begins only when somebody waits for it.
+    query: async (text, ...values) => {
+      nameOf(text)
+      return client.$queryRawUnsafe(text, ...values)
+    },
+  })
+
   const transact = async <Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> => {
     const connection = await pool.connect()
     let broken = true
@@ -107,13 +117,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   return {
     prisma,
     query: (text, ...values) => counted(() => run(pool, text, values)),
-    throughPrisma: {
-      // Async, since a promise of Prisma's begins only when somebody waits for it.
-      query: async (text, ...values) => {
-        nameOf(text)
-        return prisma.$queryRawUnsafe(text, ...values)
-      },
-    },
+    throughPrisma: through(prisma),
+    prismaTransaction: (work) => prisma.$transaction((client) => work(through(client))),
     transaction: async (work) => {
       for (let tries = 1; ; tries += 1) {
         try {

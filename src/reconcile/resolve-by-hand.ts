@@ -18,12 +18,12 @@ export class ResolveError extends Error {
  * events. The evidence says that it was a person. Returns the state that the request is in then.
  */
 export async function resolveByHand(
-  database: Pick<Database, 'transaction'>,
+  database: Pick<Database, 'prismaTransaction'>,
   { projectId, requestId }: { projectId: string; requestId: string },
   verdict: HandVerdict,
   { pollTimes, ...rules }: SettlementRules & { pollTimes: PollTimes },
 ): Promise<string> {
-  return database.transaction(async (sql) => {
+  return database.prismaTransaction(async (sql) => {
     const doubt = await lockDoubt(sql, { projectId, requestId })
     if (doubt === null) {
       throw new ResolveError(`request ${requestId} of project ${projectId} has no attempt of unknown outcome`)

@@ -75,6 +75,18 @@ test('a statement is prepared once per connection, and what Prisma makes up itse
   expect((await prepared()).map((row) => row.text)).toEqual([text])
 })
 
+test('a transaction through Prisma is stored whole or not at all', async () => {
+  const { database } = await openDatabase()
+  const [one, other] = [uuidv7(), uuidv7()]
+  await database.prismaTransaction((sql) => addReplica(sql, one))
+  const failed = database.prismaTransaction(async (sql) => {
+    await addReplica(sql, other)
+    await addReplica(sql, one)
+  })
+  expect(isTaken(await failure(failed))).toBe(true)
+  expect(await database.prisma.replica.findMany({ select: { id: true } })).toEqual([{ id: one }])
+})
+
 test('what the database refuses is told and counted alike by statements and typed queries', async () => {
   const { database, doors, counted } = await openDatabase()
   const id = uuidv7()

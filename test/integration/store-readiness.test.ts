@@ -211,6 +211,7 @@ describe('an observation', () => {
   test('whose request changes again and again is given up, and asked for by the next poll', async () => {
     const { id, poll } = await claimOne(['a'])
     const busy = {
+      throughPrisma: database.throughPrisma,
       query: async <Row>(text: string, ...values: unknown[]): Promise<Row[]> => {
         const rows = await database.query<Row>(text, ...values)
         if (text.includes('instance n'))

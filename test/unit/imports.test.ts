@@ -179,8 +179,7 @@ const HOT_STATEMENTS = [
   'attempt/settle-attempts.sql.ts',
   'budget/apply-call-results.sql.ts',
   'budget/note-written.sql.ts',
-  'budget/take-listing-token.sql.ts',
-  'budget/take-token.sql.ts',
+  'budget/pay-for-reading.sql.ts',
   'budget/wake-projects.sql.ts',
   'dispatch/claim-requests.sql.ts',
   'outbox/read-facts.sql.ts',
@@ -190,7 +189,7 @@ const HOT_STATEMENTS = [
   'readiness/record-observations.sql.ts',
 ]
 
-/** They commit in one transaction with a settlement. */
+/** They go the way of their caller, whose transaction settles attempts. */
 const SETTLING_STATEMENTS = [
   'attempt/find-doubt.sql.ts',
   'attempt/find-owners.sql.ts',
