@@ -1,4 +1,5 @@
 import type { SettledAttempt } from '../attempt/settle-attempts.sql.ts'
+import { requestKey } from '../request/request-key.ts'
 import type { SharedLoop } from '../runtime/run-loop.ts'
 
 /** Loops that sleep while there is nothing for them to do; also what replicas say to each other to wake them. */
@@ -64,7 +65,7 @@ export function createWakeUps({
     },
     onEvents,
     onSettled: (settled) => {
-      onEvents(settled.map(({ projectId, requestId }) => `${projectId}/${requestId}`))
+      onEvents(settled.map(requestKey))
       wake('poller', firstPollMs)
       wake('dispatcher', SOON_MS)
       wake('sweeper', SOON_MS)

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 import { isTaken } from '../database/errors.ts'
+import { requestKey } from '../request/request-key.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addInstances } from './add-instances.sql.ts'
 import { findNamedRequests } from './find-unexpected.sql.ts'
@@ -63,7 +64,7 @@ export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
       })
       for (const one of found.filter(({ row }) => stored.has(row.id))) {
         tell(one)
-        keys.add(`${one.request.projectId}/${one.request.requestId}`)
+        keys.add(requestKey(one.request))
       }
       fruitless = stored.size > 0 ? 0 : fruitless + 1
       if (fruitless > MAX_FRUITLESS) throw new Error('unexpected instances could not be recorded')

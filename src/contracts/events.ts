@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { requestKey } from '../request/request-key.ts'
 import { hashedUuid } from '../runtime/uuid.ts'
 
 /** The events this service publishes, as CloudEvents 1.0 in structured mode. The README lists them. */
@@ -134,7 +135,7 @@ function createEvent<Kind extends EventKind>(
     tracestate: tracestate ?? undefined,
     data: { project_id: projectId, request_id: requestId, ...data },
   })
-  const orderingKey = `${projectId}/${requestId}`
+  const orderingKey = requestKey(subject)
   return { id, kind, orderingKey, routingKey: `${kind}.${projectId}`, type, correlationId, body }
 }
 
