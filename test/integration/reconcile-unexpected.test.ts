@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { attemptMarker, MARKER_KEY } from '../../src/attempt/marker.ts'
+import { createUnexpectedInstances } from '../../src/attempt/unexpected-instances.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
+  POLL_TIMES,
   PROJECT,
   type ReconcileWorld,
   SPEC,
@@ -35,18 +37,18 @@ async function voided(world: ReconcileWorld) {
   const placed = await world.place()
   world.simulator.faults.add({ kind: 'cut_before', operation: 'RunInstances' })
   await world.dispatch()
-  await world.run(world.reconciler({ settleMs: 100 }))
+  const reconciler = await world.run(world.reconciler({ settleMs: 100 }))
   await eventually(async () => expect((await world.request(placed.id)).state).toBe('queued'))
-  return placed
+  return { ...placed, reconciler }
 }
 
 async function adopted(world: ReconcileWorld, counts = { min_count: 1, max_count: 3 }) {
   const placed = await world.place(counts)
   world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
   await world.dispatch()
-  await world.run(world.reconciler({ settleMs: 60_000 }))
+  const reconciler = await world.run(world.reconciler({ settleMs: 60_000 }))
   await eventually(async () => expect((await world.request(placed.id)).state).toBe('provisioning'))
-  return placed
+  return { ...placed, reconciler }
 }
 
 describe('more instances than a call could have created', () => {
@@ -162,5 +164,62 @@ describe('instances found while looking for others', () => {
     expect(await world.record(claimed, outcome)).toBe(true)
     expect((await world.request(underWay.id)).state).toBe('provisioning')
     expect(await world.metric('unexpected_instances_total')).toBe(0)
+  })
+})
+
+describe('several that read the same listing', () => {
+  /** Looks through what CloudDC lists now, as so many replicas at once; returns the keys that each has stored for. */
+  const storeAtOnce = async (world: ReconcileWorld, replicas: number) => {
+    const store = createUnexpectedInstances({ ...world, pollTimes: POLL_TIMES })
+    const { instances } = await world.client.listAllInstances({ projectId: PROJECT, keep: () => true })
+    return Promise.all(Array.from({ length: replicas }, () => store(PROJECT, instances)))
+  }
+
+  test.each([
+    ['of an attempt that made others', adopted, 'request.dispatched'],
+    ['of a void attempt', voided, 'request.uncertain'],
+  ])('tell of instances %s once, whatever changes meanwhile', async (_, prepare, kind) => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId, reconciler } = await prepare(world)
+    await reconciler.stop()
+    const before = await world.request(id)
+    const told = (await world.events(requestId)).length
+    const late = await createBehind(world, id, 2)
+    const stored = await storeAtOnce(world, 4)
+    expect(stored.flat()).toEqual([`${PROJECT}/${requestId}`])
+    const events = (await world.events(requestId)).slice(told)
+    expect(events.map((event) => event.kind)).toEqual([kind])
+    const { version, attempt } = await world.request(id)
+    expect(version).toBe(before.version + 1)
+    expect(Object(attempt?.evidence).unexpected.toSorted()).toEqual(late.toSorted())
+    expect(await world.metric('unexpected_instances_total')).toBe(2)
+  })
+
+  test('tell of each attempt of one request by itself', async () => {
+    const world = await createReconcileWorld(database)
+    const { id, requestId, reconciler } = await voided(world)
+    await reconciler.stop()
+    const ofVoid = await createBehind(world, id)
+    await database.query('UPDATE provision_request SET retry_at = NULL, queue_rank = created_at')
+    await database.query('UPDATE rate_bucket SET due_at = now()')
+    await world.dispatch()
+    const ofCreated = await createBehind(world, id)
+    await storeAtOnce(world, 2)
+    const { attemptRecords, instanceIds, createdCount } = await world.request(id)
+    expect(attemptRecords).toMatchObject([
+      { state: 'void', evidence: { unexpected: ofVoid } },
+      { state: 'created', evidence: { unexpected: ofCreated } },
+    ])
+    expect(instanceIds).toEqual([expect.any(String), ...ofCreated])
+    expect(createdCount).toBe(2)
+    const polled = (await database.prisma.poll.findMany()).flatMap(({ members }) => members)
+    expect(polled.filter((member) => member.includes(ofCreated[0] ?? ''))).toHaveLength(1)
+    expect((await world.events(requestId)).map(({ kind, data }) => [kind, data.attempt])).toEqual([
+      ['request.accepted', undefined],
+      ['request.uncertain', 1],
+      ['request.dispatched', 2],
+      ['request.uncertain', 1],
+      ['request.dispatched', 2],
+    ])
   })
 })
