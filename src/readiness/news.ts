@@ -1,6 +1,6 @@
 import type { ClaimedPoll } from './claim-polls.sql.ts'
 import type { PendingFacts } from './find-pending.sql.ts'
-import { memberAfter, type Observation } from './observation.ts'
+import { beginsToWait, type Observation } from './observation.ts'
 import { limitOf, type MemberLimits, type PollMember } from './poll-member.ts'
 import type { ObservationRows, PollRow } from './record-observations.sql.ts'
 import { type EndedInstance, requestChange } from './request-change.ts'
@@ -50,25 +50,22 @@ function pollRow(
   limits: MemberLimits,
 ): PollRow {
   const told = new Set(news.map(({ observation }) => observation.member.id))
+  const after = ({ observation: { member, seen } }: News): PollMember => ({ ...member, seen })
   const pending = known.filter(({ observation }) => observation.state === 'pending')
-  const [waiting, staying] = [pending.filter(beginsToWait), pending.filter((one) => !beginsToWait(one))].map(
-    (some) => some.map(({ observation }) => memberAfter(observation, poll.claimedMs)),
-  ) as [PollMember[], PollMember[]]
-  const members = [...poll.members.filter(({ id }) => !told.has(id)), ...staying]
   const ended = known.filter(({ observation }) => observation.state !== 'pending')
+  const members = [
+    ...poll.members.filter(({ id }) => !told.has(id)),
+    ...pending.filter(({ observation }) => !beginsToWait(observation)).map(after),
+  ]
   return {
     id: poll.id,
     projectId: poll.projectId,
     members,
     limitMs: firstLimit(members, limits),
-    waiting,
-    waitingLimitMs: firstLimit(waiting, limits),
+    waiting: pending.filter(({ observation }) => beginsToWait(observation)).map(after),
     requestIds: [...new Set(ended.map(({ facts }) => facts.provisionRequestId))],
   }
 }
-
-/** Whether the instance was first seen to run, and is not listed so yet. */
-const beginsToWait = ({ observation: { ran, member } }: News) => ran && member.ranMs === null
 
 function firstLimit(members: readonly PollMember[], limits: MemberLimits): number | null {
   return members.length === 0 ? null : Math.min(...members.map((member) => limitOf(member, limits)))

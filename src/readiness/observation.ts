@@ -92,9 +92,9 @@ export function isNews({ member, state, ran, seen }: Observation): boolean {
   return state !== 'pending' || ran !== (member.ranMs !== null) || seen !== member.seen
 }
 
-/** The member after an observation that has left it pending; `askedMs` as for observe. */
-export function memberAfter({ member, ran, seen }: Observation, askedMs: number): PollMember {
-  return { ...member, seen, ranMs: ran ? (member.ranMs ?? askedMs) : null }
+/** Whether it is the first to say that the instance runs, without listing it so. */
+export function beginsToWait({ member, state, ran }: Observation): boolean {
+  return state === 'pending' && ran && member.ranMs === null
 }
 
 function shownOf(sighting: Exclude<Sighting, 'not_found'>): Shown {

@@ -48,7 +48,7 @@ export async function recordReadiness(
         .map(({ facts }) => facts),
     )
     const rows = rowsOf(open, known, times)
-    const recorded = await recordObservations(database, rows, times.waitingPollMs)
+    const recorded = await recordObservations(database, rows, times)
     const still = new Set(recorded.held)
     const won = new Set(recorded.changed)
     for (const { facts, poll, observation } of known) {

@@ -2,7 +2,7 @@ import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
 import type { NetworkInterface } from '../contracts/events.ts'
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
-import { CHANGED_AT, historyLine, insertSegment } from '../request/change.sql.ts'
+import { CHANGED_AT, historyLine, inMs, insertSegment } from '../request/change.sql.ts'
 import { formatMember, type PollMember } from './poll-member.ts'
 import type { RequestChange } from './request-change.ts'
 
@@ -23,7 +23,7 @@ import type { RequestChange } from './request-change.ts'
  * For `one_row_hint` see claim-requests.
  *
  * $1 polls, $2 changes of requests, $3 instances, each as JSON, $4 milliseconds to the first poll of one that waits to be
- * listed.
+ * listed, $5 milliseconds for which it may wait.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -32,7 +32,7 @@ WITH clock AS MATERIALIZED (
 polls AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
-    "id" uuid, "projectId" text, "members" text[], "limitMs" float8, "waiting" text[], "waitingLimitMs" float8,
+    "id" uuid, "projectId" text, "members" text[], "limitMs" float8, "waiting" text[],
     "requestIds" uuid[]
   )
 ),
@@ -116,11 +116,11 @@ kept AS (
 ),
 waiting AS (
   INSERT INTO poll (id, project_id, due_at, limit_at, members)
-  SELECT gen_random_uuid(), s."projectId", ${pollOnGrid('$4::float8')}, to_timestamp(s."waitingLimitMs" / 1000),
-    s."waiting"
+  SELECT gen_random_uuid(), s."projectId", ${pollOnGrid('$4::float8')}, clock.ts + make_interval(secs => $5::float8 / 1000),
+    ARRAY(SELECT json_build_array(m->0, m->1, ${inMs('clock.ts')}, m->3)::text FROM unnest(s."waiting"::json[]) m)
   FROM settled s
   CROSS JOIN clock
-  WHERE s."waiting" <> '{}'
+  WHERE cardinality(s."waiting") > 0
 ),
 segment AS (
   ${insertSegment({ from: 'FROM changed c', id: 'c.id', version: 'c.version', instances: 'c."ended"' })}
@@ -140,9 +140,8 @@ export interface PollRow {
   members: readonly PollMember[]
   /** When the first time limit of a member is over, in milliseconds since 1970. */
   limitMs: number | null
-  /** Members that were first seen to run, and are not listed so yet. */
+  /** Members that were first seen to run, and are not listed so yet: they ran now. */
   waiting: readonly PollMember[]
-  waitingLimitMs: number | null
   /** The requests whose change the row depends on. */
   requestIds: readonly string[]
 }
@@ -184,7 +183,7 @@ export interface RecordedRows {
 export async function recordObservations(
   sql: Sql,
   { polls, requests, instances }: ObservationRows,
-  waitingPollMs: number,
+  { waitingPollMs, serverWaitMs }: { waitingPollMs: number; serverWaitMs: number },
 ): Promise<RecordedRows> {
   const changes = requests.map(({ ended, change, ...row }) => ({
     ...row,
@@ -205,6 +204,7 @@ export async function recordObservations(
     toJson(changes),
     toJson(instances),
     waitingPollMs,
+    serverWaitMs,
   )
   if (recorded === undefined) throw new Error('the record told nothing')
   return recorded
