@@ -99,8 +99,9 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     const calls = claimed.map((poll) => ({ poll, age, roomMs: poll.roomMs, payment }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
-  // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell.
-  if (polls.length === 0 && nextInMs > 0) return { again: false, waitMs: nextInMs }
+  // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell. What calls under way
+  // find may be due sooner.
+  if (polls.length === 0 && nextInMs > 0 && busy.size === 0) return { again: false, waitMs: nextInMs }
   await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), waitMs)
   return more ? { again: true } : { again: false, waitMs }
 }

@@ -232,7 +232,7 @@ describe('a claim of polls', () => {
     await placeInstances(20)
     await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
     const [before] = await readPolls(database)
-    expect(await claimDue(database, { postponeMs: 60_000 })).toEqual({ polls: [], more: false })
+    expect(await claimDue(database, { postponeMs: 60_000 })).toMatchObject({ polls: [], more: false })
     expect(await dueNow()).toBe(0)
     expect(await readPolls(database)).toMatchObject([{ id: before?.id, polls: 0, members: before?.members }])
   })
@@ -243,7 +243,7 @@ describe('a claim of polls', () => {
       blocked_until: `now() + interval '1 hour'`,
       blocked_reason: `'throttled'`,
     })
-    expect(await claimDue(database, { postponeMs: 60_000 })).toEqual({ polls: [], more: false })
+    expect(await claimDue(database, { postponeMs: 60_000 })).toMatchObject({ polls: [], more: false })
     expect(await dueNow()).toBe(0)
     expect(await paysFor(0.1)).toBe(false)
   })

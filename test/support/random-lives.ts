@@ -140,7 +140,8 @@ async function endInstances(database: Database, draw: Draw): Promise<void> {
       errorMessage: failed ? draw(optionalText) : null,
     }
   })
-  await recordObservations(database, { polls: [], requests: ending.map(requestChange), instances }, 1000)
+  const rows = { polls: [], requests: ending.map(requestChange), instances }
+  await recordObservations(database, rows, { waitingPollMs: 1000, serverWaitMs: 60_000 })
 }
 
 function networkInterface() {
