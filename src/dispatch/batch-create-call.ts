@@ -38,21 +38,18 @@ export interface CallContext {
   metrics: Metrics
 }
 
-/** Makes the call, and returns its outcome and duration in milliseconds. Never rejects. */
-export async function callBatchCreate(
-  context: CallContext,
-  call: ClaimedCall,
-): Promise<{ outcome: Outcome; callMs: number }> {
+/** Makes the call, and returns its outcome. Never rejects. */
+export async function callBatchCreate(context: CallContext, call: ClaimedCall): Promise<Outcome> {
   const { callLog, metrics } = context
   const startedAt = performance.now()
   const outcome = await send(context, call).catch(unsent)
-  const callMs = performance.now() - startedAt
+  const seconds = (performance.now() - startedAt) / 1000
   const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
-  metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
+  metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, seconds)
   metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
   if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
   callLog.tell(call.request.projectId, outcome)
-  return { outcome, callMs }
+  return outcome
 }
 
 async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {

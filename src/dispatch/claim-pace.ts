@@ -1,6 +1,7 @@
 import type { RunResult } from '../runtime/run-loop.ts'
-import { createClaimRoom } from './claim-room.ts'
 
+/** Outcomes that may wait for the database, per call that may be in flight. */
+const UNRECORDED_PER_CALL = 8
 /** Waits for tokens shorter than this are gathered into one claim, so that replicas do not race for each token. */
 const GATHER_MS = 20
 /** A replica that comes too late for tokens waits longer each time, so that the same one comes first the next time. */
@@ -12,8 +13,8 @@ export interface ClaimPace {
   room(): number
   /** A claim that asked for so many requests has got these, each with a call to make. */
   claimed(requests: { asked: number; got: number }): void
-  /** One of the calls has its outcome, after so many milliseconds. */
-  answered(callMs: number): void
+  /** One of the calls has its outcome. */
+  answered(): void
   /** One of the outcomes is recorded, or will never be by this replica. */
   recorded(): void
   /** When to claim again; `tokenInMs` until the next token of work that waits for one, null where none does. */
@@ -39,7 +40,6 @@ export function createClaimPace({
   onInFlight: (calls: number) => void
   random?: () => number
 }): ClaimPace {
-  const claimRoom = createClaimRoom({ concurrency })
   const worthClaiming = Math.ceil(concurrency / 2)
   let unanswered = 0
   let unrecorded = 0
@@ -48,7 +48,9 @@ export function createClaimPace({
   /** Claims in a row that got nothing. */
   let emptyHanded = 0
 
-  const room = () => claimRoom.free({ unanswered, unrecorded })
+  // Nothing is claimed that could not be sent at once: its token would wait.
+  const room = () =>
+    Math.max(0, Math.min(concurrency - unanswered, UNRECORDED_PER_CALL * concurrency - unrecorded))
   const tellOfRoom = () => {
     if (filled && room() >= worthClaiming) onRoom()
   }
@@ -60,8 +62,7 @@ export function createClaimPace({
       unanswered += got
       onInFlight(unanswered)
     },
-    answered: (callMs) => {
-      claimRoom.took(callMs)
+    answered: () => {
       unanswered -= 1
       unrecorded += 1
       onInFlight(unanswered)

@@ -14,7 +14,6 @@ import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import type { Quiet } from '../runtime/quiet.ts'
 import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
-import { createSlots, type Slots } from '../runtime/slots.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -56,8 +55,6 @@ export interface DispatcherOptions extends LookTimes {
 interface DispatchContext extends DispatcherOptions, CallContext {
   client: CloudDcClient
   pace: ClaimPace
-  /** For the calls that may be in flight at once. */
-  slots: Slots
   tightTokens: TightTokens
   unansweredClaims: UnansweredClaims
   /** Claims whose outcome is not recorded yet. */
@@ -77,7 +74,6 @@ export function createDispatcher(options: DispatcherOptions): Loop {
       onRoom: () => loop.wake(),
       onInFlight: (calls) => metrics.dispatch.inFlight.set(calls),
     }),
-    slots: createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY }),
     lateness: createLateness(),
     callLog: createCallLog({ logger }),
     tightTokens: createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() }),
@@ -169,8 +165,8 @@ function setGoing(context: DispatchContext, call: ClaimedCall): void {
 async function carryOut(context: DispatchContext, call: ClaimedCall): Promise<void> {
   reached('dispatch.claimed')
   await call.tightToken?.due()
-  const { outcome, callMs } = await context.slots.run(() => callBatchCreate(context, call))
-  context.pace.answered(callMs)
+  const outcome = await callBatchCreate(context, call)
+  context.pace.answered()
   reached('dispatch.answered')
   await record(context, call, outcome)
   reached('dispatch.recorded')

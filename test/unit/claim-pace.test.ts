@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createClaimPace } from '../../src/dispatch/claim-pace.ts'
 
-const SLOW_MS = 300
-
 function setUp({ concurrency = 4, random = (): number => 0 } = {}) {
   const told = { room: 0, inFlight: [] as number[] }
   const pace = createClaimPace({
@@ -22,7 +20,7 @@ describe('the pace of claims', () => {
     expect(pace.room()).toBe(4)
     pace.claimed({ asked: 4, got: 3 })
     expect(pace.room()).toBe(1)
-    pace.answered(SLOW_MS)
+    pace.answered()
     expect(pace.room()).toBe(2)
     expect(told.inFlight).toEqual([3, 2])
   })
@@ -30,9 +28,9 @@ describe('the pace of claims', () => {
   test('tells of room once half of the calls are over, where a claim has left work behind', () => {
     const { pace, told } = setUp()
     pace.claimed({ asked: 4, got: 4 })
-    pace.answered(SLOW_MS)
+    pace.answered()
     expect(told.room).toBe(0)
-    pace.answered(SLOW_MS)
+    pace.answered()
     expect(told.room).toBe(1)
   })
 
@@ -40,7 +38,7 @@ describe('the pace of claims', () => {
     const { pace, told } = setUp()
     pace.claimed({ asked: 4, got: 3 })
     for (let call = 0; call < 3; call += 1) {
-      pace.answered(SLOW_MS)
+      pace.answered()
       pace.recorded()
     }
     expect(told.room).toBe(0)
@@ -50,7 +48,7 @@ describe('the pace of claims', () => {
     const { pace, told } = setUp({ concurrency: 1 })
     for (let call = 0; call < 8; call += 1) {
       pace.claimed({ asked: 1, got: 1 })
-      pace.answered(SLOW_MS)
+      pace.answered()
     }
     expect(pace.room()).toBe(0)
     const before = told.room
