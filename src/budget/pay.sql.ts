@@ -29,7 +29,7 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
 /** The part of the arrival spread that is left for transit, after the call was written. */
 const TRANSIT_PART = 0.3
 /** The room that a full bucket makes for its calls, in seconds, with tokens that they do not need. */
-const SPARE_SECONDS = 0.25
+const SPARE_SECONDS = 0.5
 
 /** Whether bucket `b` is tight. */
 export const TIGHT = '(b.capacity <= 1)'

@@ -12,7 +12,7 @@ export interface Level {
 
 const SPREAD_SECONDS = 0.1
 const TRANSIT_PART = 0.3
-const SPARE_SECONDS = 0.25
+const SPARE_SECONDS = 0.5
 
 /** The level at `at`; a clock that stands behind the last refill adds nothing and takes nothing away. */
 export function refill(level: Level, limit: BucketLimit, at: number): Level {
