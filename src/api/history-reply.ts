@@ -1,7 +1,7 @@
 import type { HistoryEntry as Shown } from '../contracts/history.ts'
 import { type HistoryEntry, parseHistory } from '../request/history.ts'
 import type { RequestState } from '../request/provision-request.ts'
-import type { DoubtRow, StoredHistory } from './read-history.sql.ts'
+import type { LookRow, StoredHistory } from './read-history.sql.ts'
 
 type Attempt = Extract<Shown, { kind: 'attempt' }>
 
@@ -13,7 +13,7 @@ type Attempt = Extract<Shown, { kind: 'attempt' }>
  * known is left out, and so is an attempt whose beginning is.
  */
 export function historyOf(
-  { id, parts, truncated, doubts }: StoredHistory,
+  { id, parts, truncated, looks }: StoredHistory,
   maxChanges: number,
 ): { history: Shown[]; truncated: boolean } {
   const entries = parseHistory(parts)
@@ -32,9 +32,9 @@ export function historyOf(
     const known = attempts.get(entry.attempt)
     if (known !== undefined) settle(known, entry)
   }
-  for (const doubt of doubts) {
-    const open = attempts.get(doubt.attempt)
-    if (open?.state === 'uncertain') addLooks(open, doubt)
+  for (const look of looks) {
+    const open = attempts.get(look.attempt)
+    if (open?.state === 'uncertain') addLooks(open, look)
   }
   return { history, truncated: truncated || shown.length < changes.length }
 }
@@ -92,7 +92,7 @@ function settle(known: Attempt, { at, outcome, evidence, upstreamRequestId }: Hi
   known.finished_at = outcome === 'uncertain' ? null : new Date(at)
 }
 
-function addLooks(open: Attempt, { dueAtMs, listingsWithout, evidence }: DoubtRow): void {
+function addLooks(open: Attempt, { dueAtMs, listingsWithout, evidence }: LookRow): void {
   const found = evidence === null ? null : asRecord(JSON.parse(evidence))
   const absent = listingsWithout === 0 ? null : { listings_without: listingsWithout }
   open.evidence = merged(open.evidence, merged(absent, found))

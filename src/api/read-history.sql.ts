@@ -24,14 +24,14 @@ SELECT
       )
     )
     FROM look l
-    WHERE l.provision_request_id = r.id AND l.purpose = 'doubt'
-  ) AS "doubts"
+    WHERE l.provision_request_id = r.id
+  ) AS "looks"
 FROM provision_request r
 WHERE r.project_id = $1 AND r.request_id = $2
 `
 
-/** The look that an attempt of unknown outcome waits for, and what those before it have found. */
-export interface DoubtRow {
+/** The look that an attempt waits for, and what those before it have found. */
+export interface LookRow {
   attempt: number
   /** Milliseconds since 1970. */
   dueAtMs: number
@@ -47,7 +47,7 @@ export interface StoredHistory {
   parts: string[]
   /** Whether there are older parts. */
   truncated: boolean
-  doubts: DoubtRow[]
+  looks: LookRow[]
 }
 
 /** Returns at most `maxParts` parts besides the row's own text; null for an unknown request. */
@@ -59,14 +59,14 @@ export async function readHistory(
     id: string
     history: string
     newestParts: string[]
-    doubts: DoubtRow[] | null
+    looks: LookRow[] | null
   }>(TEXT, projectId, requestId, maxParts + 1)
   if (row === undefined) return null
-  const { id, history, newestParts, doubts } = row
+  const { id, history, newestParts, looks } = row
   return {
     id,
     parts: [...newestParts.slice(0, maxParts).reverse(), history],
     truncated: newestParts.length > maxParts,
-    doubts: doubts ?? [],
+    looks: looks ?? [],
   }
 }

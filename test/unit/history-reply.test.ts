@@ -13,7 +13,7 @@ const stored = (
   id: ID,
   parts: [entries.map((entry) => `${JSON.stringify(entry)}\n`).join('')],
   truncated: false,
-  doubts: [],
+  looks: [],
   ...changes,
 })
 
