@@ -56,10 +56,10 @@ export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]>
   )
   await wakeProjects(as('wake-projects'), projectIds)
   await readRequests(as('read-requests by key'), requests)
-  for (const of of ['all', 'open', 'running', 'exception'] as const) {
-    const state = of === 'exception' ? 'failed' : 'dispatching'
-    const page = { projectId: first.projectId, of, state, limit: BATCH, before: undefined } as const
-    await readPage(as(`read-requests page ${of}`), page)
+  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
+    const state = kind === 'exception' ? 'failed' : 'dispatching'
+    const page = { projectId: first.projectId, of: kind, state, limit: BATCH, before: undefined } as const
+    await readPage(as(`read-requests page ${kind}`), page)
   }
 
   const outcome = () => ({ class: 'created' as const, httpStatus: 202, instanceIds: [uuidv7()] })
