@@ -6,7 +6,7 @@ import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-wa
 import type { Database } from '../../src/database/database.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { clearTables, openTestDatabase } from '../support/service-database.ts'
+import { clearTables, openTestDatabase } from '../support/store-database.ts'
 
 export interface ApiWorld {
   database: Database

@@ -8,7 +8,7 @@ import { createMetrics, type Invariant } from '../../src/telemetry/metrics.ts'
 import { createPromiseWatch, type PromiseWatchOptions } from '../../src/watch/promise-watch.ts'
 import { eventually } from '../support/eventually.ts'
 import { insertBucketRow, insertClaimRow, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
-import { clearTables, useTestDatabase } from '../support/service-database.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
 
 const database = await useTestDatabase()
 

@@ -10,9 +10,9 @@ import {
   createReconcileWorld,
   POLL_TIMES,
   type ReconcileWorld,
-  tirelessReplica,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
+import { tirelessReplica } from '../support/tireless-replica.ts'
 
 const database = await useTestDatabase()
 

@@ -12,9 +12,9 @@ import {
   PASSWORD,
   POLL_TIMES,
   type ReconcileWorld,
-  tirelessReplica,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
+import { tirelessReplica } from '../support/tireless-replica.ts'
 
 const FAULTS = {
   faultCutBefore: 0.1,

@@ -13,7 +13,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { createTestRelay } from '../support/relay-world.ts'
 import { insertHistoryPart, insertRequestRow } from '../support/request-rows.ts'
-import { clearTables } from '../support/service-database.ts'
+import { clearTables } from '../support/store-database.ts'
 import { openConnection } from './store-world.ts'
 
 let created: TestDatabase

@@ -1,6 +1,7 @@
 import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
 import { createDispatcher, type DispatcherOptions } from '../../src/dispatch/dispatcher.ts'
-import { PASSWORD, type ReconcileWorld, tirelessReplica } from './reconcile-world.ts'
+import { PASSWORD, type ReconcileWorld } from './reconcile-world.ts'
+import { tirelessReplica } from './tireless-replica.ts'
 
 /** Starts a dispatcher in a world, with a recorder on the world's database; `changes` are the dispatcher's. */
 export async function runDispatcher(

@@ -17,11 +17,11 @@ import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-req
 import { createRequestStore, type InsertOutcome } from '../../src/intake/request-store.ts'
 import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts'
 import { registerReplica } from '../../src/replica/leases.sql.ts'
-import type { Replica } from '../../src/replica/replica.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { clearTables, openTestDatabase, useTestDatabase } from './store-database.ts'
 import { readOwedEvents, readRequest } from './stored-requests.ts'
+import { tirelessReplica } from './tireless-replica.ts'
 
 export const PROJECT = 'p'
 export const PASSWORD = 'Passw0rd!'
@@ -221,17 +221,5 @@ export async function createReconcileWorld(database: Database, options: Simulato
     creations,
     listings,
     metric,
-  }
-}
-
-/** A replica that always has the duty: two of them are two reconcilers at once. */
-export function tirelessReplica(id: string): Replica {
-  return {
-    name: 'replica',
-    start: async () => undefined,
-    stop: async () => undefined,
-    id: () => id,
-    holdsLease: () => true,
-    holdDuty: async () => true,
   }
 }
