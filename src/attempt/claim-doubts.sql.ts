@@ -33,15 +33,18 @@ open AS MATERIALIZED (
 claimed AS (
   UPDATE look l
   SET due_at = clock.ts + make_interval(secs => $3::float8 / 1000)
-  FROM open, clock
+  FROM open
+  JOIN LATERAL (SELECT open.attempt OFFSET 0) one_row_hint ON one_row_hint.attempt = open.attempt
+  CROSS JOIN clock
   WHERE l.provision_request_id = open.provision_request_id AND l.attempt = open.attempt
   RETURNING l.*
 )
 SELECT ${DOUBT_ROW}
 FROM claimed l
 CROSS JOIN clock
-JOIN LATERAL (SELECT l.provision_request_id AS id OFFSET 0) one_row_hint ON true
-JOIN provision_request r ON r.id = one_row_hint.id AND r.state = 'uncertain' AND r.attempt_number = l.attempt
+JOIN LATERAL (SELECT l.provision_request_id AS id OFFSET 0) one_row_hint ON one_row_hint.id = l.provision_request_id
+JOIN provision_request r ON r.id = l.provision_request_id
+WHERE r.state = 'uncertain' AND r.attempt_number = l.attempt
 ORDER BY r.id
 `
 

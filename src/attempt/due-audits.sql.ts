@@ -25,7 +25,7 @@ ORDER BY first.due_at
 LIMIT $2::int
 `
 
-/** In order of id, as others lock them. $1 project, $2 the time of findDueAudits. */
+/** In order of id, as others lock them. For `one_row_hint` see claim-requests. $1 project, $2 the time of findDueAudits. */
 const END = `
 WITH done AS MATERIALIZED (
   SELECT l.provision_request_id, l.attempt
@@ -36,6 +36,7 @@ WITH done AS MATERIALIZED (
 )
 DELETE FROM look l
 USING done
+JOIN LATERAL (SELECT done.attempt OFFSET 0) one_row_hint ON one_row_hint.attempt = done.attempt
 WHERE l.provision_request_id = done.provision_request_id AND l.attempt = done.attempt
 `
 

@@ -21,8 +21,9 @@ WITH unknown AS MATERIALIZED (
 named AS MATERIALIZED (
   SELECT u."id", array_agg(u."instanceId" ORDER BY u."instanceId") AS "instanceIds"
   FROM unknown u
-  JOIN LATERAL (SELECT u."id" OFFSET 0) one_row_hint ON true
-  JOIN provision_request r ON r.id = one_row_hint."id" AND r.project_id = $1
+  JOIN LATERAL (SELECT u."id" OFFSET 0) one_row_hint ON one_row_hint."id" = u."id"
+  -- The project as an expression, so that no plan can go by it instead of the id.
+  JOIN provision_request r ON r.id = u."id" AND r.project_id || '' = $1
   WHERE (u."requestId" IS NULL OR u."requestId" = r.request_id)
     AND NOT (r.state IN ('dispatching', 'uncertain') AND r.attempt_number = u."attempt")
   GROUP BY u."id"
@@ -42,13 +43,14 @@ SELECT
   (
     SELECT count(*)
     FROM unnest(r.instance_ids) AS own(id)
-    JOIN instance n ON n.project_id = r.project_id AND n.id = own.id
-    WHERE n.error_code = '${INSTANCE_NOT_FOUND}'
+    WHERE (
+      SELECT n.error_code FROM instance n WHERE n.project_id = r.project_id AND n.id = own.id
+    ) = '${INSTANCE_NOT_FOUND}'
   )::int AS "absentCount",
   named."instanceIds" AS "instanceIds"
 FROM named
-JOIN LATERAL (SELECT named."id" OFFSET 0) one_row_hint ON true
-JOIN provision_request r ON r.id = one_row_hint."id"
+JOIN LATERAL (SELECT named."id" OFFSET 0) one_row_hint ON one_row_hint."id" = named."id"
+JOIN provision_request r ON r.id = named."id"
 ORDER BY r.id
 `
 

@@ -4,13 +4,17 @@ import type { OpenDoubt } from './open-doubt.ts'
 
 /**
  * Locks the doubts that are still open and still under the caller's claim: an overtaken reconciler decides nothing. In
- * order of id, as claim-doubts locks them. $1 rows as JSON.
+ * order of id, as claim-doubts locks them. The purpose is compared as text, so that no plan can go by the index of doubts
+ * instead of the key. For `one_row_hint` see claim-requests.
+ *
+ * $1 rows as JSON.
  */
 const LOCK_CLAIMED = `
 SELECT l.provision_request_id::text AS "id"
 FROM json_to_recordset($1::json) AS i("id" uuid, "attempt" int4, "claim" timestamptz)
+JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
 JOIN look l ON l.provision_request_id = i."id" AND l.attempt = i."attempt"
-WHERE l.purpose = 'doubt' AND l.due_at = i."claim"
+WHERE l.purpose::text = 'doubt' AND l.due_at = i."claim"
 ORDER BY l.provision_request_id
 FOR UPDATE OF l
 `
@@ -29,7 +33,9 @@ SET
   listings_without = i."listingsWithout",
   due_at = clock_timestamp() + make_interval(secs => i."lookInMs" / 1000)
 FROM input i
-WHERE l.provision_request_id = i."id" AND l.attempt = i."attempt" AND l.purpose = 'doubt' AND l.due_at = i."claim"
+JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
+WHERE l.provision_request_id = i."id" AND l.attempt = i."attempt"
+  AND l.purpose::text = 'doubt' AND l.due_at = i."claim"
 `
 
 export interface LookRow {
