@@ -21,15 +21,14 @@ import { createSealer } from '../secrets/seal.ts'
 import { addDatabaseFigures } from '../telemetry/database-figures.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 
-/** How often a loop looks for work although nobody has told it of any, in milliseconds. */
-const SAFETY_MS = 2000
-
 /** What the steps share. */
 export type Core = ReturnType<typeof buildCore>
 
 export interface CoreOptions {
   config: Config
   logger: Logger
+  /** How often a loop looks for work that nobody has told it of, in milliseconds. */
+  lookEveryMs: number
   /** Other replicas have said these words. */
   onWords: (words: readonly string[]) => void
   /** Other replicas are heard from now on, or not any more. */
@@ -39,7 +38,7 @@ export interface CoreOptions {
 }
 
 /** Builds the links to the servers, and what is counted, limited and sealed alike in every step. */
-export function buildCore({ config, logger, onWords, onHearing, onResigned }: CoreOptions) {
+export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onResigned }: CoreOptions) {
   const metrics = createMetrics()
   const database = createDatabase({
     url: config.databaseUrl,
@@ -51,7 +50,7 @@ export function buildCore({ config, logger, onWords, onHearing, onResigned }: Co
   const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger, onResigned })
   const broker = createBroker({ url: config.amqpUrl, logger })
   const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
-  const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, SAFETY_MS) : alone)
+  const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, lookEveryMs) : alone)
 
   const target = {
     endpoint: config.clouddcEndpoint,

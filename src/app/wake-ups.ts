@@ -3,7 +3,7 @@ import { requestKey } from '../request/request-key.ts'
 import type { SharedLoop } from '../runtime/run-loop.ts'
 
 /** Loops that sleep while there is nothing for them to do; also what replicas say to each other to wake them. */
-const SLEEPERS = ['dispatcher', 'sweeper', 'rescuer', 'reconciler', 'poller', 'relay'] as const
+export const SLEEPERS = ['dispatcher', 'sweeper', 'rescuer', 'reconciler', 'poller', 'relay'] as const
 export type Sleeper = (typeof SLEEPERS)[number]
 export type Loops<Some extends Sleeper = Sleeper> = Readonly<Record<Some, SharedLoop>>
 

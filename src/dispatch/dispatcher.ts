@@ -108,7 +108,7 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
   if (got === asked) context.onSurplus?.()
   const next = pace.next({ got, tokenInMs })
-  const isAllTaken = got < asked && tokenInMs === null
+  const isAllTaken = got < asked && tokenInMs === null && !unansweredClaims.any()
   return next.again || isAllTaken ? next : { again: false, waitMs: Math.min(next.waitMs ?? IDLE_MS, IDLE_MS) }
 }
 

@@ -26,6 +26,8 @@ export interface UnansweredClaims {
    * unreachable.
    */
   putBack(): Promise<void>
+  /** Whether there are any. */
+  any(): boolean
 }
 
 /**
@@ -49,6 +51,7 @@ export function createUnansweredClaims({
   let lookedAt = Number.NEGATIVE_INFINITY
 
   return {
+    any: () => claims.length > 0,
     add: (claim) => {
       claims.push({ ...claim, lostAt: now() })
       lookedAt = Number.NEGATIVE_INFINITY

@@ -114,7 +114,8 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
 /** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
   const { database, duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
-  if (!(await duty.has()) || looks.size >= looksAtOnce) return { again: false }
+  if (!(await duty.has())) return { again: false, waitMs: DUTY_RENEW_MS }
+  if (looks.size >= looksAtOnce) return { again: false, waitMs: IDLE_MS }
   const dueInMs = await nextLookMs(database)
   if (dueInMs > 0) return { again: false, waitMs: dueInMs }
   for (const claim of await claimProjects([...looks.keys()])) {

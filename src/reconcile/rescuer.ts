@@ -52,7 +52,7 @@ export function createRescuer(options: RescuerOptions): SharedLoop {
     logger,
     idleMs: () => idleMs(IDLE_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false }
+      if (!(await duty.has())) return { again: false, waitMs: DUTY_RENEW_MS }
       const endsInMs = await nextLeaseEndMs(database, replica.id())
       if (endsInMs > 0 && performance.now() - lookedAt < OVERDUE_EVERY_MS)
         return { again: false, waitMs: endsInMs }
