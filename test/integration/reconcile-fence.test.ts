@@ -4,7 +4,6 @@ import { lockClaimed, recordLooks } from '../../src/attempt/record-looks.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { adoptionOf, voidOf } from '../../src/attempt/verdict-settlement.ts'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
-import { registerReplica } from '../../src/replica/leases.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
@@ -22,7 +21,7 @@ const CLAIM = { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 }
 const endLease = (id: string) =>
   database.query(`UPDATE replica SET lease_until = now() - interval '1 second' WHERE id = $1::uuid`, id)
 
-const rescuer = (world: ReconcileWorld, changes = {}) =>
+const rescuer = (world: ReconcileWorld) =>
   createRescuer({
     database,
     replica: tirelessReplica(world.replicaId),
@@ -30,7 +29,6 @@ const rescuer = (world: ReconcileWorld, changes = {}) =>
     metrics: world.metrics,
     logger: world.logger,
     onSettled: () => undefined,
-    ...changes,
   })
 
 const makeDue = () =>
@@ -55,27 +53,6 @@ describe('a killed replica', () => {
     expect(await world.metric('rescued_attempts_total')).toBe(1)
   })
 
-  test('leaves the next probe of its project to others', async () => {
-    const world = await createReconcileWorld(database)
-    const { id } = await world.place()
-    await world.claim()
-    await database.query(`UPDATE rate_bucket SET due_at = now() + interval '35 seconds'`)
-    await endLease(world.replicaId)
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
-    const [bucket] = await database.prisma.rateBucket.findMany()
-    expect(bucket?.dueAt?.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
-  })
-
-  test('whose row is gone leaves nothing behind either', async () => {
-    const world = await createReconcileWorld(database)
-    const { id } = await world.place()
-    await world.claim()
-    await database.query('DELETE FROM replica')
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
-  })
-
   test('whose call had created is rescued and adopted, and not ordered again', async () => {
     const world = await createReconcileWorld(database)
     const { id } = await world.place({ min_count: 2, max_count: 2 })
@@ -89,29 +66,6 @@ describe('a killed replica', () => {
     expect((await world.request(id)).createdCount).toBe(2)
     expect(world.creations()).toHaveLength(1)
   })
-
-  test('is not confused with one that lives', async () => {
-    const world = await createReconcileWorld(database)
-    const other = '0198170e-4ca7-7ee4-89a7-fa6318431111'
-    await registerReplica(database, other, 60_000)
-    const mine = await world.place()
-    await world.claim()
-    const theirs = await world.place()
-    await world.claim(other)
-    await endLease(other)
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(theirs.id)).state).toBe('uncertain'))
-    expect((await world.request(mine.id)).state).toBe('dispatching')
-  })
-})
-
-test('an outcome that a living replica could not record is taken over in the end', async () => {
-  const world = await createReconcileWorld(database)
-  const { id, requestId } = await world.place()
-  await world.claim()
-  await world.run(rescuer(world, { overdueMs: 100 }))
-  await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
-  expect((await world.events(requestId)).at(-1)?.data).toMatchObject({ reason: 'outcome_not_recorded' })
 })
 
 describe('a replica that was paused', () => {

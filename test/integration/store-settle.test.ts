@@ -1,8 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Outcome } from '../../src/attempt/outcome.ts'
 import { type SettleRow, settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
-import type { OpenAttempt } from '../../src/attempt/settlement.ts'
-import { isTaken } from '../../src/database/errors.ts'
 import { promoteRetries } from '../../src/dispatch/due-sweeps.sql.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
@@ -11,34 +9,18 @@ import {
   claim,
   claimNext,
   LOOK_TIMES,
+  notCreated,
   POLL_TIMES,
   placeRequests,
   setBucket,
   settlementFor,
+  UNKNOWN,
 } from './store-world.ts'
-
-const OTHER_CLAIM = '0198170e-4ca7-7ee4-89a7-fa6318432222'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
 
 const CREATED: Outcome = { class: 'created', instanceIds: ['i-1', 'i-2'], httpStatus: 202 }
-const UNKNOWN: Outcome = {
-  class: 'unknown',
-  reason: 'timeout',
-  code: 'UND_ERR_HEADERS_TIMEOUT',
-  message: 'no answer',
-  httpStatus: null,
-}
-const notCreated = (reason: 'refused' | 'throttled'): Outcome => ({
-  class: 'not_created',
-  reason,
-  code: 'iMetal.0001',
-  message: 'no',
-  httpStatus: 400,
-  retryAfterMs: null,
-})
-
 async function claimOne(changes: Parameters<typeof placeRequests>[1] = {}): Promise<Claimed> {
   await placeRequests(database, { maxCount: 2, ...changes })
   return claimNext(database)
@@ -60,17 +42,6 @@ async function owed(): Promise<(readonly [string, number])[]> {
   const segments = await database.prisma.outboxSegment.findMany({ orderBy: { position: 'asc' } })
   return segments.flatMap(({ refs }) => JSON.parse(`[${refs ?? ''}]`) as [string, number][])
 }
-
-/** All that settling may change, in a form to compare. */
-const everything = async () => ({
-  requests: await requests(),
-  parts: await database.prisma.historyPart.findMany(),
-  claims: await database.prisma.claim.findMany(),
-  looks: await looks(),
-  instances: await database.prisma.instance.findMany({ orderBy: { id: 'asc' } }),
-  polls: await database.prisma.poll.findMany(),
-  segments: await database.prisma.outboxSegment.findMany({ orderBy: { position: 'asc' } }),
-})
 
 describe('an outcome', () => {
   test('of creation stores the instances, due for their poll, with history and event', async () => {
@@ -98,7 +69,8 @@ describe('an outcome', () => {
       evidence: { http_status: 202, instances: 2 },
       instances: ['i-1', 'i-2'],
     })
-    const { instances, polls } = await everything()
+    const instances = await database.prisma.instance.findMany({ orderBy: { id: 'asc' } })
+    const polls = await database.prisma.poll.findMany()
     for (const instance of instances)
       expect(instance).toMatchObject({
         state: 'pending',
@@ -238,83 +210,4 @@ describe('an outcome', () => {
     const bonusMs = back.createdAt.getTime() - (back.queueRank?.getTime() ?? 0)
     expect(bonusMs).toBe(2 * 10 * 60_000)
   })
-})
-
-describe('the fence', () => {
-  test.each<[string, Partial<OpenAttempt>]>([
-    ['another claim', { claimId: OTHER_CLAIM }],
-    ['no claim', { claimId: null }],
-    ['another attempt', { attempt: 2 }],
-    ['the reconciler, which comes too early', { from: 'uncertain', claimId: null }],
-  ])('keeps out an outcome of %s', async (_, changes) => {
-    const claimed = await claimOne()
-    const before = await everything()
-    expect(await settle(settlementFor(claimed, CREATED, changes))).toEqual([])
-    expect(await everything()).toEqual(before)
-  })
-
-  test('keeps out a second outcome of the same attempt', async () => {
-    const claimed = await claimOne()
-    await settle(settlementFor(claimed, UNKNOWN))
-    const before = await everything()
-    expect(await settle(settlementFor(claimed, CREATED))).toEqual([])
-    expect(await settle(settlementFor(claimed, notCreated('refused')))).toEqual([])
-    expect(await everything()).toEqual(before)
-  })
-
-  test('lets exactly one of many at the same moment through', async () => {
-    const claimed = await claimOne()
-    const outcomes = [CREATED, UNKNOWN, notCreated('refused'), notCreated('throttled')]
-    const settled = await Promise.all(
-      [...outcomes, ...outcomes].map((outcome) => settle(settlementFor(claimed, outcome))),
-    )
-    expect(settled.flat()).toHaveLength(1)
-    const { entries, version } = await only()
-    expect(entries.map(({ v }) => v)).toEqual([1, 2, 3])
-    expect(version).toBe(3)
-  })
-
-  test('keeps out an old attempt when the request has a new one', async () => {
-    const claimed = await claimOne()
-    await settle(settlementFor(claimed, notCreated('throttled')))
-    const again = await claimNext(database)
-    expect(again).toMatchObject({ id: claimed.id, attemptNumber: 2, attempts: 1 })
-    const before = await everything()
-    expect(await settle(settlementFor(claimed, CREATED))).toEqual([])
-    expect(await settle(settlementFor(claimed, CREATED, { claimId: again.claimId }))).toEqual([])
-    expect(await everything()).toEqual(before)
-  })
-
-  test('judges each row of a batch by itself', async () => {
-    const first = await claimOne()
-    const second = await claimOne()
-    const settled = await settle(
-      settlementFor(second, { ...CREATED, instanceIds: ['i-9'] }),
-      settlementFor(first, CREATED, { claimId: OTHER_CLAIM }),
-    )
-    expect(settled.map((row) => row.id)).toEqual([second.id])
-    const { instances, segments } = await everything()
-    expect(instances.map((row) => row.id)).toEqual(['i-9'])
-    expect(segments.at(-1)?.refs).toBe(JSON.stringify([second.id, 3]))
-  })
-})
-
-test('an instance belongs to the attempt that was the first to name it; who else names it is refused', async () => {
-  const first = await claimOne()
-  const second = await claimOne()
-  await settle(settlementFor(first, CREATED))
-  const before = await everything()
-  const row = settlementFor(second, { ...CREATED, instanceIds: ['i-2', 'i-3'] })
-  expect(isTaken(await settle(row).catch((error: unknown) => error))).toBe(true)
-  expect(await everything()).toEqual(before)
-})
-
-test('a claim goes with the settlement that says that nothing of it is left', async () => {
-  const first = await claimOne()
-  const second = await claimOne()
-  await settle(settlementFor(first, CREATED))
-  const ids = async () => (await database.prisma.claim.findMany()).map(({ id }) => id)
-  expect((await ids()).toSorted()).toEqual([first.claimId, second.claimId].toSorted())
-  await settleAttempts(database, [settlementFor(second, notCreated('refused'))], POLL_TIMES, [first.claimId])
-  expect(await ids()).toEqual([second.claimId])
 })

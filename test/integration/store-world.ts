@@ -18,6 +18,22 @@ export const SHARE = 0.02
 export const LOOK_TIMES = { firstLookMs: 100, settleMs: 60_000 }
 export const POLL_TIMES = { firstPollMs: 1000, provisionTimeoutMs: 3_600_000 }
 
+export const UNKNOWN: Outcome = {
+  class: 'unknown',
+  reason: 'timeout',
+  code: 'UND_ERR_HEADERS_TIMEOUT',
+  message: 'no answer',
+  httpStatus: null,
+}
+export const notCreated = (reason: 'refused' | 'throttled'): Outcome => ({
+  class: 'not_created',
+  reason,
+  code: 'iMetal.0001',
+  message: 'no',
+  httpStatus: 400,
+  retryAfterMs: null,
+})
+
 /** A request as intake hands it to the store. */
 export function buildNewRequest(changes: Partial<NewRequest> = {}): NewRequest {
   const id = uuidv7()
