@@ -140,7 +140,10 @@ async function poll({ as, plain }: Walk): Promise<void> {
     const own = byId.get(one.observation.member.id)
     return own === undefined ? [] : [{ ...one, facts: own }]
   })
-  await recordObservations(as('record-observations'), rowsOf(news, known, LIMITS), 5000)
+  await recordObservations(as('record-observations'), rowsOf(news, known, LIMITS), {
+    waitingPollMs: 5000,
+    serverWaitMs: LIMITS.serverWaitMs,
+  })
 }
 
 async function publish(as: Walk['as']): Promise<void> {

@@ -15,7 +15,7 @@ export async function readRequest(database: Database, id: string) {
   const doubts = looks
     .filter(({ purpose }) => purpose === 'doubt')
     .map(({ dueAt, ...doubt }) => ({ ...doubt, dueAtMs: dueAt.getTime() }))
-  const { history } = historyOf({ id, parts: texts, truncated: false, doubts }, entries.length)
+  const { history } = historyOf({ id, parts: texts, truncated: false, looks: doubts }, entries.length)
   const attemptRecords = history.flatMap((shown) => {
     if (shown.kind !== 'attempt') return []
     const own = looks.find(({ attempt }) => attempt === shown.attempt)
