@@ -1,6 +1,7 @@
 import { demandAudits } from '../attempt/demand-audits.sql.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
+import { requestKey } from '../request/request-key.ts'
 import { findPending } from './find-pending.sql.ts'
 import { type KnownNews, type News, rowsOf } from './news.ts'
 import type { MemberLimits } from './poll-member.ts'
@@ -55,7 +56,7 @@ export async function recordReadiness(
       const { state, member } = observation
       if (state === 'pending' || !won.has(facts.provisionRequestId)) continue
       ended.push({ state, ageMs: (member.ranMs ?? poll.claimedMs) - member.createdMs })
-      changed.add(`${facts.projectId}/${facts.requestId}`)
+      changed.add(requestKey(facts))
     }
     const membersOf = new Map(rows.polls.map(({ id, members }) => [id, members]))
     for (const { poll } of open) {
