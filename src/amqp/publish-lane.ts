@@ -77,7 +77,8 @@ export function createPublishLane({
 
   const send = (entry: Entry) => {
     const { message, body } = entry
-    if (contentHeaderBytes(message.properties) > frameMax) {
+    // Without headers it always fits: every other property is bounded, and amqplib refuses what exceeds its bound.
+    if (message.properties.headers !== undefined && contentHeaderBytes(message.properties) > frameMax) {
       entry.settle(failure('unencodable', 'its properties do not fit into one frame'))
       return
     }
@@ -220,9 +221,11 @@ export function createPublishLane({
 }
 
 function wireOptions({ properties, mandatory }: OutgoingMessage): Options.Publish {
-  const { userId: _user, clusterId: _cluster, ...sent } = properties
   // amqplib's types know no undefined properties; at run time it skips them.
-  return { ...sent, deliveryMode: sent.deliveryMode ?? 2, mandatory: mandatory === true } as Options.Publish
+  const sent: Record<string, unknown> = { ...properties, mandatory: mandatory === true }
+  sent.deliveryMode ??= 2
+  sent.userId = undefined
+  return sent as Options.Publish
 }
 
 export function failure(kind: PublishFailure, message: string, cause?: unknown): PublishError {

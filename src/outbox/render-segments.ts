@@ -70,10 +70,10 @@ function renderChange(
     if (instance === undefined) throw new Error(`its instance ${instanceId} is not there, or has not ended`)
     return instance
   })
-  const part = parts.get(keyOf(id, version))
+  const part = parts.size === 0 ? undefined : parts.get(keyOf(id, version))
   return renderEvents(part === undefined ? request : { ...request, history: part }, version, ended)
 }
 
-function keyOf(...parts: (string | number)[]): string {
-  return parts.join('/')
+function keyOf(owner: string, of: string | number): string {
+  return `${owner}/${of}`
 }

@@ -14,7 +14,7 @@ import { type ChangeRef, readSegment, type Segment } from './segment.ts'
 /** Segments of one read; the largest hold some hundred events. */
 const READ_LIMIT = 200
 /** Events whose rows are read at once. */
-const RENDERED_AT_ONCE = 250
+const RENDERED_AT_ONCE = 500
 
 /** What a relay does from taking its duty to losing it. */
 export interface Tenure {
