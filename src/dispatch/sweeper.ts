@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { RECOVERY_INTERVAL_MS, recoverRates } from '../budget/adaptive-rate.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
-import { createHeldDuty } from '../replica/held-duty.ts'
+import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
 import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
@@ -10,9 +10,6 @@ import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from '
 
 /** How soon what another replica has put off is known, where replicas do not hear each other. */
 const INTERVAL_MS = 250
-const LEASE_MS = 5000
-/** For so long the duty counts as held: two sweepers at once do each change once all the same. */
-const RENEW_MS = 1000
 const BATCH = 500
 /** The safety net under the wake-ups looks this rarely. */
 const SLEEPING_INTERVAL_MS = 5000
@@ -31,7 +28,7 @@ export interface SweeperOptions {
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper(options: SweeperOptions): SharedLoop {
   const { database, replica, adaptive = false, logger, onMoved, idleMs = unheard } = options
-  const duty = createHeldDuty({ replica, duty: 'sweep', leaseMs: LEASE_MS, renewMs: RENEW_MS })
+  const duty = createHeldDuty({ replica, duty: 'sweep' })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = performance.now()
 
@@ -56,7 +53,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
     logger,
     idleMs: () => idleMs(INTERVAL_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false, waitMs: RENEW_MS }
+      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
       const dueInMs = await nextSweepMs(database)
       const moved = dueInMs > 0 ? [] : [await promote(), await expire()]
       const now = performance.now()

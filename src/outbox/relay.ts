@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Publisher } from '../amqp/publisher.ts'
 import type { Database } from '../database/database.ts'
-import { createHeldDuty } from '../replica/held-duty.ts'
+import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Quiet } from '../runtime/quiet.ts'
 import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
@@ -16,11 +16,6 @@ import { createTenure } from './tenure.ts'
 const GAP_MS = 5
 /** How soon events that another replica wrote are noticed, where replicas do not hear each other. */
 const IDLE_MS = 50
-/** The relay's lease: short, because a second relay does no harm beyond repeated copies. */
-const LEASE_MS = 5000
-const LEASE_RENEW_MS = 1500
-/** How long a replica without the duty waits before it asks again. */
-const STANDBY_MS = 1000
 /** Publishing one event takes about 0.03 ms, and a thousand may be read at once. */
 const TURN_SHARE_MS = 4
 
@@ -83,8 +78,6 @@ export function createRelay(options: RelayOptions): SharedLoop {
   const duty = createHeldDuty({
     replica,
     duty: 'relay',
-    leaseMs: LEASE_MS,
-    renewMs: LEASE_RENEW_MS,
     onTaken: () => {
       // What is still in flight from an earlier tenure has left before anything that this one sends.
       void tenure.end()
@@ -95,16 +88,16 @@ export function createRelay(options: RelayOptions): SharedLoop {
   const loop = createLoop({
     name: 'outbox relay',
     logger,
-    idleMs: () => idleMs(STANDBY_MS),
+    idleMs: () => idleMs(IDLE_MS),
     gapMs: GAP_MS,
     runOnce: async () => {
       // The process is just starting: it will be registered in a moment, and may have the duty then.
       if (!duty.had() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
-      if (!(await duty.has())) return { again: false, waitMs: STANDBY_MS }
+      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const left = await tenure.relay()
       if (left === 'more') return { again: true }
-      return { again: false, waitMs: left === 'idle' ? idleMs(IDLE_MS) : IDLE_MS }
+      return left === 'idle' ? { again: false } : { again: false, waitMs: IDLE_MS }
     },
     onStop: async () => {
       await tenure.end()

@@ -8,7 +8,7 @@ import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
-import { createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
+import { ASK_MS, createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { createLoop, type IdleMs, type RunResult, type SharedLoop, unheard } from '../runtime/run-loop.ts'
@@ -19,8 +19,6 @@ import { type LookContext, lookAtProject } from './project-look.ts'
 
 /** How soon a doubt that another replica has recorded is noticed, where replicas do not hear each other. */
 const IDLE_MS = 250
-const DUTY_LEASE_MS = 5000
-const DUTY_RENEW_MS = 1500
 /** Projects looked at in parallel. */
 export const LOOKS_AT_ONCE = 64
 
@@ -79,7 +77,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
   const pace = createListingPace({ limitMs: options.lookLimitMs })
   const context: ReconcileContext = {
     ...options,
-    duty: createHeldDuty({ replica, duty: 'reconcile', leaseMs: DUTY_LEASE_MS, renewMs: DUTY_RENEW_MS }),
+    duty: createHeldDuty({ replica, duty: 'reconcile' }),
     claimProjects: createProjectClaims({ database, pace, looksAtOnce, moveOnMs: intervalMs }),
     looksAtOnce,
     looks: new Map(),
@@ -114,7 +112,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
 /** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
   const { database, duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
-  if (!(await duty.has())) return { again: false, waitMs: DUTY_RENEW_MS }
+  if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
   if (looks.size >= looksAtOnce) return { again: false, waitMs: IDLE_MS }
   const dueInMs = await nextLookMs(database)
   if (dueInMs > 0) return { again: false, waitMs: dueInMs }

@@ -8,7 +8,7 @@ import {
 } from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import type { Database } from '../database/database.ts'
-import { createHeldDuty } from '../replica/held-duty.ts'
+import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import { nextLeaseEndMs } from '../replica/leases.sql.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
@@ -16,9 +16,6 @@ import type { Metrics } from '../telemetry/metrics.ts'
 
 /** How soon an early end of a lease is noticed, where replicas do not hear each other. */
 const IDLE_MS = 500
-/** Short: a second rescuer does no harm, and the first must not be missed for long. */
-const DUTY_LEASE_MS = 5000
-const DUTY_RENEW_MS = 1500
 /** How often claims are looked for although no lease has run out: their outcomes may not have been recorded. */
 const OVERDUE_EVERY_MS = 10_000
 const CLAIMS_AT_ONCE = 20
@@ -45,14 +42,14 @@ export interface RescuerOptions {
  */
 export function createRescuer(options: RescuerOptions): SharedLoop {
   const { database, replica, logger, idleMs = unheard } = options
-  const duty = createHeldDuty({ replica, duty: 'rescue', leaseMs: DUTY_LEASE_MS, renewMs: DUTY_RENEW_MS })
+  const duty = createHeldDuty({ replica, duty: 'rescue' })
   let lookedAt = Number.NEGATIVE_INFINITY
   const loop = createLoop({
     name: 'rescuer',
     logger,
     idleMs: () => idleMs(IDLE_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false, waitMs: DUTY_RENEW_MS }
+      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
       const endsInMs = await nextLeaseEndMs(database, replica.id())
       if (endsInMs > 0 && performance.now() - lookedAt < OVERDUE_EVERY_MS)
         return { again: false, waitMs: endsInMs }

@@ -49,7 +49,7 @@ export function createMetrics() {
     })
 
   // Watching the event loop every 10 ms, as is the default, is half of what an idle process costs.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
 
   const invariantViolations = counter(
     'invariant_violations_total',
