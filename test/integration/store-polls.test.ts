@@ -32,6 +32,9 @@ describe('a claim of polls', () => {
     expect(polls.map(({ members }) => members.length).toSorted((one, next) => next - one)).toEqual([
       100, 100, 50,
     ])
+    const known = (await readPolls(database)).map(({ id, members }) => ({ id, members }))
+    expect(known).toHaveLength(3)
+    for (const { id, members } of polls) expect(known).toContainEqual({ id, members })
     const after = await readBucket(database)
     expect(before.tokens - after.tokens).toBeGreaterThan(2)
     expect(before.tokens - after.tokens).toBeLessThanOrEqual(3)
@@ -79,6 +82,19 @@ describe('a claim of polls', () => {
     expect(new Set(idsOf(polls))).toEqual(before)
     const stored = await readPolls(database)
     expect(stored.map((row) => row.polls).toSorted()).toEqual([1, 1, 8])
+  })
+
+  test('moves a poll that makes a call by itself on with another id, in the same pace', async () => {
+    await placeInstances(100)
+    const [known] = await readPolls(database)
+    const before = await readClock(database)
+    await claimDue(database)
+    const after = await readClock(database)
+    const [stored] = await readPolls(database)
+    expect(stored).toMatchObject({ polls: 1, limitMs: known?.limitMs, members: known?.members })
+    expect(stored?.id).not.toBe(known?.id)
+    expect(stored?.dueMs).toBeGreaterThanOrEqual(before + 1000 - 1)
+    expect(stored?.dueMs).toBeLessThanOrEqual(after + 1200 + 1)
   })
 
   test('polls at the end of the time limit, not only after it', async () => {
