@@ -13,7 +13,8 @@ import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
  */
 const TEXT = `
 WITH unknown AS MATERIALIZED (
-  SELECT i.*
+  -- The project as a column: as a constant, a plan could go by it alone.
+  SELECT i.*, $1::text AS project_id
   FROM json_to_recordset($2::json) AS i("instanceId" text, "id" uuid, "attempt" int4, "requestId" text)
   -- A subquery in this place is one index probe per row, whatever the planner thinks of the table's size.
   WHERE (SELECT n.id FROM instance n WHERE n.project_id = $1 AND n.id = i."instanceId") IS NULL
@@ -22,9 +23,9 @@ named AS MATERIALIZED (
   SELECT u."id", array_agg(u."instanceId" ORDER BY u."instanceId") AS "instanceIds"
   FROM unknown u
   JOIN LATERAL (SELECT u."id" OFFSET 0) one_row_hint ON one_row_hint."id" = u."id"
-  -- The project as an expression, so that no plan can go by it instead of the id.
-  JOIN provision_request r ON r.id = u."id" AND r.project_id || '' = $1
-  WHERE (u."requestId" IS NULL OR u."requestId" = r.request_id)
+  JOIN provision_request r ON r.id = u."id"
+  WHERE r.project_id = u.project_id
+    AND (u."requestId" IS NULL OR u."requestId" = r.request_id)
     AND NOT (r.state IN ('dispatching', 'uncertain') AND r.attempt_number = u."attempt")
   GROUP BY u."id"
 )
