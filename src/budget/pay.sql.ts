@@ -75,8 +75,8 @@ export const levelOf = (share: string): string => `(
 /**
  * What `n` calls (SQL) leave of the bucket whose level is in row `r`, for a CROSS JOIN LATERAL; `lateMs` (SQL) is what
  * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket. Columns: `tokens` and
- * `refilled_at` of the bucket from now on, and `room_ms`: how long
- * after `clock.ts` (of a tight bucket after `token_at`) they may be written.
+ * `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `token_at`)
+ * they may be written.
  */
 export const paymentOf = ({
   r,
