@@ -26,7 +26,7 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * make `closed` true.
  */
 
-/** The part of the arrival spread that is left for transit, after the call was written. */
+/** The part of the room, beyond what all calls are late by, that is left for transit, after the call was written. */
 const TRANSIT_PART = 0.3
 /** The room that a full bucket makes for its calls, in seconds, with tokens that they do not need. */
 const SPARE_SECONDS = 0.5
@@ -98,8 +98,10 @@ export const paymentOf = ({
       END AS refilled_at,
       CASE
         WHEN ${r}.tight THEN ${reserveMs}
-        ELSE (${r}.capacity - counted.tokens) / ${r}.rate * 1000
-          + ${(1 - TRANSIT_PART) * 1000} * least(${ARRIVAL_SPREAD_SECONDS}, (${r}.capacity - 1) / ${r}.rate)
+        ELSE ${lateMs} + ${1 - TRANSIT_PART} * (
+          ((${r}.capacity - counted.tokens) / ${r}.rate + least(${ARRIVAL_SPREAD_SECONDS}, (${r}.capacity - 1) / ${r}.rate)) * 1000
+          - ${lateMs}
+        )
       END AS room_ms
     FROM (
       SELECT CASE

@@ -28,7 +28,13 @@ export function pay(
   before: Level,
   limit: BucketLimit,
   { at, wanted, lateMs = 0 }: { at: number; wanted: number; lateMs?: number },
-): { paid: number; roomMs: number; level: Level } {
+): {
+  paid: number
+  roomMs: number
+  /** How long the calls may be in transit besides: after writing, nobody can help. */
+  transitMs: number
+  level: Level
+} {
   const level = refill(before, limit, at)
   const paid = Math.min(wanted, Math.floor(level.tokens))
   const { refillPerSecond: rate, capacity } = limit
@@ -37,19 +43,15 @@ export function pay(
     capacity - (rate * lateMs) / 1000,
     Math.max(paid + 1, capacity / 2, capacity - rate * SPARE_SECONDS),
   )
-  const roomMs =
-    ((capacity - counted) / rate) * 1000 +
-    (1 - TRANSIT_PART) * 1000 * Math.min(SPREAD_SECONDS, (capacity - 1) / rate)
-  if (paid === 0) return { paid, roomMs, level }
+  const wholeMs = ((capacity - counted) / rate + Math.min(SPREAD_SECONDS, (capacity - 1) / rate)) * 1000
+  const transitMs = TRANSIT_PART * (wholeMs - lateMs)
+  const roomMs = wholeMs - transitMs
+  if (paid === 0) return { paid, roomMs, transitMs, level }
   const debt = Math.max(0, paid - counted)
   return {
     paid,
     roomMs,
+    transitMs,
     level: { tokens: Math.max(0, counted - paid), refilledAt: level.refilledAt + debt / rate },
   }
-}
-
-/** How much of the difference in transit the room leaves, in milliseconds: after writing, nobody can help. */
-export function transitMs({ capacity, refillPerSecond }: BucketLimit): number {
-  return TRANSIT_PART * 1000 * Math.min(SPREAD_SECONDS, (capacity - 1) / refillPerSecond)
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createLateness, LateCallError } from '../../src/budget/lateness.ts'
 import { bucketLimit, type CallLimit } from '../../src/budget/token-bucket.ts'
-import { type Level, pay, transitMs } from '../support/bucket-model.ts'
+import { type Level, pay } from '../support/bucket-model.ts'
 
 /** On a clock that the test moves. */
 function createGuard() {
@@ -60,8 +60,8 @@ describe('a call', () => {
 
 interface Step {
   replica: number
-  /** Time since the step before, in times that one token takes. */
-  wait: number
+  /** Time since the step before, in times that one token takes, or until its calls arrive. */
+  wait: number | 'arrival'
   wanted: number
   /** How late its calls are written: by no more than their link, by a part of their room, or of a minute. */
   late: { of: 'link' | 'room' | 'minute'; part: number }
@@ -90,6 +90,7 @@ function arrivalsOf(limit: CallLimit, links: readonly number[], sequence: readon
   const replicas = links.map((linkMs): Replica => ({ linkMs, lateness: createLateness(() => now) }))
   let level: Level = { tokens: bucket.capacity, refilledAt: 0 }
   let lastPayment: unknown
+  let arrivalMs = 0
   let writes: Write[] = []
   const arrivals: number[] = []
 
@@ -104,7 +105,8 @@ function arrivalsOf(limit: CallLimit, links: readonly number[], sequence: readon
   }
 
   for (const step of sequence) {
-    const at = now + (step.wait / bucket.refillPerSecond) * 1000
+    const at =
+      step.wait === 'arrival' ? Math.max(now, arrivalMs) : now + (step.wait / bucket.refillPerSecond) * 1000
     writeUntil(at)
     const replica = replicas[step.replica % replicas.length] as Replica
     replica.linkMs = step.linkMs ?? replica.linkMs
@@ -112,14 +114,14 @@ function arrivalsOf(limit: CallLimit, links: readonly number[], sequence: readon
     const payment = pay(level, bucket, { at: at / 1000, wanted: step.wanted, lateMs })
     level = payment.level
     if (payment.paid > 0) lastPayment = payment
-    const { roomMs } = payment
+    const { roomMs, transitMs } = payment
     const longestMs = { link: 0, room: roomMs, minute: 60_000 }[step.late.of]
     const ageMs = Math.max(replica.linkMs, longestMs * step.late.part)
     const sendAll = (calls: number) => {
       for (let call = 0; call < calls; call += 1) {
         try {
           replica.lateness.check({ age: () => ageMs, roomMs })
-          arrivals.push(now + step.transit * transitMs(bucket))
+          arrivals.push(now + step.transit * transitMs)
         } catch (error) {
           expect(error).toBeInstanceOf(LateCallError)
         }
@@ -128,6 +130,7 @@ function arrivalsOf(limit: CallLimit, links: readonly number[], sequence: readon
     const payBack = (calls: number) => {
       if (lastPayment === payment) level = { ...level, tokens: level.tokens + calls }
     }
+    arrivalMs = at + ageMs + step.transit * transitMs
     const unsent = Math.round(payment.paid * step.unsent)
     writes.push({ at: at + ageMs, run: () => sendAll(payment.paid - unsent) })
     if (unsent > 0) writes.push({ at: at + ageMs, run: () => payBack(unsent) })
@@ -154,7 +157,7 @@ const steps = (unsent: fc.Arbitrary<number>) =>
     fc.record({
       replica: fc.oneof(fc.constant(0), fc.nat(2)),
       wait: fc.oneof(
-        fc.constantFrom(0, 1),
+        fc.constantFrom(0, 1, 'arrival' as const, 'arrival' as const),
         fc.double({ min: 0, max: 2, noNaN: true }),
         fc.double({ min: 0, max: 50, noNaN: true }),
       ),
@@ -210,7 +213,7 @@ describe('the calls that arrive', () => {
     fc.assert(
       fc.property(limits, linkMs, wait, fc.integer({ min: 2, max: 60 }), (limit, slowMs, each, calls) => {
         const step = { ...calm, wait: each, late: { of: 'link' as const, part: 0 } }
-        const slow = Array.from({ length: calls }, () => step)
+        const slow = Array.from({ length: calls }, () => ({ ...step, transit: 1 }))
         const quick = Array.from({ length: calls }, () => ({ ...step, wait: 1, linkMs: 0 }))
         const arrivals = arrivalsOf(limit, [slowMs], [...slow, ...quick])
         expect(excessOf(arrivals, limit)).toBeLessThanOrEqual(1e-6)
