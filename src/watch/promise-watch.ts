@@ -20,7 +20,7 @@ const SHOWN = 20
 
 export interface PromiseWatchOptions {
   database: Database
-  replica: Replica
+  replica: Pick<Replica, 'holdDuty'>
   /** Whether publishing has a chance at all. */
   brokerReady: () => boolean
   restorePolls: StuckRequestsOptions['restorePolls']
