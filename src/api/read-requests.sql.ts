@@ -4,7 +4,8 @@ import { type RequestKey, requestKey } from '../request/request-key.ts'
 
 /**
  * Requests as the API shows them, with their instances in the order in which they became known, and what they wait for.
- * Each read is one statement, and so one snapshot; reads by key share theirs. Neither the password nor its digest is among the columns.
+ * Each read is one statement, and so one snapshot; reads by key share theirs. Neither the password nor its digest is
+ * among the columns.
  *
  * The fenced subquery of an instance is one probe of its primary key, whatever the planner thinks of the list.
  */
