@@ -12,6 +12,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   backends: 'asks the server for its connections, and no table',
   change: 'pieces of other statements',
   'deal-out': 'a piece of claim-requests',
+  'deal-polls': 'a piece of claim-polls',
   'doubt-row': 'a piece of claim-doubts and find-doubt',
   'insert-polls': 'a piece of settle-attempts and add-instances',
   pay: 'pieces of what pays for calls',
