@@ -98,10 +98,13 @@ RETURNING 1 AS "row"
 
 /** Forgets keys whose request ended very long ago and is deleted. $1 age in days, $2 most rows. */
 const DELETE_KEYS = `
-WITH due AS MATERIALIZED (
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() - make_interval(secs => $1::float8 * 86400) AS cutoff
+),
+due AS MATERIALIZED (
   SELECT k.project_id, k.request_id
   FROM retired_key k
-  WHERE k.completed_at < clock_timestamp() - make_interval(secs => $1::float8 * 86400)
+  WHERE k.completed_at < (SELECT cutoff FROM clock)
     AND (
       SELECT r.id FROM provision_request r WHERE r.project_id = k.project_id AND r.request_id = k.request_id
     ) IS NULL

@@ -43,8 +43,6 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   // These are to be given a key.
   'apply-call-results': { rate_bucket_pkey: 'one row per project' },
   'note-written': { rate_bucket_pkey: 'one row per project' },
-  'find-taken': { retired_key_pkey: 'all keys that are kept, after a rare race' },
-  'retire-requests keys': { retired_key_completed_at_idx: 'all keys that are kept, at night' },
 }
 
 /** Statements whose probes bring up more than the row that they look for. */
