@@ -225,7 +225,8 @@ export function instanceRunning(
     serverId: string | null
     networkInterfaces: NetworkInterface[] | null
     imageId: string | null
-    runningAt: Date
+    /** Milliseconds since 1970. */
+    runningAt: number
   },
 ): Event {
   const { instanceId, name, serverId, networkInterfaces, imageId, runningAt } = instance
@@ -235,7 +236,7 @@ export function instanceRunning(
     server_id: serverId,
     network_interfaces: networkInterfaces ?? [],
     image_id: imageId,
-    running_at: runningAt.toISOString(),
+    running_at: new Date(runningAt).toISOString(),
   }
   return createStoredEvent('instance.running', subject, moment, data, instanceId)
 }

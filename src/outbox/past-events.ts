@@ -95,7 +95,7 @@ function eventsOfRequest(
 ): Event[] {
   const isInTime = (at: number) => at >= from.getTime() && at < to.getTime()
   const ofInstances = ended
-    .filter(({ endedAt }) => isInTime(endedAt.getTime()))
+    .filter(({ endedAt }) => isInTime(endedAt))
     .toSorted(byId)
     .map((instance) => ({
       version: instance.endedVersion,

@@ -1,4 +1,5 @@
 import type { Sql } from '../database/database.ts'
+import { inMs } from '../request/change.sql.ts'
 import type { InstanceFacts, RequestFacts } from './render-events.ts'
 
 /** $1 ids of requests. For `one_row_hint` see claim-requests. */
@@ -16,8 +17,9 @@ JOIN provision_request r ON r.id = wanted.id
 const INSTANCES = `
 SELECT
   i.project_id AS "projectId", i.id AS "id", i.state::text AS "state", i.name AS "name", i.server_id AS "serverId",
-  i.image_id AS "imageId", i.network_interfaces AS "networkInterfaces", i.running_at AS "runningAt",
-  i.error_code AS "errorCode", i.error_message AS "errorMessage", i.ended_at AS "endedAt", i.ended_version AS "endedVersion"
+  i.image_id AS "imageId", i.network_interfaces AS "networkInterfaces", i.error_code AS "errorCode",
+  i.error_message AS "errorMessage", ${inMs('i.running_at')}::float8 AS "runningAt",
+  ${inMs('i.ended_at')}::float8 AS "endedAt", i.ended_version AS "endedVersion"
 FROM unnest($1::text[], $2::text[]) AS wanted(project_id, id)
 JOIN LATERAL (SELECT wanted.id OFFSET 0) one_row_hint ON one_row_hint.id = wanted.id
 JOIN instance i ON i.project_id = wanted.project_id AND i.id = wanted.id

@@ -21,7 +21,7 @@ export interface RequestFacts extends StoredSubject {
   history: string
 }
 
-/** An instance that has ended. */
+/** An instance that has ended; times in milliseconds since 1970. */
 export interface InstanceFacts {
   id: string
   state: 'running' | 'failed'
@@ -29,10 +29,10 @@ export interface InstanceFacts {
   serverId: string | null
   imageId: string | null
   networkInterfaces: NetworkInterface[] | null
-  runningAt: Date | null
+  runningAt: number | null
   errorCode: string | null
   errorMessage: string | null
-  endedAt: Date
+  endedAt: number
 }
 
 /**
@@ -78,7 +78,7 @@ export function byId(one: { id: string }, other: { id: string }): number {
 /** The event of an instance that ended with this version of its request. */
 export function instanceEventOf(request: RequestFacts, version: number, instance: InstanceFacts): Event {
   const { id: instanceId, state, endedAt, runningAt, errorCode, errorMessage } = instance
-  const moment = { version, at: endedAt.getTime() }
+  const moment = { version, at: endedAt }
   if (state === 'running' && runningAt !== null)
     return instanceRunning(request, moment, { ...instance, instanceId, runningAt })
   const error = { code: errorCode ?? 'instance_failed', message: errorMessage ?? '' }

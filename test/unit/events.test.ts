@@ -28,7 +28,7 @@ const samples: Record<events.EventKind, events.Event> = {
     serverId: null,
     networkInterfaces: [{ subnet_id: 'subnet', ipv4_address: null }],
     imageId: 'image',
-    runningAt: at,
+    runningAt: at.getTime(),
   }),
   'instance.failed': events.instanceFailed(subject, moment, { instanceId: 'i-1', error }),
 }
@@ -78,7 +78,7 @@ test('a completion without an error, and a nameless instance', () => {
     serverId: 's',
     networkInterfaces: null,
     imageId: null,
-    runningAt: at,
+    runningAt: at.getTime(),
   })
   expect(bodyOf(running).data).toMatchObject({
     name: null,
