@@ -9,7 +9,7 @@ import { MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../../src/attempt/outcome.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
-import { createAuth } from '../../src/clouddc/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createCloudDcClient } from '../../src/clouddc/client.ts'
 import { requestAccepted } from '../../src/contracts/events.ts'
 import { createDatabase, type Database } from '../../src/database/database.ts'
@@ -74,7 +74,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const simulator = await createSimulator({ bootMinMs: 60_000, bootMaxMs: 60_000, ...options })
   const client = createCloudDcClient({
     endpoint: simulator.url,
-    auth: createAuth({ logger }),
+    auth: createAuth({ credential: null, logger }),
     callTimeoutMs: 60_000,
     connections: 4,
     logger,
