@@ -5,6 +5,7 @@ import {
   days,
   duration,
   fraction,
+  headerText,
   integer,
   onOrOff,
   overrides,
@@ -37,12 +38,12 @@ const SETTINGS = {
   AMQP_URL: url('amqp:', 'amqps:'),
   /** Base URL of the CloudDC API. Required. */
   CLOUDDC_ENDPOINT: baseUrl,
-  /** Static `X-Auth-Token`. Given as a file, it is reread when it changes, so the configuration keeps the path too. */
-  CLOUDDC_AUTH_TOKEN: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
-    .nullable()
-    .default(null),
+  /** Static `X-Auth-Token`. */
+  CLOUDDC_AUTH_TOKEN: headerText,
+  /** Keys that sign the calls instead of a token; the security token is that of temporary keys. */
+  CLOUDDC_ACCESS_KEY: headerText,
+  CLOUDDC_SECRET_KEY: headerText,
+  CLOUDDC_SECURITY_TOKEN: headerText,
   /** `id:base64(32 bytes)` list, comma separated; the first seals, all open. Required. */
   SECRET_KEYS: secretKeys,
 
@@ -107,7 +108,14 @@ const SETTINGS = {
 /** Settings of earlier versions. */
 const FORMER_SETTINGS = ['UNROUTABLE_EVENT_TTL_MS'] as const
 
-const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'CLOUDDC_AUTH_TOKEN', 'SECRET_KEYS'] as const
+/** Given as files, these are reread when they change, so the configuration keeps the paths too. */
+const REREAD_SECRETS = [
+  'CLOUDDC_AUTH_TOKEN',
+  'CLOUDDC_ACCESS_KEY',
+  'CLOUDDC_SECRET_KEY',
+  'CLOUDDC_SECURITY_TOKEN',
+] as const
+const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'SECRET_KEYS', ...REREAD_SECRETS] as const
 
 const schema = z.object(SETTINGS)
 
@@ -115,10 +123,12 @@ type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
   ? `${Lowercase<Head>}${Capitalize<CamelCase<Rest>>}`
   : Lowercase<Name>
 
-/** The settings in camelCase, and the path of the token if it came as a file. */
+type RereadSecret = CamelCase<(typeof REREAD_SECRETS)[number]>
+
+/** The settings in camelCase, and the paths of the secrets that came as files and are reread. */
 export type Config = Readonly<
   { [Name in keyof typeof SETTINGS as CamelCase<Name>]: z.output<(typeof SETTINGS)[Name]> } & {
-    clouddcAuthTokenFile: string | null
+    secretFiles: Readonly<Partial<Record<RereadSecret, string>>>
   }
 >
 
@@ -143,8 +153,9 @@ export function loadConfig(env: Environment): Config {
   const config = Object.fromEntries(
     Object.entries(parsed.data).map(([name, value]) => [camelCase(name), value]),
   )
-  const clouddcAuthTokenFile = present(env, 'CLOUDDC_AUTH_TOKEN_FILE') ?? null
-  return Object.freeze({ ...config, clouddcAuthTokenFile }) as Config
+  const files = REREAD_SECRETS.map((name) => [camelCase(name), present(env, `${name}_FILE`)] as const)
+  const secretFiles = Object.fromEntries(files.filter(([, path]) => path !== undefined))
+  return Object.freeze({ ...config, secretFiles }) as Config
 }
 
 /** The settings in `env` that an earlier version knew, and that do nothing any more. */
@@ -159,6 +170,15 @@ function contradictions(settings: z.output<typeof schema>): string[] {
   if (settings.RETENTION_DAYS > settings.IDEMPOTENCY_DAYS) {
     faults.push('RETENTION_DAYS: must not be above IDEMPOTENCY_DAYS')
   }
+  const { CLOUDDC_ACCESS_KEY: accessKey, CLOUDDC_SECRET_KEY: secretKey } = settings
+  if (accessKey !== null && secretKey === null)
+    faults.push('CLOUDDC_SECRET_KEY: is required with an access key')
+  if (accessKey === null && secretKey !== null)
+    faults.push('CLOUDDC_ACCESS_KEY: is required with a secret key')
+  if (accessKey === null && settings.CLOUDDC_SECURITY_TOKEN !== null)
+    faults.push('CLOUDDC_SECURITY_TOKEN: belongs to an access key, and there is none')
+  if (accessKey !== null && settings.CLOUDDC_AUTH_TOKEN !== null)
+    faults.push('CLOUDDC_AUTH_TOKEN: must not be given together with an access key')
   return faults
 }
 

@@ -54,6 +54,13 @@ export const baseUrl = url('http:', 'https:')
   })
   .transform((text) => text.replace(/\/+$/, ''))
 
+/** A secret that is sent in a header. */
+export const headerText = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+  .nullable()
+  .default(null)
+
 export const secretKeys = z.string('is required').transform((text, context): SecretKey[] => {
   try {
     return parseSecretKeys(text)

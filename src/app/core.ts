@@ -5,7 +5,7 @@ import { WAKE_UP_EXCHANGE } from '../amqp/topology.ts'
 import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
-import { createAuth } from '../clouddc/auth.ts'
+import { type Credential, createAuth, type Secret } from '../clouddc/auth/create-auth.ts'
 import { createCloudDcClient } from '../clouddc/client.ts'
 import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
@@ -52,12 +52,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
   const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, lookEveryMs) : alone)
 
-  const target = {
-    endpoint: config.clouddcEndpoint,
-    token: config.clouddcAuthToken ?? undefined,
-    tokenFile: config.clouddcAuthTokenFile ?? undefined,
-    logger,
-  }
+  const target = { endpoint: config.clouddcEndpoint, credential: credentialOf(config), logger }
   const client = createCloudDcClient({
     endpoint: target.endpoint,
     auth: createAuth(target),
@@ -100,4 +95,18 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     installation: createInstallation(database),
     services,
   }
+}
+
+function credentialOf({ secretFiles: files, ...config }: Config): Credential | null {
+  const accessKey = secretOf(config.clouddcAccessKey, files.clouddcAccessKey)
+  const secretKey = secretOf(config.clouddcSecretKey, files.clouddcSecretKey)
+  const token = secretOf(config.clouddcAuthToken, files.clouddcAuthToken)
+  if (accessKey === null || secretKey === null) return token && { kind: 'token', token }
+  const securityToken = secretOf(config.clouddcSecurityToken, files.clouddcSecurityToken)
+  return { kind: 'keys', accessKey, secretKey, securityToken }
+}
+
+function secretOf(value: string | null, file: string | undefined): Secret | null {
+  if (file !== undefined) return { file }
+  return value === null ? null : { value }
 }

@@ -1,6 +1,9 @@
 /** What an answer says may quote the request. This stands for what is taken out of it. */
 const REDACTED = '[redacted]'
 
+/** What a credential adds to a call, and everybody may know. */
+const NO_SECRETS: readonly string[] = ['X-Project-Id', 'X-Sdk-Date']
+
 /** A quotation of the request in some other spelling: from its password field on, nothing is kept. */
 const QUOTED_PASSWORD = /password\\*["']\s*[:=]\s*\\*["'][\s\S]*$/i
 
@@ -26,7 +29,9 @@ export function cleanText(text: string, secrets: readonly string[], maxLength = 
  * credential.
  */
 export function secretsOf(body: string | undefined, credential: Record<string, string>): string[] {
-  const secrets = Object.values(credential)
+  const secrets = Object.entries(credential).flatMap(([name, value]) =>
+    NO_SECRETS.includes(name) ? [] : [value],
+  )
   if (body !== undefined) secrets.push(body, ...spellings(passwordIn(body)))
   return secrets.toSorted((a, b) => b.length - a.length)
 }

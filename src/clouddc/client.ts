@@ -3,7 +3,8 @@ import { Pool } from 'undici'
 import { coerceError } from '../runtime/errors.ts'
 import { createSlots } from '../runtime/slots.ts'
 import { answerFacts, isSuccess } from './answer.ts'
-import type { Auth } from './auth.ts'
+import type { Auth } from './auth/auth.ts'
+import { percentEncode, type Query, queryString } from './auth/percent-encoding.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
 import { type CallEnd, createCreateConnections } from './create-connections.ts'
 import { CloudDcAccessError, CloudDcRefusedError } from './errors.ts'
@@ -34,6 +35,7 @@ const CONNECT_TIMEOUT_MS = 10_000
 const MIN_LIMIT = 10
 const MAX_LIMIT = 1000
 const MAX_IDS = 100
+const NO_BODY = new Uint8Array()
 
 export interface CloudDcClientOptions {
   /** Base URL; a path in it is kept. */
@@ -96,7 +98,7 @@ export interface CloudDcClient {
 export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClient {
   const { auth, callTimeoutMs, connections, logger } = options
   const base = new URL(options.endpoint)
-  const { origin } = base
+  const { origin, host } = base
   const prefix = base.pathname.replace(/\/+$/, '')
   const transport = {
     // After GOAWAY, undici sends requests of an HTTP/2 connection again by itself.
@@ -112,7 +114,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   let closing: Promise<void> | undefined
 
   const renewToken = () => {
-    auth.refresh().catch((error: unknown) => {
+    auth.refused().catch((error: unknown) => {
       logger.warn({ reason: coerceError(error).message }, 'the CloudDC token could not be renewed')
     })
   }
@@ -120,25 +122,31 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   const call = async (
     projectId: string,
     path: string,
+    query: Query,
     request: Omit<ExchangeOptions, 'origin' | 'path' | 'authorize' | 'timeoutMs'>,
   ) => {
     let credential: Record<string, string> = {}
+    const { method, headers, body = NO_BODY } = request
+    const encodedPath = `${prefix}/v1/${percentEncode(projectId)}${path}`
     const authorize = async () => {
-      credential = await auth.header()
+      const toSign = body.length === 0 ? { host } : { host, 'content-type': headers['Content-Type'] ?? '' }
+      const signed = { projectId, method, path: encodedPath, query, headers: toSign, body }
+      credential = await auth.headersFor(signed)
       return credential
     }
-    const address = `${prefix}/v1/${encodeURIComponent(projectId.toWellFormed())}${path}`
+    const address = query.length === 0 ? encodedPath : `${encodedPath}?${queryString(query)}`
     const result = await exchange({ ...request, origin, path: address, authorize, timeoutMs: callTimeoutMs })
+    if (result.kind === 'response' && isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
     return { result, credential }
   }
 
   const batchCreate = async ({ projectId, body, beforeWrite }: BatchCreateCall): Promise<CallEvidence> => {
     const connection = creating.take()
-    const { result, credential } = await call(projectId, '/instances/batch-create', {
+    const { result, credential } = await call(projectId, '/instances/batch-create', [], {
       dispatcher: connection.dispatcher,
       method: 'POST',
-      headers: { 'Content-Type': 'application/json;charset=UTF-8', Accept: 'application/json' },
-      body,
+      headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
+      body: Buffer.from(body),
       maxBodyBytes: CREATE_ANSWER_BYTES,
       beforeWrite,
     })
@@ -158,11 +166,11 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
 
   const get = async <Value>(
     projectId: string,
-    path: string,
+    { path, query = [] }: { path: string; query?: Query },
     read: (text: string) => Value | null,
     beforeWrite: BeforeWrite | undefined,
   ): Promise<Value> => {
-    const { result, credential } = await call(projectId, path, {
+    const { result, credential } = await call(projectId, path, query, {
       dispatcher: reading,
       slots: readingSlots,
       method: 'GET',
@@ -190,13 +198,11 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     if (ids?.length === 0) return { instances: [], nextMarker: null, total: 0 }
     if (ids !== undefined && ids.length > MAX_IDS) throw new RangeError(`more than ${MAX_IDS} ids`)
     const bounded = Math.min(MAX_LIMIT, Math.max(MIN_LIMIT, Math.trunc(limit)))
-    const parameters = [`limit=${bounded}`]
-    if (marker !== undefined) parameters.push(`marker=${encodeURIComponent(marker)}`)
-    if (ids !== undefined) {
-      const name = instanceIds === undefined ? 'server_id' : 'instance_id'
-      parameters.push(`${name}=${encodeURIComponent(ids.join(','))}`)
-    }
-    return get(projectId, `/instances?${parameters.join('&')}`, parsePage, query.beforeWrite)
+    const parameters: [string, string][] = [['limit', String(bounded)]]
+    if (marker !== undefined) parameters.push(['marker', marker])
+    if (ids !== undefined)
+      parameters.push([instanceIds === undefined ? 'server_id' : 'instance_id', ids.join(',')])
+    return get(projectId, { path: '/instances', query: parameters }, parsePage, query.beforeWrite)
   }
 
   return {
@@ -208,9 +214,9 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
         return listInstances({ ...query, ...(marker === undefined ? {} : { marker }) })
       }, keep),
     showInstanceStatus: async ({ projectId, instanceId, beforeWrite }) => {
-      const path = `/instances/${encodeURIComponent(instanceId)}/status`
+      const path = `/instances/${percentEncode(instanceId)}/status`
       try {
-        return await get(projectId, path, parseStatus, beforeWrite)
+        return await get(projectId, { path }, parseStatus, beforeWrite)
       } catch (error) {
         if (error instanceof CloudDcRefusedError && error.status === 404) return 'not_found'
         throw error
@@ -221,6 +227,10 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       return closing
     },
   }
+}
+
+function dateOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined
 }
 
 function endOf(result: Exchange): CallEnd {

@@ -17,7 +17,7 @@ export interface ExchangeOptions {
   headers: Record<string, string>
   /** Resolves to the headers that carry the credential. Its time counts. */
   authorize: () => Promise<Record<string, string>>
-  body?: string
+  body?: Uint8Array
   /** Bound on the whole of it: credential, connection, headers and body. */
   timeoutMs: number
   maxBodyBytes: number

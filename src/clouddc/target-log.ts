@@ -1,17 +1,25 @@
 import type { Logger } from 'pino'
-import type { AuthOptions } from './auth.ts'
+import type { Credential } from './auth/create-auth.ts'
 
 /** Logs where calls will go and how they are authenticated, before any is made. Never logs a secret. */
 export function logTarget({
   endpoint,
-  token,
-  tokenFile,
+  credential,
   logger,
-}: Pick<AuthOptions, 'token' | 'tokenFile'> & { endpoint: string; logger: Logger }): void {
+}: {
+  endpoint: string
+  credential: Credential | null
+  logger: Logger
+}): void {
   const { origin, pathname } = new URL(endpoint)
-  const fixed = token === undefined ? 'none' : 'fixed token'
   logger.info(
-    { endpoint: `${origin}${pathname}`, credential: tokenFile === undefined ? fixed : 'token file' },
+    { endpoint: `${origin}${pathname}`, credential: kindOf(credential) },
     'calls to CloudDC go to this endpoint',
   )
+}
+
+function kindOf(credential: Credential | null): string {
+  if (credential === null) return 'none'
+  if (credential.kind === 'keys') return credential.securityToken === null ? 'keys' : 'temporary keys'
+  return 'file' in credential.token ? 'token file' : 'fixed token'
 }

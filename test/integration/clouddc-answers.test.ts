@@ -169,7 +169,7 @@ it('the request is what CloudDC documents', async () => {
     method: 'POST',
     path: '/base/v1/p%201/instances/batch-create',
     body: BODY,
-    headers: { 'content-type': 'application/json;charset=UTF-8', 'x-auth-token': 'token-canary-5521' },
+    headers: { 'content-type': 'application/json', 'x-auth-token': 'token-canary-5521' },
   })
 })
 

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createAuth } from '../../src/clouddc/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
+import { queryString } from '../../src/clouddc/auth/percent-encoding.ts'
+import { signatureOf } from '../../src/clouddc/auth/signing.ts'
 import { createClients, silentLogger } from '../support/clouddc-client.ts'
 import { answer, type ScriptedCloudDc, startScriptedCloudDc } from '../support/scripted-clouddc.ts'
 
@@ -27,7 +29,10 @@ afterEach(async () => {
 
 it('after a 401 nothing is sent again; the next call has the new token', async () => {
   await writeFile(tokenFile, 'old')
-  const auth = createAuth({ tokenFile, logger: silentLogger })
+  const auth = createAuth({
+    credential: { kind: 'token', token: { file: tokenFile } },
+    logger: silentLogger,
+  })
   const client = clients.open(cloud.endpoint, { auth })
   cloud.setScript((socket, arrival) => {
     answer(arrival.headers['x-auth-token'] === 'new' ? 202 : 401, { instances: [{ id: 'a' }] })(
@@ -39,16 +44,16 @@ it('after a 401 nothing is sent again; the next call has the new token', async (
   expect(refused.map((evidence) => evidence.kind === 'response' && evidence.status)).toEqual([401, 401])
   expect(cloud.arrivals).toHaveLength(2)
   // Joins the look that the refusals began, which may still have read the old file.
-  await auth.refresh()
+  await auth.refused()
   await writeFile(tokenFile, 'new')
-  await auth.refresh()
+  await auth.refused()
   expect(await client.batchCreate(CALL)).toMatchObject({ status: 202 })
   expect(cloud.arrivals.map((arrival) => arrival.headers['x-auth-token'])).toEqual(['old', 'old', 'new'])
 })
 
 it('without a token no header is sent', async () => {
   cloud.setScript(answer(202, { instances: [{ id: 'a' }] }))
-  const auth = createAuth({ logger: silentLogger })
+  const auth = createAuth({ credential: null, logger: silentLogger })
   await clients.open(cloud.endpoint, { auth }).batchCreate(CALL)
   expect(cloud.arrivals[0]?.headers).not.toHaveProperty('x-auth-token')
 })
@@ -56,8 +61,9 @@ it('without a token no header is sent', async () => {
 it('a 401 starts one renewal; other refusals start none', async () => {
   let renewals = 0
   const auth = {
-    header: async () => ({ 'X-Auth-Token': 't' }),
-    refresh: async () => {
+    headersFor: async () => ({ 'X-Auth-Token': 't' }),
+    answered: () => undefined,
+    refused: async () => {
       renewals += 1
       return false
     },
@@ -74,4 +80,38 @@ it('a 401 starts one renewal; other refusals start none', async () => {
   await expect(client.listInstances({ projectId: 'p1' })).rejects.toThrow()
   expect(renewals).toBe(2)
   expect(cloud.arrivals).toHaveLength(6)
+})
+
+it('with keys each call is signed as it stands on the wire', async () => {
+  const credential = {
+    kind: 'keys',
+    accessKey: { value: 'AK' },
+    secretKey: { value: 'Secret-key' },
+    securityToken: { value: 'Security-token' },
+  } as const
+  const auth = createAuth({ credential, logger: silentLogger })
+  const client = clients.open(`${cloud.endpoint}/base`, { auth })
+  cloud.setScript(answer(202, { instances: [{ id: 'a' }] }))
+  await client.batchCreate({ projectId: 'p-1', body: '{"name":"Zürich"}' })
+  cloud.setScript(answer(200, { instances: [] }))
+  await client.listInstances({ projectId: 'p-1', instanceIds: ['b', 'a c'], marker: "x&y='1'" })
+  await client.showInstanceStatus({ projectId: 'p-1', instanceId: 'i.1~2' }).catch(() => undefined)
+  expect(cloud.arrivals).toHaveLength(3)
+  for (const { method, path, headers, body } of cloud.arrivals) {
+    const { pathname, searchParams } = new URL(path, cloud.endpoint)
+    expect(headers).toMatchObject({ 'x-project-id': 'p-1', 'x-security-token': 'Security-token' })
+    const names = /SignedHeaders=([^,]*),/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? []
+    expect(names).toEqual(expect.arrayContaining(['host', 'x-project-id', 'x-sdk-date', 'x-security-token']))
+    const signed = Object.fromEntries(names.map((name) => [name, headers[name] ?? '']))
+    const request = {
+      method,
+      path: pathname,
+      query: [...searchParams],
+      headers: signed,
+      body: Buffer.from(body),
+    }
+    const key = { accessKey: 'AK', secretKey: 'Secret-key' }
+    expect(headers.authorization).toBe(signatureOf(request, key))
+    expect(new URL(path, cloud.endpoint).search.slice(1)).toBe(queryString([...searchParams]))
+  }
 })

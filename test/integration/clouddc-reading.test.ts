@@ -45,7 +45,7 @@ describe('listInstances', () => {
     await client.listInstances({ projectId: 'p1', instanceIds: ['a', 'b'] })
     await client.listInstances({ projectId: 'p1', serverIds: ['s'], limit: 1, marker: 'm+ &' })
     expect(cloud.arrivals.map((arrival) => arrival.path)).toEqual([
-      '/v1/p1/instances?limit=1000&instance_id=a%2Cb',
+      '/v1/p1/instances?instance_id=a%2Cb&limit=1000',
       '/v1/p1/instances?limit=10&marker=m%2B%20%26&server_id=s',
     ])
     expect(cloud.arrivals[0]?.headers['x-auth-token']).toBe('token-canary-5521')

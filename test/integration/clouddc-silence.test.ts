@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { classifyOutcome } from '../../src/attempt/outcome.ts'
-import { createAuth } from '../../src/clouddc/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createClients, silentLogger } from '../support/clouddc-client.ts'
 import {
   answer,
@@ -124,7 +124,10 @@ describe('before the request was started, nothing was created', () => {
   })
 
   it('the token cannot be read', async () => {
-    const auth = createAuth({ tokenFile: '/nonexistent/token', logger: silentLogger })
+    const auth = createAuth({
+      credential: { kind: 'token', token: { file: '/nonexistent/token' } },
+      logger: silentLogger,
+    })
     const evidence = await clients.open(cloud.endpoint, { auth }).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'NO_CREDENTIAL' })
     expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unauthorized' })
@@ -133,8 +136,8 @@ describe('before the request was started, nothing was created', () => {
 
   it('the token does not come before the deadline: the call is never made', async () => {
     let giveToken: (headers: Record<string, string>) => void = () => undefined
-    const header = () => new Promise<Record<string, string>>((resolve) => (giveToken = resolve))
-    const auth = { header, refresh: async () => false }
+    const headersFor = () => new Promise<Record<string, string>>((resolve) => (giveToken = resolve))
+    const auth = { headersFor, refused: async () => false, answered: () => undefined }
     const client = clients.open(cloud.endpoint, { auth, callTimeoutMs: 20 })
     const evidence = await client.batchCreate(CALL)
     giveToken({})

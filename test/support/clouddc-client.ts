@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { createAuth } from '../../src/clouddc/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import {
   type CloudDcClient,
   type CloudDcClientOptions,
@@ -17,7 +17,7 @@ export function createClients() {
     open: (endpoint: string, options: Partial<CloudDcClientOptions> = {}): CloudDcClient => {
       const client = createCloudDcClient({
         endpoint,
-        auth: createAuth({ token: TOKEN, logger: silentLogger }),
+        auth: createAuth({ credential: { kind: 'token', token: { value: TOKEN } }, logger: silentLogger }),
         callTimeoutMs: 60_000,
         connections: 2,
         logger: silentLogger,

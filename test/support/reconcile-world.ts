@@ -10,7 +10,7 @@ import { attemptMarker } from '../../src/attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../../src/attempt/outcome.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { settlementOf } from '../../src/attempt/settlement.ts'
-import { createAuth } from '../../src/clouddc/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createCloudDcClient } from '../../src/clouddc/client.ts'
 import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
@@ -54,7 +54,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const simulator = await createSimulator({ bootMinMs: 60_000, bootMaxMs: 60_000, ...options })
   const client = createCloudDcClient({
     endpoint: simulator.url,
-    auth: createAuth({ logger }),
+    auth: createAuth({ credential: null, logger }),
     callTimeoutMs: 60_000,
     connections: 4,
     logger,

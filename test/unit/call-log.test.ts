@@ -147,21 +147,37 @@ describe('failing calls', () => {
 })
 
 test.each([
-  [{ token: 'Secret-token-1' }, 'fixed token'],
-  [{ token: 'Secret-token-1', tokenFile: '/run/secrets/token' }, 'token file'],
-  [{}, 'none'],
-])('a start tells where calls go and by what kind of credential, and no secret: %j', (credential, kind) => {
-  const lines: string[] = []
-  const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
-  logTarget({
-    endpoint: 'https://user:Secret-word@cloud.example:8443/base?token=Secret-query',
-    logger,
-    ...credential,
-  })
-  expect(lines).toHaveLength(1)
-  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-    endpoint: 'https://cloud.example:8443/base',
-    credential: kind,
-  })
-  expect(lines[0]).not.toContain('Secret')
-})
+  [{ kind: 'token', token: { value: 'Secret-token-1' } }, 'fixed token'],
+  [{ kind: 'token', token: { file: '/run/secrets/token' } }, 'token file'],
+  [
+    { kind: 'keys', accessKey: { value: 'a' }, secretKey: { value: 'Secret-key' }, securityToken: null },
+    'keys',
+  ],
+  [
+    {
+      kind: 'keys',
+      accessKey: { value: 'a' },
+      secretKey: { value: 'Secret-key' },
+      securityToken: { value: 'Secret-token' },
+    },
+    'temporary keys',
+  ],
+  [null, 'none'],
+] as const)(
+  'a start tells where calls go and by what kind of credential, and no secret: %j',
+  (credential, kind) => {
+    const lines: string[] = []
+    const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
+    logTarget({
+      endpoint: 'https://user:Secret-word@cloud.example:8443/base?token=Secret-query',
+      logger,
+      credential,
+    })
+    expect(lines).toHaveLength(1)
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      endpoint: 'https://cloud.example:8443/base',
+      credential: kind,
+    })
+    expect(lines[0]).not.toContain('Secret')
+  },
+)

@@ -48,7 +48,10 @@ describe('the configuration', () => {
       amqpUrl: REQUIRED.AMQP_URL,
       clouddcEndpoint: 'https://clouddc.example.com',
       clouddcAuthToken: null,
-      clouddcAuthTokenFile: null,
+      clouddcAccessKey: null,
+      clouddcSecretKey: null,
+      clouddcSecurityToken: null,
+      secretFiles: {},
       rateLimitPerSecond: 5,
       rateLimitBurst: 10,
       dispatchConcurrency: 32,
@@ -108,7 +111,7 @@ describe('secrets from files', () => {
       amqpUrl: AMQP_URL,
       databaseUrl: DATABASE_URL,
       clouddcAuthToken: 'sesame',
-      clouddcAuthTokenFile: join(folder, 'token'),
+      secretFiles: { clouddcAuthToken: join(folder, 'token') },
     })
     expect(config.secretKeys).toHaveLength(1)
   })

@@ -3,10 +3,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createAuth, createTokenAuth } from '../../src/clouddc/auth.ts'
-import { createFileToken } from '../../src/clouddc/file-token.ts'
+import type { CallToAuthenticate } from '../../src/clouddc/auth/auth.ts'
+import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
+import { createFileToken } from '../../src/clouddc/auth/file-token.ts'
+import { createTokenAuth } from '../../src/clouddc/auth/token-auth.ts'
 
 const logger = pino({ level: 'silent' })
+const CALL: CallToAuthenticate = {
+  projectId: 'p',
+  method: 'GET',
+  path: '/v1/p/instances',
+  query: [],
+  headers: { host: 'cloud.example' },
+  body: new Uint8Array(),
+}
+
 let folder: string
 let path: string
 let now: number
@@ -67,7 +78,7 @@ it('keeps the last good token while the file is empty or missing', async () => {
 
 it('rejects until there has been a token, then has it', async () => {
   const token = open()
-  await expect(token.current()).rejects.toThrow('no CloudDC token')
+  await expect(token.current()).rejects.toThrow('the CloudDC token could not be read')
   await writeFile(path, 'late')
   expect(await token.renew()).toBe('late')
 })
@@ -82,14 +93,14 @@ it('never repeats in an error what stands in the file', async () => {
   expect(String((fault as Error).cause)).not.toContain('canary')
 })
 
-it('refresh says whether the token has changed', async () => {
+it('a refusal tells whether the token has changed', async () => {
   await writeFile(path, 'one')
-  const auth = createAuth({ tokenFile: path, logger })
-  expect(await auth.header()).toEqual({ 'X-Auth-Token': 'one' })
-  expect(await auth.refresh()).toBe(false)
+  const auth = createAuth({ credential: { kind: 'token', token: { file: path } }, logger })
+  expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'one' })
+  expect(await auth.refused()).toBe(false)
   await writeFile(path, 'two')
-  expect(await auth.refresh()).toBe(true)
-  expect(await auth.header()).toEqual({ 'X-Auth-Token': 'two' })
+  expect(await auth.refused()).toBe(true)
+  expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'two' })
 })
 
 it('renewals at the same moment are one', async () => {
@@ -102,23 +113,25 @@ it('renewals at the same moment are one', async () => {
     },
   }
   const auth = createTokenAuth({ source, logger })
-  await auth.header()
-  expect(await Promise.all([auth.refresh(), auth.refresh(), auth.refresh()])).toEqual([true, true, true])
+  await auth.headersFor(CALL)
+  expect(await Promise.all([auth.refused(), auth.refused(), auth.refused()])).toEqual([true, true, true])
   expect(renewals).toBe(1)
-  await auth.refresh()
+  await auth.refused()
   expect(renewals).toBe(2)
 })
 
 it('a renewal that fails changes nothing and does not reject', async () => {
   const source = { current: async () => 'a', renew: () => Promise.reject(new Error('IAM is unreachable')) }
   const auth = createTokenAuth({ source, logger })
-  expect(await auth.refresh()).toBe(false)
-  expect(await auth.header()).toEqual({ 'X-Auth-Token': 'a' })
+  expect(await auth.refused()).toBe(false)
+  expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'a' })
 })
 
 it('a fixed token stays, and must be one', async () => {
-  const auth = createAuth({ token: 'fixed', logger })
-  expect(await auth.header()).toEqual({ 'X-Auth-Token': 'fixed' })
-  expect(await auth.refresh()).toBe(false)
-  expect(() => createAuth({ token: 'two\nlines', logger })).toThrow('no header may carry')
+  const auth = createAuth({ credential: { kind: 'token', token: { value: 'fixed' } }, logger })
+  expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'fixed' })
+  expect(await auth.refused()).toBe(false)
+  expect(() => createAuth({ credential: { kind: 'token', token: { value: 'two\nlines' } }, logger })).toThrow(
+    'no header may carry',
+  )
 })

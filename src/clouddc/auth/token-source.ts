@@ -1,4 +1,4 @@
-/** Where tokens come from: fixed, a file, or one day IAM. */
+/** Where a token or a key comes from: fixed, a file, or one day IAM. */
 export interface TokenSource {
   /** The token to use now. */
   current(): Promise<string>

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { coerceError } from '../runtime/errors.ts'
+import { coerceError } from '../../runtime/errors.ts'
 import { readToken, type TokenSource } from './token-source.ts'
 
 /** How old the known content of the file may be. */
@@ -8,6 +8,8 @@ const CHECK_MS = 1000
 
 export interface FileTokenOptions {
   path: string
+  /** What the file holds, as the log calls it. */
+  what?: string
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -19,6 +21,7 @@ export interface FileTokenOptions {
  */
 export function createFileToken({
   path,
+  what = 'the CloudDC token',
   logger,
   now = () => performance.now(),
 }: FileTokenOptions): TokenSource {
@@ -34,7 +37,7 @@ export function createFileToken({
       const found = `${mtimeMs}/${size}/${ino}`
       if (force || found !== stamp) {
         const next = readToken(await readFile(path, 'utf8'))
-        if (token !== undefined && next !== token) logger.info('the CloudDC token has changed')
+        if (token !== undefined && next !== token) logger.info(`${what} has changed`)
         token = next
         // Taken before the reading: a change in between is seen at the next look.
         stamp = found
@@ -42,7 +45,7 @@ export function createFileToken({
       fault = undefined
     } catch (error) {
       if (fault === undefined) {
-        logger.warn({ reason: coerceError(error).message }, 'the CloudDC token file cannot be read')
+        logger.warn({ reason: coerceError(error).message }, `the file of ${what} cannot be read`)
       }
       fault = coerceError(error)
       stamp = undefined
@@ -53,7 +56,7 @@ export function createFileToken({
   }
 
   const known = (): string => {
-    if (token === undefined) throw new Error('no CloudDC token could be read', { cause: fault })
+    if (token === undefined) throw new Error(`${what} could not be read`, { cause: fault })
     return token
   }
 

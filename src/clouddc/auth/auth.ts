@@ -1,0 +1,28 @@
+import type { Query } from './percent-encoding.ts'
+
+/** A call as it will be on the wire: what its credential may be made from. */
+export interface CallToAuthenticate {
+  projectId: string
+  method: 'GET' | 'POST'
+  /** Percent-encoded, without query. */
+  path: string
+  /** In any order, not encoded. */
+  query: Query
+  /** `host`, with a port that is not the scheme's own, and `content-type` where there is a body. */
+  headers: Readonly<Record<string, string>>
+  /** The very bytes that will be sent; empty for none. */
+  body: Uint8Array
+}
+
+/** How calls are authenticated. What a credential is good for, and who refused it, is known here alone. */
+export interface Auth {
+  /** The headers to add; none when no credential is configured. Rejects when there is none to be had: nothing is sent. */
+  headersFor(call: CallToAuthenticate): Promise<Record<string, string>>
+  /**
+   * Looks for another credential, after one was refused; true when there is one. Calls at the same moment share one
+   * look. Never rejects.
+   */
+  refused(): Promise<boolean>
+  /** A good answer came just now; `date` is its header of that name. */
+  answered(date: string | undefined): void
+}
