@@ -18,7 +18,7 @@ export interface WakeUps {
   onEvents(keys?: Iterable<string>): void
   /** Attempts are settled, and their requests' events stand in the outbox. */
   onSettled(settled: readonly SettledAttempt[]): void
-  /** There is more to dispatch than this replica takes. */
+  /** There is more to dispatch than this replica takes; under load, after each claim. */
   onSurplus(): void
   /** This replica has ended its lease. */
   onResigned(): void
@@ -48,6 +48,7 @@ export function createWakeUps({
   /** From an instance's creation to its first poll, in milliseconds. */
   firstPollMs: number
 }): WakeUps & HeardWakeUps {
+  let saidSurplusAt = Number.NEGATIVE_INFINITY
   const wake = (sleeper: Sleeper, inMs = 0) => {
     const loop = loops()[sleeper]
     loop.wake(inMs)
@@ -71,7 +72,12 @@ export function createWakeUps({
       wake('sweeper', SOON_MS)
       wake('reconciler', SOON_MS)
     },
-    onSurplus: () => say('dispatcher'),
+    onSurplus: () => {
+      const now = performance.now()
+      if (now - saidSurplusAt < SOON_MS) return
+      saidSurplusAt = now
+      say('dispatcher')
+    },
     onResigned: () => say('rescuer'),
     heard: (words) => {
       for (const sleeper of SLEEPERS) if (words.includes(sleeper)) loops()[sleeper].wake()

@@ -2,7 +2,7 @@ import type { Sql } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { PaidCall } from './lateness.ts'
-import { levelOf, paymentOf, READ_RESERVE_MS, readingGrant } from './pay.sql.ts'
+import { keptByReading, levelOf, paymentOf, READ_RESERVE_MS, readingGrant } from './pay.sql.ts'
 
 /**
  * Pays for one reading call of a project: a poll of a single instance, by the rule of all polls (readingGrant), or one
@@ -48,7 +48,7 @@ SET
   END
 FROM refilled r
 CROSS JOIN clock
-CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$4::float8', reserveMs: `(${READ_RESERVE_MS} + $4::float8)` })} payment
+CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$4::float8', reserveMs: `(${READ_RESERVE_MS} + $4::float8)`, kept: keptByReading })} payment
 WHERE b.project_id = $1
 RETURNING
   r.granted = 1 AS "granted",

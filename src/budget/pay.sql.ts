@@ -12,9 +12,10 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * Of a bucket that counted L tokens at that instant, at most `L + rate * (T + late)` calls arrive in T seconds from a
  * call on that is `late`. So each call may be late by (burst - L) / rate: the emptier the bucket, the more. A payment
  * returns this room, less a part for what differs in transit, and lateness.ts holds the call to it. Where that is too
- * little, the payment buys more. Of a bucket that is more than half full, tokens that it does not need are given up, as
- * far as that makes SPARE_SECONDS of room. And what all calls of the process are late by (`late`) is paid for in any
- * case, if need be with tokens that are not there yet: the bucket begins to fill again later.
+ * little, the payment buys more. Of a bucket that is more than half full, tokens that nobody waits for are given up, as
+ * far as that makes SPARE_SECONDS of room. And there is always room for what all calls of the process are late by
+ * (`late`) and half an arrival spread, if need be for tokens that are not there yet: the bucket begins to fill again
+ * later.
  *
  * A tight bucket (capacity 1, token-bucket.ts) has no room to give. Its call pays in advance for a whole reserve of
  * lateness; what a creating call has not used is given back (note-written).
@@ -36,6 +37,10 @@ export const TIGHT = '(b.capacity <= 1)'
 /** The reserve of a creating call on a tight bucket, and of a reading one, which is not given back. */
 export const CREATE_RESERVE_MS = 1000
 export const READ_RESERVE_MS = 100
+/** What others than a reading call wait for of a bucket at level `r`: all of it while creating does. */
+export const keptByReading = 'CASE WHEN r.busy THEN r.tokens ELSE 1 END'
+/** Others than a creating call: a part of a token, and one that is left for a reading call. */
+export const KEPT_BY_CREATING = '2'
 /** How long before its time a token of a tight bucket may be claimed, by a caller that then waits for it. */
 export const CLAIM_AHEAD_MS = 150
 
@@ -44,8 +49,8 @@ export const AHEAD = `interval '${CLAIM_AHEAD_MS} ms'`
 /**
  * What bucket `b` holds at `clock.ts`, for a CROSS JOIN LATERAL named `level`; `share` (SQL, 0..1) of the inflow is
  * gathered for readiness. Columns: `capacity`, `rate` (calls per second that the limit allows), `refill` (calls per
- * second that flow in), `tokens`, `poll_credit`, `refilled_at`, `closed` (blocked now), `tight`, `token_at` (when the
- * next whole token is there).
+ * second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
+ * `busy` (creating waits for tokens), `closed` (blocked now), `tight`, `token_at` (when the next whole token is there).
  */
 export const levelOf = (share: string): string => `(
     SELECT
@@ -59,9 +64,11 @@ export const levelOf = (share: string): string => `(
         b.capacity,
         b.refill_per_second AS rate,
         inflow.refill,
+        least(${ARRIVAL_SPREAD_SECONDS}, (b.capacity - 1) / b.refill_per_second) AS spread,
         least(b.capacity, b.tokens + inflow.seconds * inflow.refill) AS tokens,
         least(1, b.poll_credit + inflow.seconds * inflow.refill * ${share}) AS poll_credit,
         greatest(b.refilled_at, clock.ts) AS refilled_at,
+        b.due_at IS NOT NULL AS busy,
         coalesce(b.blocked_until > clock.ts, false) AS closed,
         ${TIGHT} AS tight
       FROM (
@@ -74,8 +81,8 @@ export const levelOf = (share: string): string => `(
 
 /**
  * What `n` calls (SQL) leave of the bucket whose level is in row `r`, for a CROSS JOIN LATERAL; `lateMs` (SQL) is what
- * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket. Columns: `tokens` and
- * `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `token_at`)
+ * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket, `kept` (SQL) how many tokens
+ * more others wait for. Columns: `tokens` and `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `token_at`)
  * they may be written.
  */
 export const paymentOf = ({
@@ -83,11 +90,13 @@ export const paymentOf = ({
   n,
   lateMs,
   reserveMs,
+  kept,
 }: {
   r: string
   n: string
   lateMs: string
   reserveMs: string
+  kept: string
 }): string => `(
     SELECT
       CASE WHEN ${n} = 0 THEN ${r}.tokens ELSE greatest(0, counted.tokens - ${n}) END AS tokens,
@@ -99,8 +108,7 @@ export const paymentOf = ({
       CASE
         WHEN ${r}.tight THEN ${reserveMs}
         ELSE ${lateMs} + ${1 - TRANSIT_PART} * (
-          ((${r}.capacity - counted.tokens) / ${r}.rate + least(${ARRIVAL_SPREAD_SECONDS}, (${r}.capacity - 1) / ${r}.rate)) * 1000
-          - ${lateMs}
+          ((${r}.capacity - counted.tokens) / ${r}.rate + ${r}.spread) * 1000 - ${lateMs}
         )
       END AS room_ms
     FROM (
@@ -108,8 +116,8 @@ export const paymentOf = ({
         WHEN ${r}.tight THEN ${r}.tokens
         ELSE least(
           ${r}.tokens,
-          ${r}.capacity - ${r}.rate * ${lateMs} / 1000,
-          greatest(${n} + 1, ${r}.capacity / 2, ${r}.capacity - ${r}.rate * ${SPARE_SECONDS})
+          ${r}.capacity + ${r}.rate * (${r}.spread / 2 - ${lateMs} / 1000),
+          greatest(${n} + ${kept}, ${r}.capacity / 2, ${r}.capacity - ${r}.rate * ${SPARE_SECONDS})
         )
       END AS tokens
     ) counted

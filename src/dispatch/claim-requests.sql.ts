@@ -1,4 +1,4 @@
-import { AHEAD, CREATE_RESERVE_MS, levelOf, paymentOf } from '../budget/pay.sql.ts'
+import { AHEAD, CREATE_RESERVE_MS, KEPT_BY_CREATING, levelOf, paymentOf } from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
 import { CHANGED_AT, withChange } from '../request/change.sql.ts'
 import { dealOut } from './deal-out.sql.ts'
@@ -114,7 +114,7 @@ spent AS MATERIALIZED (
   LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
   CROSS JOIN clock
   CROSS JOIN LATERAL (SELECT coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n) taken
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'taken.n', lateMs: '$7::float8', reserveMs: `${CREATE_RESERVE_MS}` })} payment
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'taken.n', lateMs: '$7::float8', reserveMs: `${CREATE_RESERVE_MS}`, kept: KEPT_BY_CREATING })} payment
   WHERE g.n > 0 OR r.available = 0
 ),
 paid AS (

@@ -105,8 +105,8 @@ export function createTenure(options: TenureOptions): Tenure {
     })
     reached('outbox.read')
     const readAt = performance.now()
-    for (const { position } of rows) inHand.add(position)
     waiting = rows.map((row) => readSegment(row, readAt))
+    for (const { position } of rows) inHand.add(position)
     const cutShort = rows.length === READ_LIMIT
     cursor.readTo(rows.at(-1), cutShort)
     return cutShort

@@ -1,4 +1,11 @@
-import { levelOf, PROBING, paymentOf, READ_RESERVE_MS, readingGrant } from '../budget/pay.sql.ts'
+import {
+  keptByReading,
+  levelOf,
+  PROBING,
+  paymentOf,
+  READ_RESERVE_MS,
+  readingGrant,
+} from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
 import { DEAL_OUT } from './deal-polls.sql.ts'
 import { type MemberLimits, type PollMember, parseMembers } from './poll-member.ts'
@@ -101,7 +108,7 @@ paid AS (
     END
   FROM refilled r
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$11::float8', reserveMs: `(${READ_RESERVE_MS} + $11::float8)` })} payment
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$11::float8', reserveMs: `(${READ_RESERVE_MS} + $11::float8)`, kept: keptByReading })} payment
   WHERE b.project_id = r.project_id
   RETURNING b.project_id, payment.room_ms
 ),

@@ -38,12 +38,13 @@ export function pay(
   const level = refill(before, limit, at)
   const paid = Math.min(wanted, Math.floor(level.tokens))
   const { refillPerSecond: rate, capacity } = limit
+  const spread = Math.min(SPREAD_SECONDS, (capacity - 1) / rate)
   const counted = Math.min(
     level.tokens,
-    capacity - (rate * lateMs) / 1000,
-    Math.max(paid + 1, capacity / 2, capacity - rate * SPARE_SECONDS),
+    capacity + rate * (spread / 2 - lateMs / 1000),
+    Math.max(paid + 2, capacity / 2, capacity - rate * SPARE_SECONDS),
   )
-  const wholeMs = ((capacity - counted) / rate + Math.min(SPREAD_SECONDS, (capacity - 1) / rate)) * 1000
+  const wholeMs = ((capacity - counted) / rate + spread) * 1000
   const transitMs = TRANSIT_PART * (wholeMs - lateMs)
   const roomMs = wholeMs - transitMs
   if (paid === 0) return { paid, roomMs, transitMs, level }

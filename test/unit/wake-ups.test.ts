@@ -61,6 +61,12 @@ test('a settlement wakes at once what publishes, and the others in time for what
   expect(readers).toEqual(['p/a'])
 })
 
+test('that there is more than a replica takes is said, and not with every claim', () => {
+  const { wakeUps, said } = build(SLEEPERS)
+  for (let claims = 0; claims < 10; claims += 1) wakeUps.onSurplus()
+  expect(said).toEqual(['dispatcher'])
+})
+
 test('words of others wake the loops they name, and unknown ones nothing', () => {
   const { wakeUps, woken, said } = build()
   wakeUps.heard(['relay', 'a word of another version', 'toString'])
