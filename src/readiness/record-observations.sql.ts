@@ -188,7 +188,7 @@ export async function recordObservations(
   const changes = requests.map(({ ended, change, ...row }) => ({
     ...row,
     change,
-    ended: ended.map((id) => `,${JSON.stringify(id)}`).join(''),
+    ended: ended.map((id) => `,${toJson(id)}`).join(''),
     errorCode: change?.error?.code ?? null,
     errorMessage: change?.error?.message ?? null,
   }))
