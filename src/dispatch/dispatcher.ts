@@ -71,7 +71,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     ...options,
     pace: createClaimPace({
       concurrency,
-      onRoom: () => loop.wake(),
+      onRoom: (inMs) => loop.wake(inMs),
       onInFlight: (calls) => metrics.dispatch.inFlight.set(calls),
     }),
     lateness: createLateness(),

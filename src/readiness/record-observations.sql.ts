@@ -14,6 +14,7 @@ import type { RequestChange } from './request-change.ts'
  *            replica changes nothing
  * changed    requests that are still in the version that the change was made for. Of two statements that see the last two
  *            instances of a request run, the second finds another version and must look again
+ * times      of the changes by request: to join them with hundreds of instances would compare each with each
  * observed   instances that are pending; one that ends does so with its request's change
  * settled    polls all of whose changes took effect. The others stay as they are
  * waiting    instances that were first seen to run and are not listed so yet: in a poll of their own, due soon
@@ -72,6 +73,9 @@ changed AS (
   WHERE r.id = i."id" AND r.version = i."version" AND (SELECT holds FROM fence)
   RETURNING r.id, r.version, r.updated_at, i."ended"
 ),
+times AS MATERIALIZED (
+  SELECT jsonb_object_agg(c.id, c.updated_at) AS of FROM changed c
+),
 observed AS (
   UPDATE instance n
   SET
@@ -84,18 +88,18 @@ observed AS (
     error_code = i."errorCode",
     error_message = i."errorMessage",
     running_at = CASE WHEN i."ran" THEN coalesce(n.running_at, clock.ts) END,
-    ended_version = c.version,
-    ended_at = c.updated_at
+    ended_version = i."endedVersion",
+    ended_at = CASE WHEN i."state" <> 'pending' THEN (times.of->>i."provisionRequestId")::timestamptz END
   FROM json_to_recordset($3::json) AS i(
-    "projectId" text, "id" text, "provisionRequestId" uuid, "state" instance_state, "ran" boolean, "name" text,
+    "projectId" text, "id" text, "provisionRequestId" text, "endedVersion" int4, "state" instance_state, "ran" boolean, "name" text,
     "serverId" text, "imageId" text, "networkInterfaces" jsonb, "upstreamState" text, "errorCode" text,
     "errorMessage" text
   )
   JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
-  LEFT JOIN changed c ON c.id = i."provisionRequestId" AND i."state" <> 'pending'
+  CROSS JOIN times
   CROSS JOIN clock
   WHERE n.project_id = i."projectId" AND n.id = i."id" AND n.state = 'pending'
-    AND (i."state" = 'pending' OR c.id IS NOT NULL) AND (SELECT holds FROM fence)
+    AND (i."state" = 'pending' OR times.of ? i."provisionRequestId") AND (SELECT holds FROM fence)
 ),
 settled AS MATERIALIZED (
   SELECT p.*
@@ -198,11 +202,16 @@ export async function recordObservations(
     members: members.map(formatMember),
     waiting: waiting.map(formatMember),
   }))
+  const versions = new Map(requests.map(({ id, version }) => [id, version + 1]))
+  const observed = instances.map((instance) => ({
+    ...instance,
+    endedVersion: instance.state === 'pending' ? null : versions.get(instance.provisionRequestId),
+  }))
   const [recorded] = await sql.query<RecordedRows>(
     TEXT,
     toJson(rows),
     toJson(changes),
-    toJson(instances),
+    toJson(observed),
     waitingPollMs,
     serverWaitMs,
   )
