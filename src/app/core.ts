@@ -5,10 +5,14 @@ import { WAKE_UP_EXCHANGE } from '../amqp/topology.ts'
 import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
-import { type Credential, createAuth, type Secret } from '../clouddc/auth/create-auth.ts'
+import { createAuth } from '../clouddc/auth/create-auth.ts'
+import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
+import { regionOf } from '../clouddc/auth/credentials.ts'
 import { createCloudDcClient } from '../clouddc/client.ts'
+import { cloudDcEndpoint, type Home } from '../clouddc/regions.ts'
 import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
+import { environmentCredential } from '../credential-settings.ts'
 import { createDatabase } from '../database/database.ts'
 import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
@@ -52,16 +56,25 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
   const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, lookEveryMs) : alone)
 
-  const target = { endpoint: config.clouddcEndpoint, credential: credentialOf(config), logger }
+  const book = openBook(config, logger)
+  const home: Home = {
+    endpoint: config.clouddcEndpoint,
+    region: config.clouddcRegion,
+    iamEndpoint: config.iamEndpoint,
+  }
   const client = createCloudDcClient({
-    endpoint: target.endpoint,
-    auth: createAuth(target),
+    endpointOf: (projectId) => {
+      const credentials = book.known()
+      return cloudDcEndpoint(regionOf(credentials, projectId), home, credentials.regions)
+    },
+    auth: createAuth({ book, logger }),
     callTimeoutMs: config.callTimeoutMs,
     // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
     logger,
   })
 
+  const target = { endpoint: home.endpoint, credentials: config.credentials, logger }
   const services: Service[] = [
     { name: 'database', start: async () => undefined, stop: database.close },
     broker,
@@ -97,16 +110,8 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   }
 }
 
-function credentialOf({ secretFiles: files, ...config }: Config): Credential | null {
-  const accessKey = secretOf(config.clouddcAccessKey, files.clouddcAccessKey)
-  const secretKey = secretOf(config.clouddcSecretKey, files.clouddcSecretKey)
-  const token = secretOf(config.clouddcAuthToken, files.clouddcAuthToken)
-  if (accessKey === null || secretKey === null) return token && { kind: 'token', token }
-  const securityToken = secretOf(config.clouddcSecurityToken, files.clouddcSecurityToken)
-  return { kind: 'keys', accessKey, secretKey, securityToken }
-}
-
-function secretOf(value: string | null, file: string | undefined): Secret | null {
-  if (file !== undefined) return { file }
-  return value === null ? null : { value }
+function openBook(config: Config, logger: Logger) {
+  const { clouddcCredentialsFile: path, clouddcInsecure: insecure, credentials: first } = config
+  if (path === null) return fixedCredentials(first)
+  return createCredentialBook({ path, first, environment: environmentCredential(config), insecure, logger })
 }

@@ -10,7 +10,6 @@ import { attemptMarker } from '../../src/attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../../src/attempt/outcome.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { settlementOf } from '../../src/attempt/settlement.ts'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createCloudDcClient } from '../../src/clouddc/client.ts'
 import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
@@ -19,6 +18,7 @@ import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/re
 import { registerReplica } from '../../src/replica/leases.sql.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { authBy } from './auth.ts'
 import { clearTables, openTestDatabase, useTestDatabase } from './store-database.ts'
 import { readOwedEvents, readRequest } from './stored-requests.ts'
 import { tirelessReplica } from './tireless-replica.ts'
@@ -53,8 +53,8 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const simulator = await createSimulator({ bootMinMs: 60_000, bootMaxMs: 60_000, ...options })
   const client = createCloudDcClient({
-    endpoint: simulator.url,
-    auth: createAuth({ credential: null, logger }),
+    endpointOf: () => simulator.url,
+    auth: authBy(null),
     callTimeoutMs: 60_000,
     connections: 4,
     logger,

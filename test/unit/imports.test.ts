@@ -41,7 +41,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: ['api', ...STEP],
 
   'setting-kinds.ts': ['secrets'],
-  'config.ts': ['setting-kinds.ts', 'runtime'],
+  'credential-settings.ts': ['clouddc'],
+  'config.ts': ['setting-kinds.ts', 'credential-settings.ts', 'clouddc', 'runtime'],
   'logger.ts': ['telemetry'],
 }
 

@@ -1,9 +1,9 @@
-/** Where a token or a key comes from: fixed, a file, or one day IAM. */
-export interface TokenSource {
-  /** The token to use now. */
-  current(): Promise<string>
-  /** Fetches anew and returns the token to use from now on. */
-  renew(): Promise<string>
+/** Where a token or keys come from: fixed, a file, or IAM. */
+export interface Source<Value> {
+  /** What to use now. */
+  current(): Promise<Value>
+  /** Fetches anew, since `refused` was, and returns what to use from now on. */
+  renew(refused?: Value): Promise<Value>
 }
 
 /** A token as it may stand in a header: without the white space around it. Throws without repeating it. */
