@@ -124,14 +124,20 @@ export function oneEffectPerProject(settlements: readonly Settlement[]): BucketE
     settlements.filter(({ row }) => row.change.outcome === 'created').map(({ projectId }) => projectId),
   )
   const byProject = new Map<string, BucketEffect>()
-  for (const { bucket } of settlements) {
-    if (bucket === null || (created.has(bucket.projectId) && saysUnavailable(bucket))) continue
+  for (const { bucket: own, row } of settlements) {
+    const bucket = own !== null && created.has(own.projectId) && saysUnavailable(own) ? workOf(own, row) : own
+    if (bucket === null) continue
     const known = byProject.get(bucket.projectId)
     const gravest = known === undefined || gravity(bucket) > gravity(known) ? bucket : known
     const refunds = [...(known?.refunds ?? []), ...(bucket.refunds ?? [])]
     byProject.set(bucket.projectId, refunds.length === 0 ? gravest : { ...gravest, refunds })
   }
   return [...byProject.values()]
+}
+
+/** What is left of an effect that does not count: a request that went back into the queue is work. */
+function workOf({ projectId }: BucketEffect, { to }: SettleRow): BucketEffect | null {
+  return to === 'queued' ? { projectId, effect: 'work', blockMs: null, reason: null } : null
 }
 
 /** A call that brought no answer, or did not get through. */

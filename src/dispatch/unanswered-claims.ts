@@ -7,6 +7,7 @@ import {
   settleAttempts,
 } from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
+import { CLAIM_AHEAD_MS } from '../budget/pay.sql.ts'
 import type { Database } from '../database/database.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
@@ -33,7 +34,7 @@ export interface UnansweredClaims {
 /**
  * Claims that were lost with their connection. No call was made for them, and no other replica knows: they belong to a
  * lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue, and
- * their tokens into the buckets.
+ * their tokens into the buckets: not before the time of a token that was claimed ahead.
  */
 export function createUnansweredClaims({
   database,
@@ -59,8 +60,11 @@ export function createUnansweredClaims({
     putBack: async () => {
       const at = now()
       if (claims.length === 0 || at - lookedAt < LOOK_EVERY_MS) return
-      claims = claims.filter((claim) => claim.replicaId === holderId())
-      const lost = claims.map(({ claimId }) => claimId)
+      claims = claims.filter(
+        ({ replicaId, lostAt }) => replicaId === holderId() && at - lostAt < DOUBT_MS + LOOK_EVERY_MS,
+      )
+      const lost = claims.filter(({ lostAt }) => at - lostAt >= CLAIM_AHEAD_MS).map(({ claimId }) => claimId)
+      if (lost.length === 0) return
       const found = await findClaims(database, lost)
       const settled = await release(database, found)
       lookedAt = at

@@ -69,7 +69,8 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
     metrics.batchSize.observe(rows.length)
     reached('intake.inserted')
     const stored = outcomes.filter(({ kind }) => kind === 'inserted').length
-    if (stored > 0) onStored(stored)
+    // Also where all were there: an earlier try may have stored them, and lost its answer.
+    if (outcomes.some(({ kind }) => kind === 'inserted' || kind === 'existing')) onStored(stored)
 
     const byKey = new Map([...firsts.keys()].map((key, index) => [key, outcomes[index]]))
     return Promise.all(

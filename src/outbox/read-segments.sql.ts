@@ -14,7 +14,7 @@ SELECT
   extract(epoch FROM clock_timestamp() - s.created_at)::float8 * 1000 AS "ageMs",
   -- As subqueries they are worked out once and not for every row.
   (SELECT pg_snapshot_xmin(pg_current_snapshot())::text) AS "xmin",
-  (SELECT pg_snapshot_xmax(pg_current_snapshot())::text) AS "xmax"
+  (SELECT pg_current_xact_id()::text) AS "barrier"
 FROM outbox_segment s
 WHERE s.position > $1::bigint AND NOT s.position <@ $3::int8multirange
 ORDER BY s.position
@@ -39,9 +39,12 @@ export interface SegmentRow {
   createdAt: number
   /** Milliseconds since then. */
   ageMs: number
-  /** What the read could see: transactions below xmin had ended, those from xmax on had not begun. */
+  /**
+   * Of the read: transactions below xmin had ended, and those under way are below the barrier, an id that was drawn for
+   * it. (Postgres calls xmax what is above the last transaction that has ended; others above it may be under way.)
+   */
   xmin: string
-  xmax: string
+  barrier: string
 }
 
 export function readSegments(

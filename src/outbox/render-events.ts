@@ -45,6 +45,7 @@ export function renderEvents(
   ended: readonly InstanceFacts[],
 ): Event[] {
   const entry = entryOf(request.history, version)
+  if (entry === undefined && ended.length === 0) throw new Error(`version ${version} has left no trace`)
   const own = entry === undefined ? null : eventOf(request, entry)
   const events = ended.toSorted(byId).map((instance) => instanceEventOf(request, version, instance))
   return own === null ? events : [...events, own]

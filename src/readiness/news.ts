@@ -25,8 +25,10 @@ export function rowsOf(
   known: readonly KnownNews[],
   limits: MemberLimits,
 ): ObservationRows {
+  // Should two polls hold one instance, its end counts once.
+  const once = [...new Map(known.map((one) => [`${one.facts.projectId}/${one.facts.id}`, one])).values()]
   const ended = Map.groupBy(
-    known.flatMap(({ facts, observation: { state } }): EndedInstance[] =>
+    once.flatMap(({ facts, observation: { state } }): EndedInstance[] =>
       state === 'pending' ? [] : [{ ...facts, state }],
     ),
     ({ provisionRequestId }) => provisionRequestId,
@@ -36,7 +38,7 @@ export function rowsOf(
   return {
     polls: [...polls].map(([poll, own]) => pollRow(poll, own, knownOf.get(poll) ?? [], limits)),
     requests: [...ended.values()].map(requestChange),
-    instances: known.map(({ facts: { projectId, id, provisionRequestId }, observation }) => {
+    instances: once.map(({ facts: { projectId, id, provisionRequestId }, observation }) => {
       const { member: _, seen: __, ...found } = observation
       return { projectId, id, provisionRequestId, ...found }
     }),

@@ -5,6 +5,8 @@ import { PublishError } from '../../src/amqp/errors.ts'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
 import { createDatabase, type Database, type Sql } from '../../src/database/database.ts'
 import { createRequestStore } from '../../src/intake/request-store.ts'
+import { createReadCursor } from '../../src/outbox/read-cursor.ts'
+import { readSegments } from '../../src/outbox/read-segments.sql.ts'
 import { changeRequests } from '../../src/request/change-requests.sql.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -87,6 +89,30 @@ async function openTransaction(): Promise<Sql & { commit(): Promise<void> }> {
     },
   }
 }
+
+test('a read does not pass the position of a transaction that began after others which have ended', async () => {
+  const older = await openTransaction()
+  await older.query('SELECT pg_current_xact_id()')
+  const younger = await openTransaction()
+  await younger.query('SELECT pg_current_xact_id()')
+  await write(['a-1'], younger)
+  await write(['b-1'], older)
+  await older.commit()
+  let now = 0
+  const cursor = createReadCursor(() => now)
+  const read = async () => {
+    const rows = await readSegments(database, { after: cursor.start(), inHand: '{}', limit: 10 })
+    cursor.readTo(rows.at(-1), false)
+    return rows.length
+  }
+  expect(await read()).toBe(1)
+  now = 300
+  expect(await read()).toBe(1)
+  now = 600
+  expect(cursor.start()).toBe(0)
+  await younger.commit()
+  expect(await read()).toBe(2)
+})
 
 describe('the relay', () => {
   test('publishes all events, those of one request in order, and removes them', async () => {

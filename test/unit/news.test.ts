@@ -160,3 +160,28 @@ describe('the change of a request', () => {
     expect(row).toMatchObject({ to: null, change: null, running: 1, failed: 0 })
   })
 })
+
+it('counts the end of an instance once that two polls hold', () => {
+  const member = { id: 'i-1', createdMs: 0, ranMs: null, seen: null }
+  const polls = ['one', 'other'].map(
+    (id): ClaimedPoll => ({
+      ...{ id, projectId: 'p', members: [member], claimedMs: ASKED_MS },
+      ...{ probing: false, troubles: 0, roomMs: 1 },
+    }),
+  )
+  const shown = { name: null, serverId: null, imageId: null, networkInterfaces: null, upstreamState: null }
+  const known = polls.map(
+    (poll): KnownNews => ({
+      poll,
+      observation: {
+        ...{ member, state: 'running', ran: true, seen: 'x', errorCode: null, errorMessage: null },
+        ...shown,
+      },
+      facts: { id: 'i-1', ...request(1) },
+    }),
+  )
+  const rows = rowsOf(known, known, LIMITS)
+  expect(rows.requests.map(({ running }) => running)).toEqual([1])
+  expect(rows.instances).toHaveLength(1)
+  expect(rows.polls.map(({ members }) => members)).toEqual([[], []])
+})

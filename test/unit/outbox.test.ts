@@ -87,17 +87,17 @@ describe('ordered lanes', () => {
 })
 
 describe('the read cursor', () => {
-  const mark = (position: number, { xmin, xmax }: { xmin: number; xmax: number }) => ({
+  const mark = (position: number, { xmin, barrier }: { xmin: number; barrier: number }) => ({
     position,
     xmin: String(xmin),
-    xmax: String(xmax),
+    barrier: String(barrier),
   })
 
   it('starts at the beginning, and again every two seconds', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(900, { xmin: 7, xmax: 7 }), false)
+    cursor.readTo(mark(900, { xmin: 7, barrier: 7 }), false)
     now = 1999
     expect(cursor.start()).toBe(900)
     now = 2000
@@ -108,12 +108,12 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(10, { xmin: 5, xmax: 8 }), false)
+    cursor.readTo(mark(10, { xmin: 5, barrier: 8 }), false)
     now = 1000
-    cursor.readTo(mark(20, { xmin: 5, xmax: 9 }), false)
+    cursor.readTo(mark(20, { xmin: 5, barrier: 9 }), false)
     expect(cursor.start()).toBe(0)
     now = 1100
-    cursor.readTo(mark(30, { xmin: 8, xmax: 12 }), false)
+    cursor.readTo(mark(30, { xmin: 8, barrier: 12 }), false)
     expect(cursor.start()).toBe(10)
   })
 
@@ -121,14 +121,14 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(100, { xmin: 5, xmax: 8 }), true)
+    cursor.readTo(mark(100, { xmin: 5, barrier: 8 }), true)
     now = 1000
     // A transaction has committed positions 41 to 60 meanwhile; there was room for two of them.
-    cursor.readTo(mark(42, { xmin: 8, xmax: 9 }), true)
+    cursor.readTo(mark(42, { xmin: 8, barrier: 9 }), true)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(60, { xmin: 9, xmax: 9 }), true)
+    cursor.readTo(mark(60, { xmin: 9, barrier: 9 }), true)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(110, { xmin: 9, xmax: 9 }), true)
+    cursor.readTo(mark(110, { xmin: 9, barrier: 9 }), true)
     expect(cursor.start()).toBe(100)
     now = 1250
     expect(cursor.start()).toBe(110)
@@ -138,9 +138,9 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(10, { xmin: 5, xmax: 5 }), false)
+    cursor.readTo(mark(10, { xmin: 5, barrier: 5 }), false)
     now = 100
-    cursor.readTo(mark(20, { xmin: 5, xmax: 5 }), false)
+    cursor.readTo(mark(20, { xmin: 5, barrier: 5 }), false)
     expect(cursor.start()).toBe(0)
     now = 250
     expect(cursor.start()).toBe(10)

@@ -189,12 +189,15 @@ describe('several effects on one project', () => {
 
   test('of a missing answer count only while nothing was created beside it', () => {
     const missing = settlement('1', { ...trouble('a', 1000), reason: 'upstream_unavailable' })
-    const unanswered = settlement('2', trouble('a', null))
+    const second = settlement('2', trouble('a', null))
+    const unanswered = { ...second, row: { ...second.row, to: 'uncertain' as const } }
     const { row, ...others } = settlement('3')
     const created = { ...others, row: { ...row, change: { ...row.change, outcome: 'created' as const } } }
     const elsewhere = { ...created, projectId: 'b' }
     expect(oneEffectPerProject([missing, unanswered, elsewhere])).toEqual([missing.bucket])
-    expect(oneEffectPerProject([missing, unanswered, created])).toEqual([])
+    expect(oneEffectPerProject([unanswered, created])).toEqual([])
+    // Its request is back in the queue.
+    expect(oneEffectPerProject([missing, unanswered, created])).toEqual([work('a')])
     const throttled = settlement('4', trouble('a', 10))
     expect(oneEffectPerProject([missing, throttled, created])).toEqual([throttled.bucket])
   })

@@ -25,7 +25,7 @@ const segment = (position: number): SegmentRow => {
     createdAt: 0,
     ageMs: 0,
     xmin: '1',
-    xmax: '1',
+    barrier: '1',
   }
 }
 
