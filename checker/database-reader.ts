@@ -1,5 +1,6 @@
 import pg from 'pg'
-import type { AttemptRow, Evidence, InstanceRow, RequestRow, TransitionRow } from './evidence.ts'
+import type { Evidence, InstanceRow, RequestRow } from './evidence.ts'
+import { readHistories, type StoredHistory } from './histories.ts'
 
 export type DatabaseEvidence = Pick<Evidence, 'requests' | 'attempts' | 'instances' | 'transitions' | 'texts'>
 
@@ -8,7 +9,7 @@ SELECT
   id::text AS "id",
   project_id AS "projectId",
   request_id AS "requestId",
-  spec->>'name' AS "name",
+  spec::json->>'name' AS "name",
   state::text AS "state",
   min_count AS "min",
   max_count AS "max",
@@ -23,18 +24,12 @@ FROM provision_request
 ORDER BY id
 `
 
-const ATTEMPTS = `
-SELECT id::text AS "id", provision_request_id::text AS "provisionRequestId", number AS "number", state::text AS "state"
-FROM attempt
-ORDER BY id
-`
-
 const INSTANCES = `
 SELECT
   n.project_id AS "projectId",
   n.id AS "id",
   n.provision_request_id::text AS "provisionRequestId",
-  n.attempt_id::text AS "attemptId",
+  n.provision_request_id || '.' || n.attempt AS "attemptId",
   n.state::text AS "state",
   coalesce(n.created_at > r.completed_at, false) AS "late"
 FROM instance n
@@ -42,16 +37,16 @@ JOIN provision_request r ON r.id = n.provision_request_id
 ORDER BY n.project_id, n.id
 `
 
-const TRANSITIONS = `
+/** The parts of a history in their order, the row's own text last. */
+const HISTORIES = `
 SELECT
-  provision_request_id::text AS "provisionRequestId",
-  version AS "version",
-  from_state::text AS "from",
-  to_state::text AS "to",
-  cause AS "cause",
-  attempt_id::text AS "attemptId"
-FROM transition
-ORDER BY provision_request_id, version
+  r.id::text AS "id",
+  concat(
+    (SELECT string_agg(p.history, '' ORDER BY p.version) FROM history_part p WHERE p.provision_request_id = r.id),
+    r.history
+  ) AS "lines"
+FROM provision_request r
+ORDER BY r.id
 `
 
 const TABLES = `
@@ -70,9 +65,8 @@ export async function readDatabase(url: string): Promise<DatabaseEvidence> {
     // One snapshot, so that the tables agree with each other.
     await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
     const requests = await client.query<Omit<RequestRow, 'waiting'>>(REQUESTS)
-    const attempts = await client.query<AttemptRow>(ATTEMPTS)
     const instances = await client.query<InstanceRow>(INSTANCES)
-    const transitions = await client.query<TransitionRow>(TRANSITIONS)
+    const histories = await client.query<StoredHistory>(HISTORIES)
     const tables = await client.query<{ name: string }>(TABLES)
     const texts: { source: string; text: string }[] = []
     for (const { name } of tables.rows) {
@@ -84,9 +78,8 @@ export async function readDatabase(url: string): Promise<DatabaseEvidence> {
     await client.query('COMMIT')
     return {
       requests: requests.rows.map((row) => ({ ...row, waiting: null })),
-      attempts: attempts.rows,
       instances: instances.rows,
-      transitions: transitions.rows,
+      ...readHistories(histories.rows),
       texts,
     }
   } finally {

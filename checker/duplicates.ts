@@ -40,7 +40,7 @@ export function findWrongOrders({ cases }: CaseFile): Violation[] {
   return violations
 }
 
-function duplicatesOf({ key, attempts, instances, calls, ledgerInstances }: RequestCase): Violation[] {
+function duplicatesOf({ key, row, attempts, instances, calls, ledgerInstances }: RequestCase): Violation[] {
   const violations: Violation[] = []
   const creating = calls.filter((call) => call.instance_ids.length > 0)
   if (creating.length > 1) {
@@ -56,9 +56,11 @@ function duplicatesOf({ key, attempts, instances, calls, ledgerInstances }: Requ
     }
     const marker = metadata[MARKER_KEY]
     if (marker === undefined) continue
-    if (!ownAttempts.has(marker)) {
+    // <request uuid>.<attempt number>/<installation>/<request_id>
+    const [attempt = '', , requestId] = marker.split('/')
+    if (!ownAttempts.has(attempt) || requestId !== row.requestId) {
       violations.push({ subject: key, message: `instance ${id} carries the marker of an attempt of others` })
-    } else if (stored !== undefined && stored.attemptId !== marker) {
+    } else if (stored !== undefined && stored.attemptId !== attempt) {
       violations.push({
         subject: key,
         message: `instance ${id} is stored under another attempt than made it`,

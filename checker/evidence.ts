@@ -106,6 +106,7 @@ export interface RequestRow {
 }
 
 export interface AttemptRow {
+  /** `<row id of the request>.<number>`: what the marker of its instances begins with. */
   id: string
   provisionRequestId: string
   number: number
@@ -125,6 +126,7 @@ export interface InstanceRow {
 export interface TransitionRow {
   provisionRequestId: string
   version: number
+  /** Null for the first; the same as `to` where something was only noted. */
   from: string | null
   to: string
   cause: string

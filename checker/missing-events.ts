@@ -85,9 +85,10 @@ function faultsOfDispatched(one: RequestCase, events: readonly FirstCopy[]): str
 
 function faultsOfUncertain(one: RequestCase, events: readonly FirstCopy[]): string[] {
   const told = eventsOf(events, 'request.uncertain')
+  const doubts = one.transitions.filter(({ from, to }) => to === 'uncertain' && from !== to)
   const faults: string[] = []
   for (const { id, number } of one.attempts) {
-    const owed = one.transitions.filter(({ to, attemptId }) => to === 'uncertain' && attemptId === id).length
+    const owed = doubts.filter(({ attemptId }) => attemptId === id).length
     const found = told.filter(({ data }) => data.attempt === number).length
     if (found < owed) faults.push(`${found} of ${owed} request.uncertain for attempt ${number}`)
   }

@@ -7,11 +7,21 @@ import { manageStates } from './inventory.ts'
 import type { InventoryDesk } from './inventory-desk.ts'
 import { instanceStates } from './lifecycle.ts'
 import type { SimulatorOptions } from './options.ts'
+import { services } from './routes.ts'
 import type { Simulator } from './simulator.ts'
 
 export type AdminDeps = Pick<
   Simulator,
-  'ledger' | 'faults' | 'instances' | 'tokens' | 'settings' | 'configure' | 'stats' | 'reset'
+  | 'ledger'
+  | 'faults'
+  | 'instances'
+  | 'tokens'
+  | 'keys'
+  | 'metadata'
+  | 'settings'
+  | 'configure'
+  | 'stats'
+  | 'reset'
 > & { inventory: InventoryDesk; clock: Clock }
 
 type Asked = { id: string; query: URLSearchParams; body: unknown }
@@ -36,7 +46,12 @@ const stateChange = z.strictObject({ state: z.enum(instanceStates) })
 const tokenIssue = z.strictObject({
   region: z.string().min(1).exactOptional(),
   project: z.string().nullable().exactOptional(),
-  ttlMs: z.number().exactOptional(),
+  user: z.string().min(1).exactOptional(),
+  lifeMs: z.number().exactOptional(),
+})
+const keyIssue = z.strictObject({
+  user: z.string().min(1).exactOptional(),
+  lifeMs: z.number().exactOptional(),
 })
 const tokenExpiry = z.strictObject({ value: z.string().exactOptional() })
 const bucket = z.object({ rate: z.coerce.number().positive(), burst: z.coerce.number().min(0) })
@@ -159,6 +174,33 @@ const routes: readonly AdminRoute[] = [
     path: /^\/admin\/tokens\/expire$/,
     run: ({ tokens }, { body }) => ok({ expired: tokens.expire(tokenExpiry.parse(body ?? {}).value) }),
   },
+  { method: 'GET', path: /^\/admin\/keys$/, run: ({ keys }) => ok({ keys: keys.list() }) },
+  {
+    method: 'POST',
+    path: /^\/admin\/keys$/,
+    run: ({ keys }, { body }) => ({ status: 201, value: keys.issue(keyIssue.parse(body ?? {})) }),
+  },
+  {
+    method: 'POST',
+    path: /^\/admin\/keys\/([^/]+)\/withdraw$/,
+    run: ({ keys }, { id }) => {
+      keys.withdraw(id)
+      return ok({})
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/admin\/keys\/([^/]+)\/restore$/,
+    run: ({ keys }, { id }) => {
+      keys.restore(id)
+      return ok({})
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/admin\/metadata\/expire$/,
+    run: ({ metadata }) => ok({ expired: metadata.expire() }),
+  },
   {
     method: 'POST',
     path: /^\/admin\/reset$/,
@@ -205,8 +247,11 @@ function readPage(query: URLSearchParams): { after: number; limit: number } {
   return { after, limit: Math.min(limit, maxPageSize) }
 }
 
-function readFilter(query: URLSearchParams): { project?: string; operation?: string } {
-  const project = query.get('project')
-  const operation = query.get('operation')
-  return { ...(project === null ? {} : { project }), ...(operation === null ? {} : { operation }) }
-}
+const filter = z.object({
+  project: z.string().exactOptional(),
+  operation: z.string().exactOptional(),
+  user: z.string().exactOptional(),
+  service: z.enum(services).exactOptional(),
+})
+
+const readFilter = (query: URLSearchParams) => filter.parse(Object.fromEntries(query))

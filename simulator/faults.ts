@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { misnamings } from './misnaming.ts'
 import { ms, type Settings, throttleForms } from './options.ts'
 import { type Random, streams } from './random.ts'
-import { creates, lists, type Operation, operations } from './routes.ts'
+import { creates, lists, type Operation, operations, serviceOf, services } from './routes.ts'
 
 /**
  * What a fault does to a call:
@@ -42,6 +42,7 @@ const script = z.strictObject({
   kind: z.enum(faultKinds),
   /** Which calls match; absent: any that the kind can strike. */
   operation: z.enum(operations).optional(),
+  service: z.enum(services).optional(),
   method: z.string().optional(),
   project: z.string().optional(),
   /** Lets this many matching calls pass first. */
@@ -195,6 +196,7 @@ function matches(
   { method, operation, project }: { method: string; operation: Operation; project: string },
 ): boolean {
   if ((fault.operation ?? operation) !== operation) return false
+  if (fault.service !== undefined && fault.service !== serviceOf(operation)) return false
   if ((fault.method ?? method) !== method || (fault.project ?? project) !== project) return false
   return canStrike(fault.kind, operation)
 }

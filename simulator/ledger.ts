@@ -1,6 +1,6 @@
 import { type Clock, isoTime } from './clock.ts'
 import { type Instance, type InstanceState, interfacesOf, runningAt, stateOf } from './lifecycle.ts'
-import type { Operation } from './routes.ts'
+import { type Operation, type Service, serviceOf } from './routes.ts'
 
 /** One call as the simulator saw it. Field names are those of the admin port. Never holds a request body. */
 export type Call = {
@@ -22,8 +22,13 @@ export type Call = {
   /** The fault that struck: its kind, and the id of the script it came from. */
   fault: string | null
   fault_id: number | null
-  /** The call went over the limit (refused, unless the limiter only counts). */
+  /** Whom it says it comes from: an access key, `account/user`, `account/agency`; '' when nobody known. */
+  user: string
+  /** Of a token that was issued: its project, '' for none, null for any. Also null for all other calls. */
+  scope: string | null
+  /** The call went over a limit (refused, unless the limiter only counts); `over_user_limit`: over its user's. */
   over_limit: boolean
+  over_user_limit: boolean
   /** What a valid create asked for, without its secrets. */
   asked: { name: string; min_count: number; max_count: number; servers: string[] | null } | null
   /** Instances this call created. */
@@ -36,11 +41,21 @@ export type Call = {
   caller_gone: boolean
 }
 
-export type CallFilter = { after?: number; limit?: number; project?: string; operation?: string }
+export type CallFilter = {
+  after?: number
+  limit?: number
+  project?: string
+  operation?: string
+  user?: string
+  service?: Service
+}
 
 export type CallBook = {
   open(
-    fields: Pick<Call, 'at_ms' | 'project' | 'operation' | 'method' | 'path' | 'query' | 'request_id'>,
+    fields: Pick<
+      Call,
+      'at_ms' | 'project' | 'operation' | 'method' | 'path' | 'query' | 'request_id' | 'user'
+    >,
   ): Call
   close(call: Call): void
   /** Calls with `n` greater than `after` in order of arrival. */
@@ -66,7 +81,9 @@ export function createCallBook({ clock }: { clock: Clock }): CallBook {
         cut: null,
         fault: null,
         fault_id: null,
+        scope: null,
         over_limit: false,
+        over_user_limit: false,
         asked: null,
         instance_ids: [],
         body_bytes: 0,
@@ -84,13 +101,14 @@ export function createCallBook({ clock }: { clock: Clock }): CallBook {
       open.delete(call)
       for (const listener of listeners) listener(call)
     },
-    calls: ({ after = 0, limit = Number.POSITIVE_INFINITY, project, operation } = {}) => {
-      if (project === undefined && operation === undefined) return calls.slice(after, after + limit)
+    calls: ({ after = 0, limit = Number.POSITIVE_INFINITY, project, operation, user, service } = {}) => {
+      if ((project ?? operation ?? user ?? service) === undefined) return calls.slice(after, after + limit)
       const found: Call[] = []
       for (let at = after; at < calls.length && found.length < limit; at += 1) {
         const call = calls[at] as Call
         if ((project ?? call.project) !== call.project) continue
-        if ((operation ?? call.operation) === call.operation) found.push(call)
+        if ((operation ?? call.operation) !== call.operation || (user ?? call.user) !== call.user) continue
+        if (service === undefined || serviceOf(call.operation) === service) found.push(call)
       }
       return found
     },

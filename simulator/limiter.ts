@@ -2,20 +2,24 @@ import type { Settings } from './options.ts'
 import { creates, type Operation } from './routes.ts'
 
 /**
- * The call limit of each project, as the gateway in front of the API would hold it: a token bucket or a fixed
- * window. It has no knowledge of how callers pace themselves. A refused call takes no token.
+ * The call limits, as the gateway in front of the API would hold them: of each project a token bucket or a fixed
+ * window, of each user (of all projects together) a token bucket. It has no knowledge of how callers pace themselves.
+ * A refused call takes nothing of either.
  */
 export type Limiter = {
-  /** Whether the call is within the limit at `now` (the clock's ms); if not, how long until one would be. */
-  admit(project: string, operation: Operation, now: number): Admission
+  /** Whether the call is within the limits at `now` (the clock's ms); if not, how long until one would be. */
+  admit(project: string, operation: Operation, now: number, user?: string): Admission
   reset(): void
 }
-export type Admission = { within: true } | { within: false; retryAfterMs: number }
-
-const within: Admission = { within: true }
+/** `of`: whose limit the call is over; both: the user's. */
+export type Admission = { within: true } | { within: false; of: 'project' | 'user'; retryAfterMs: number }
 
 type Bucket = { tokens: number; refilledAt: number }
 type Window = { index: number; used: number }
+
+/** What a limit says before anything is taken: how long until there is room, and how to take it. */
+type Room = { waitMs: number; take(): void }
+const unlimited: Room = { waitMs: 0, take: () => undefined }
 
 export const burstOf = (settings: Settings) => settings.limiterBurst ?? Math.max(1, settings.limiterRate)
 
@@ -24,51 +28,75 @@ export const windowLimitOf = (settings: Settings) =>
 
 export function createLimiter({ settings }: { settings: Settings }): Limiter {
   const buckets = new Map<string, Bucket>()
+  const userBuckets = new Map<string, Bucket>()
   const windows = new Map<string, Window>()
 
-  const fromBucket = (project: string, now: number): Admission => {
-    const burst = burstOf(settings)
-    const bucket = buckets.get(project) ?? { tokens: burst, refilledAt: now }
-    buckets.set(project, bucket)
-    const refill = ((now - bucket.refilledAt) * settings.limiterRate) / 1000
-    bucket.tokens = Math.min(burst, bucket.tokens + refill)
-    bucket.refilledAt = now
-    if (bucket.tokens < 1) {
-      return { within: false, retryAfterMs: ((1 - bucket.tokens) * 1000) / settings.limiterRate }
-    }
-    bucket.tokens -= 1
-    return within
-  }
-
-  const fromWindow = (project: string, now: number): Admission => {
+  const windowRoom = (project: string, now: number): Room => {
     const index = Math.floor(now / settings.limiterWindowMs)
     let window = windows.get(project)
     if (window?.index !== index) {
       window = { index, used: 0 }
       windows.set(project, window)
     }
-    if (window.used >= windowLimitOf(settings)) {
-      return { within: false, retryAfterMs: (index + 1) * settings.limiterWindowMs - now }
+    const { used } = window
+    const full = used >= windowLimitOf(settings)
+    return {
+      waitMs: full ? (index + 1) * settings.limiterWindowMs - now : 0,
+      take: () => windows.set(project, { index, used: used + 1 }),
     }
-    window.used += 1
-    return within
+  }
+
+  const projectRoom = (project: string, now: number): Room => {
+    if (settings.limiterKind === 'none') return unlimited
+    if (settings.limiterKind === 'fixed_window') return windowRoom(project, now)
+    return bucketRoom(buckets, project, { rate: settings.limiterRate, burst: burstOf(settings), now })
+  }
+
+  const userRoom = (user: string, now: number): Room => {
+    const { userLimiterRate: rate, userLimiterBurst } = settings
+    if (rate === undefined || user === '') return unlimited
+    return bucketRoom(userBuckets, user, { rate, burst: userLimiterBurst ?? Math.max(1, rate), now })
   }
 
   return {
-    admit: (project, operation, now) => {
-      if (settings.limiterKind === 'none' || project === '') return within
-      if (settings.limitScope === 'create' && !creates(operation)) return within
-      return settings.limiterKind === 'token_bucket' ? fromBucket(project, now) : fromWindow(project, now)
+    admit: (project, operation, now, user = '') => {
+      if (project === '' || (settings.limitScope === 'create' && !creates(operation))) return { within: true }
+      const ofProject = projectRoom(project, now)
+      const ofUser = userRoom(user, now)
+      const retryAfterMs = Math.max(ofProject.waitMs, ofUser.waitMs)
+      if (retryAfterMs > 0) {
+        return { within: false, of: ofUser.waitMs > 0 ? 'user' : 'project', retryAfterMs }
+      }
+      ofProject.take()
+      ofUser.take()
+      return { within: true }
     },
     reset: () => {
-      buckets.clear()
-      windows.clear()
+      for (const map of [buckets, userBuckets, windows]) map.clear()
+    },
+  }
+}
+
+function bucketRoom(
+  buckets: Map<string, Bucket>,
+  key: string,
+  { rate, burst, now }: { rate: number; burst: number; now: number },
+): Room {
+  const bucket = buckets.get(key) ?? { tokens: burst, refilledAt: now }
+  buckets.set(key, bucket)
+  bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.refilledAt) * rate) / 1000)
+  bucket.refilledAt = now
+  return {
+    waitMs: bucket.tokens < 1 ? ((1 - bucket.tokens) * 1000) / rate : 0,
+    take: () => {
+      bucket.tokens -= 1
     },
   }
 }
 
 /** The limit in the gateway's words, e.g. `limit:200,time:1 second`. */
-export function describeLimit(settings: Settings): string {
+export function describeLimit(settings: Settings, of: 'project' | 'user' = 'project'): string {
+  if (of === 'user') return `limit:${settings.userLimiterRate},time:1 second`
   const windowed = settings.limiterKind === 'fixed_window'
   const limit = windowed ? windowLimitOf(settings) : settings.limiterRate
   const seconds = windowed ? settings.limiterWindowMs / 1000 : 1

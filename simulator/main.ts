@@ -13,6 +13,11 @@ const simulator = await createSimulator({ port: defaultPort, ...options } satisf
     process.exit(configurationFault)
   },
 )
-process.stdout.write(`${JSON.stringify({ url: simulator.url, admin_url: simulator.adminUrl })}\n`)
+const { url, adminUrl, iamUrl, regionUrls } = simulator
+const more = {
+  ...(iamUrl === url ? {} : { iam_url: iamUrl }),
+  ...(Object.keys(regionUrls).length === 1 ? {} : { region_urls: regionUrls }),
+}
+process.stdout.write(`${JSON.stringify({ url, admin_url: adminUrl, ...more })}\n`)
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0))

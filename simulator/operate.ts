@@ -1,24 +1,27 @@
 import { isUtf8 } from 'node:buffer'
-import type { Auth } from './auth.ts'
 import { type Creation, createInstances } from './create.ts'
 import type { FaultPlan } from './faults.ts'
-import { createToken } from './iam.ts'
+import type { Iam } from './iam.ts'
 import type { Call } from './ledger.ts'
 import { type Instance, stateOf, statusOf } from './lifecycle.ts'
 import { type Bend, forgotten, listInstances } from './list-instances.ts'
+import type { Metadata } from './metadata.ts'
 import { misname } from './misnaming.ts'
 import type { Settings } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { gatewayRefusal, instancesNotFound, invalid, noContent, type Reply, reply } from './reply.ts'
 import type { Route } from './routes.ts'
 import { countServers, listServers, showServer } from './servers.ts'
+import type { WireCall } from './signature.ts'
 import { type Checked, checkBatchCreate, checkBatchDelete, checkCreate, type Order } from './validate.ts'
 import { startDelete, type World, type Worlds } from './world.ts'
 
 export type Operate = (work: {
   call: Call
   route: Route
-  body: Buffer
+  wire: WireCall
+  /** The region of the port that it came to. */
+  region: string
   plan: FaultPlan | null
   now: number
 }) => Reply
@@ -28,9 +31,10 @@ export function createOperate(deps: {
   settings: Settings
   random: Random
   worlds: Worlds
-  auth: Auth
+  iam: Iam
+  metadata: Metadata
 }): Operate {
-  const { settings, random, worlds, auth } = deps
+  const { settings, random, worlds, iam, metadata } = deps
 
   const create = (
     world: World,
@@ -58,7 +62,7 @@ export function createOperate(deps: {
     return null
   }
 
-  return ({ call, route, body, plan, now }) => {
+  return ({ call, route, wire, region, plan, now }) => {
     const { operation, project, id, query } = route
     if (operation === 'Unknown') {
       return gatewayRefusal(
@@ -68,8 +72,14 @@ export function createOperate(deps: {
         call.request_id,
       )
     }
-    const parsed = call.method === 'POST' ? parseJson(body) : { value: undefined }
-    if (operation === 'CreateToken') return createToken({ settings, auth }, parsed?.value, { query, now })
+    const parsed = call.method === 'POST' ? parseJson(wire.body) : { value: undefined }
+    const asked = { call, wire, query, body: parsed?.value, region, now }
+    if (operation === 'CreateToken') return iam.createToken(asked)
+    if (operation === 'CreateTokenByIdToken') return iam.createTokenByIdToken(asked)
+    if (operation === 'CreateTemporaryKey') return iam.createTemporaryKey(asked)
+    if (operation === 'ListProjects') return iam.listProjects(asked)
+    if (operation === 'CreateMetadataSession') return metadata.createSession(wire, now)
+    if (operation === 'ShowSecurityKey') return metadata.showKey(wire, call, now)
     if (parsed === null) return invalid('body (JSON in UTF-8)')
     const world = worlds.of(project, now)
     switch (operation) {
@@ -122,10 +132,10 @@ function bendOf(plan: FaultPlan | null): Bend | null {
 }
 
 /** null: no JSON. A text that is not UTF-8 would otherwise be mended in silence. */
-function parseJson(body: Buffer): { value: unknown } | null {
+function parseJson(body: Uint8Array): { value: unknown } | null {
   if (!isUtf8(body)) return null
   try {
-    return { value: JSON.parse(body.toString()) }
+    return { value: JSON.parse(Buffer.from(body).toString()) }
   } catch {
     return null
   }

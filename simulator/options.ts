@@ -50,16 +50,42 @@ const shape = {
   limitScope: z.enum(['all', 'create']).default('all'),
   /** false: count violations, refuse nothing. */
   limiterEnforce: z.boolean().default(true),
+  /** Calls per second of each user, over all projects; absent: no limit. */
+  userLimiterRate: z.number().positive().optional(),
+  /** Default: that rate, at least 1. */
+  userLimiterBurst: z.number().min(1).optional(),
   throttleForm: z.enum(throttleForms).default('json'),
   retryAfter: z.boolean().default(false),
 
-  /** Default: `required` when `authTokens` or `iamUsers` are given, else `open`. */
+  /** Default: `required` when `authTokens`, `aksk` or `iamUsers` are given, else `open`. */
   authMode: z.enum(['open', 'required']).optional(),
   authTokens: z.array(z.string().min(1)).default([]),
   /** `name:password` pairs for the IAM call; empty: any name with any password. */
   iamUsers: z.array(z.string().regex(/^[^:]+:.+$/s)).default([]),
-  tokenTtlMs: ms.default(24 * 3_600_000),
+  tokenLifeMs: ms.default(24 * 3_600_000),
+  /** Who refuses a token: the gateway (APIGW.0301) or the service behind it (iMetal.0003). */
+  tokenRefusal: z.enum(['gateway', 'service']).default('gateway'),
+  /** `access key:secret key`, or with `:security token` behind them. */
+  aksk: z.array(z.string().regex(/^[^:\s]+:[^:\s]+(:[^:\s]+)?$/)).default([]),
+  /** How long a key is locked after five refused calls in a row. */
+  akLockMs: ms.default(300_000),
+  /** A refused signature is answered with the canonical request as the gateway built it. */
+  quoteCanonical: z.boolean().default(true),
+  /** Life of an issued temporary key, at most; callers of IAM may ask for less. */
+  keyLifeMs: ms.default(24 * 3_600_000),
+  /** `account/agency` that may be assumed; empty: any. */
+  agencies: z.array(z.string().regex(/^.+\/[^/]+$/)).default([]),
+  /** Identity providers whose id tokens count; empty: any. */
+  idps: z.array(z.string().min(1)).default([]),
+  /** The VM's metadata service: with sessions, the old one without, or with no agency set up. */
+  metadata: z.enum(['sessions', 'plain', 'no_agency']).default('sessions'),
+  /** A port of its own for IAM and metadata service; absent: that of the API. */
+  iamPort: port.optional(),
   region: z.string().min(1).default('cn-southwest-2'),
+  /** Further regions, `name:port`, each on a port of its own. */
+  regions: z.array(z.string().regex(/^[^:]+:\d{1,5}$/)).default([]),
+  /** The region of a project; one that is not named is in whatever region it is called in. */
+  projectRegions: z.record(z.string(), z.string()).default({}),
 
   visibleLateProbability: probability.default(0),
   visibleLateMinMs: ms.default(0),

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+
 /** An answer before it is written: `body` is the whole text. */
 export type Reply = {
   status: number
@@ -35,6 +37,21 @@ export function gatewayRefusal(status: number, code: string, message: string, re
     errorCode: code,
   }
 }
+
+/** IAM's own shape. */
+export function iamError(status: number, message: string): Reply {
+  const title = STATUS_CODES[status] ?? 'Error'
+  return reply(status, { error: { code: status, message, title } })
+}
+
+/** What the metadata service says, and old balancers. */
+export const plain = (status: number, body: string): Reply => ({
+  status,
+  body,
+  contentType: 'text/plain;charset=UTF-8',
+  headers: {},
+  errorCode: null,
+})
 
 const idList = (ids: readonly string[]) => `[${ids.join(', ')}]`
 

@@ -1,4 +1,7 @@
-/** Operations by the names of the API document; `CreateToken` is IAM's, `Unknown` is any other path or method. */
+/**
+ * Operations by the names of the API document; then those of IAM and of a VM's metadata service; `Unknown` is any other
+ * path or method.
+ */
 export const operations = [
   'RunInstances',
   'CreateInstance',
@@ -10,9 +13,30 @@ export const operations = [
   'ShowServer',
   'CountServers',
   'CreateToken',
+  'CreateTokenByIdToken',
+  'CreateTemporaryKey',
+  'ListProjects',
+  'CreateMetadataSession',
+  'ShowSecurityKey',
   'Unknown',
 ] as const
 export type Operation = (typeof operations)[number]
+
+export const services = ['clouddc', 'iam', 'metadata'] as const
+export type Service = (typeof services)[number]
+
+const elsewhere: Readonly<Record<string, { operation: Operation; service: Service }>> = {
+  'POST /v3/auth/tokens': { operation: 'CreateToken', service: 'iam' },
+  'POST /v3.0/OS-AUTH/id-token/tokens': { operation: 'CreateTokenByIdToken', service: 'iam' },
+  'POST /v3.0/OS-CREDENTIAL/securitytokens': { operation: 'CreateTemporaryKey', service: 'iam' },
+  'GET /v3/projects': { operation: 'ListProjects', service: 'iam' },
+  'PUT /meta-data/latest/api/token': { operation: 'CreateMetadataSession', service: 'metadata' },
+  'GET /openstack/latest/securitykey': { operation: 'ShowSecurityKey', service: 'metadata' },
+}
+
+/** `Unknown` calls count as CloudDC's. */
+export const serviceOf = (operation: Operation): Service =>
+  Object.values(elsewhere).find((one) => one.operation === operation)?.service ?? 'clouddc'
 
 export type Route = {
   operation: Operation
@@ -35,10 +59,8 @@ export function matchRoute(method: string, url: string): Route {
   const path = mark < 0 ? url : url.slice(0, mark)
   const query = mark < 0 ? '' : url.slice(mark + 1)
   const parts = path.split('/')
-  if (parts[1] === 'v3') {
-    const token = method === 'POST' && path === '/v3/auth/tokens'
-    return { operation: token ? 'CreateToken' : 'Unknown', project: '', id: '', path, query }
-  }
+  const other = elsewhere[`${method} ${path}`]
+  if (other) return { operation: other.operation, project: '', id: '', path, query }
   const project = parts[1] === 'v1' ? decode(parts[2] ?? '') : ''
   if (project === '') return { operation: 'Unknown', project: '', id: '', path, query }
   const id = decode(parts[4] ?? '')

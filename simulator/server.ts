@@ -11,7 +11,8 @@ import type { Operate } from './operate.ts'
 import type { Settings } from './options.ts'
 import { type Random, streams } from './random.ts'
 import { gatewayRefusal, type Reply } from './reply.ts'
-import { matchRoute, type Route } from './routes.ts'
+import { matchRoute, type Route, type Service, serviceOf } from './routes.ts'
+import { isSigned, type WireCall } from './signature.ts'
 
 /** The gateway's limit: 12 MB. */
 const maxBodyBytes = 12 * 1024 * 1024
@@ -30,14 +31,16 @@ type Deps = {
 }
 
 /**
- * The way of a call: note its arrival, known API?, credentials, limit, fault, body, work, answer. A call that is
+ * The way of a call: note its arrival, known API?, limit, credentials, fault, body, work, answer. A call that is
  * refused on the way consumes no scripted fault; every call of a project counts for its limit.
  */
-export function createApiListener(deps: Deps) {
+export function createApiListener(deps: Deps, { region, serves }: Port) {
   return (request: IncomingMessage, response: ServerResponse): void => {
     const arrived = deps.clock()
     const method = request.method ?? ''
-    const route = matchRoute(method, request.url ?? '/')
+    const found = matchRoute(method, request.url ?? '/')
+    const here = serves.includes(serviceOf(found.operation))
+    const route: Route = here ? found : { ...found, operation: 'Unknown' }
     const { operation, project, path, query } = route
     const call = deps.callBook.open({
       at_ms: arrived,
@@ -47,56 +50,79 @@ export function createApiListener(deps: Deps) {
       path,
       query,
       request_id: randomUUID().replaceAll('-', ''),
+      user: deps.auth.userOf(request.headers),
     })
     response.on('close', () => {
       if (!response.writableFinished && call.cut === null) call.caller_gone = true
       deps.callBook.close(call)
     })
-    const header = request.headers['x-auth-token']
-    const refused = admit(deps, call, typeof header === 'string' ? header : undefined)
-    const strike = refused ? null : deps.faults.claim(call)
-    if (strike) {
-      call.fault = strike.plan.kind
-      call.fault_id = strike.fault?.id ?? null
-    }
-    if (strike?.plan.kind === 'cut_before') cut(response, call, 'before', strike.plan.reset)
-    else void serve(deps, { request, response, call, route, refused, strike })
+    void takeIn(deps, { request, response, call, route, region: region(), epoch: deps.epoch() })
   }
 }
 
-/** The refusal of gateway and limiter, or null. The limit is asked first, so that it counts every call. */
-function admit({ auth, limiter, settings }: Deps, call: Call, token: string | undefined): Reply | null {
-  const { project, operation, request_id, at_ms } = call
-  const admission = limiter.admit(project, operation, at_ms)
-  if (!admission.within) call.over_limit = true
-  if (operation === 'Unknown' || operation === 'CreateToken') return null
-  if (!admission.within && settings.limiterEnforce) {
-    return throttled(settings, request_id, { retryAfterMs: admission.retryAfterMs })
-  }
-  return auth.check(token, project, request_id, at_ms)
+/** One of the ports: the region it stands for, and what it serves. */
+type Port = { region: () => string; serves: readonly Service[] }
+
+type Way = {
+  request: IncomingMessage
+  response: ServerResponse
+  call: Call
+  route: Route
+  region: string
+  epoch: number
 }
 
+/** A signature covers the body, so a signed call is read before it is judged; any other is judged at its arrival. */
+async function takeIn(deps: Deps, way: Way): Promise<void> {
+  const { request, response, call } = way
+  // IAM and the metadata service look at credentials themselves.
+  const judged = call.operation !== 'Unknown' && serviceOf(call.operation) === 'clouddc'
+  const throttled = limit(deps, call, judged)
+  const early = judged && throttled === null && isSigned(request.headers)
+  const body = early ? await readBody(request, maxBodyBytes) : undefined
+  if (early && deps.epoch() !== way.epoch) return cut(response, call, 'before', true)
+  const { project, request_id: requestId, at_ms: now } = call
+  const at = { project, region: way.region, requestId, now }
+  const refused = throttled ?? (judged && body !== null ? deps.auth.check(wireOf(request, body), at) : null)
+  const strike = refused || body === null ? null : deps.faults.claim(call)
+  if (strike) {
+    call.fault = strike.plan.kind
+    call.fault_id = strike.fault?.id ?? null
+  }
+  if (strike?.plan.kind === 'cut_before') return cut(response, call, 'before', strike.plan.reset)
+  await serve(deps, way, { refused, strike, body })
+}
+
+const wireOf = (request: IncomingMessage, body: Uint8Array = new Uint8Array()): WireCall => ({
+  method: request.method ?? '',
+  url: request.url ?? '/',
+  headers: request.headers,
+  body,
+})
+
+/** The limiter's refusal, or null. It is asked before everything else, so that it counts every call. */
+function limit({ limiter, settings }: Deps, call: Call, judged: boolean): Reply | null {
+  const { project, operation, request_id, at_ms, user } = call
+  const admission = limiter.admit(project, operation, at_ms, user)
+  if (admission.within) return null
+  call.over_limit = true
+  call.over_user_limit = admission.of === 'user'
+  if (!judged || !settings.limiterEnforce) return null
+  return throttled(settings, request_id, admission)
+}
+
+/** `body`: undefined where it is still to be read; null when it is too long or its sender is gone. */
 async function serve(
   deps: Deps,
+  { request, response, call, route, region, epoch }: Way,
   {
-    request,
-    response,
-    call,
-    route,
     refused,
     strike,
-  }: {
-    request: IncomingMessage
-    response: ServerResponse
-    call: Call
-    route: Route
-    refused: Reply | null
-    strike: Strike | null
-  },
+    body: read,
+  }: { refused: Reply | null; strike: Strike | null; body: Buffer | null | undefined },
 ): Promise<void> {
-  const epoch = deps.epoch()
   const plan = strike?.plan ?? null
-  const body = await readBody(request, maxBodyBytes)
+  const body = read === undefined ? await readBody(request, maxBodyBytes) : read
   if (body === null) {
     if (!request.complete) return cut(response, call, null, false)
     return write(
@@ -115,7 +141,7 @@ async function serve(
   if (plan?.kind === 'hold' && plan.phase === 'before' && strike?.fault) await deps.faults.hold(strike.fault)
   if (deps.epoch() !== epoch) return cut(response, call, 'before', true)
 
-  const done = work(deps, { call, route, body, plan })
+  const done = work(deps, { call, route, wire: wireOf(request, body), region, plan })
 
   const late = (plan?.phase === 'after' ? (plan.latency_ms ?? 0) : 0) + latency / 2
   if (late > 0) await sleep(late)
@@ -123,7 +149,7 @@ async function serve(
   if (deps.epoch() !== epoch || plan?.kind === 'cut_after')
     return cut(response, call, 'after', plan?.reset ?? true)
   if (plan?.kind === 'cut_half') return writeHalf(response, call, done, plan.reset)
-  const answer = plan?.kind === 'error_after' ? faultReply(deps.settings, plan, call.request_id) : done
+  const answer = plan?.kind === 'error_after' ? faultReply(deps.settings, plan, faulty(call)) : done
   if (plan?.kind === 'close_after') {
     const { socket } = response
     response.on('finish', () => socket?.destroy())
@@ -133,13 +159,16 @@ async function serve(
 
 function work(
   { operate, settings, clock }: Deps,
-  { call, route, body, plan }: { call: Call; route: Route; body: Buffer; plan: Strike['plan'] | null },
+  asked: { call: Call; route: Route; wire: WireCall; region: string; plan: Strike['plan'] | null },
 ): Reply {
+  const { call, plan } = asked
   if (plan?.kind === 'error_before' || plan?.kind === 'throttle') {
-    return faultReply(settings, plan, call.request_id)
+    return faultReply(settings, plan, faulty(call))
   }
-  return operate({ call, route, body, plan, now: clock() })
+  return operate({ ...asked, now: clock() })
 }
+
+const faulty = ({ request_id: requestId, operation }: Call) => ({ requestId, service: serviceOf(operation) })
 
 function drawLatency({ settings, random }: Deps, call: Call): number {
   const { latencyMinMs, latencyMaxMs } = settings

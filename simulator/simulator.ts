@@ -1,19 +1,25 @@
+import type { RequestListener } from 'node:http'
 import { type AdminDeps, createAdminListener } from './admin.ts'
-import { createAuth, type Token } from './auth.ts'
+import { createAuth } from './auth.ts'
 import { type BudgetCheck, checkBudget } from './budget-check.ts'
 import { type Clock, monotonicClock } from './clock.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { type Listener, listen } from './http.ts'
+import { createIam } from './iam.ts'
 import type { InventorySeed, ServerSeed } from './inventory.ts'
 import { createInventoryDesk, type InventoryPage } from './inventory-desk.ts'
+import { createKeyRing, type Key, type KeyState } from './keys.ts'
 import { type Call, type CallFilter, createCallBook, type LedgerInstance, ledgerInstance } from './ledger.ts'
 import type { InstanceState } from './lifecycle.ts'
 import { createLimiter } from './limiter.ts'
+import { createMetadata } from './metadata.ts'
 import { createOperate } from './operate.ts'
 import { resolveOptions, type Settings, type SimulatorOptions } from './options.ts'
 import { createRandom } from './random.ts'
+import { type Service, services } from './routes.ts'
 import { createApiListener } from './server.ts'
 import { type Stats, statsOf } from './stats.ts'
+import { createTokens, type Token, type TokenIssue } from './tokens.ts'
 import { createWorlds, forceState } from './world.ts'
 
 export type Ledger = {
@@ -32,6 +38,10 @@ export type Ledger = {
 export type Simulator = {
   url: string
   adminUrl: string
+  /** Of IAM and the metadata service: `url`, unless they have a port of their own. */
+  iamUrl: string
+  /** Of each region, `url` among them. */
+  regionUrls: Readonly<Record<string, string>>
   host: string
   port: number
   adminPort: number
@@ -46,10 +56,20 @@ export type Simulator = {
   }
   instances: { force(id: string, state: InstanceState): LedgerInstance }
   tokens: {
-    issue(token?: { region?: string; project?: string | null; ttlMs?: number }): Token
+    issue(token?: TokenIssue): Token
     /** Ends one issued token, or all; how many. */
     expire(value?: string): number
   }
+  keys: {
+    /** A temporary key with its security token. */
+    issue(key?: { user?: string; lifeMs?: number }): Key
+    /** Calls with the key are refused until it is restored, which also ends its lock. Throws for an unknown one. */
+    withdraw(accessKey: string): void
+    restore(accessKey: string): void
+    list(): KeyState[]
+  }
+  /** Ends all sessions of the metadata service; how many. */
+  metadata: { expire(): number }
   settings: Readonly<Settings>
   /** Changes knobs while running, except addresses. Limiter knobs start new buckets. */
   configure(patch: SimulatorOptions): Settings
@@ -73,9 +93,13 @@ export async function createSimulator(
   const worlds = createWorlds({ settings })
   const callBook = createCallBook({ clock })
   const limiter = createLimiter({ settings })
-  const auth = createAuth({ settings })
+  const tokens = createTokens({ settings })
+  const keys = createKeyRing({ settings })
+  const auth = createAuth({ settings, tokens, keys })
+  const iam = createIam({ settings, tokens, keys, auth })
+  const metadata = createMetadata({ settings, keys })
   const faults = createFaults({ settings, random })
-  const operate = createOperate({ settings, random, worlds, auth })
+  const operate = createOperate({ settings, random, worlds, iam, metadata })
   const inventory = createInventoryDesk({ worlds, clock })
   const startedAt = clock()
   let epoch = 0
@@ -120,15 +144,24 @@ export async function createSimulator(
       },
     },
     tokens: {
-      issue: (token = {}) => auth.issue(token, clock()),
-      expire: (value) => auth.expire(clock(), value),
+      issue: (token = {}) => tokens.issue(token, clock()),
+      expire: (value) => tokens.expire(clock(), value),
+    },
+    metadata: { expire: metadata.expire },
+    keys: {
+      issue: ({ user = 'admin', lifeMs = settings.keyLifeMs } = {}) => keys.issue({ user, lifeMs }, clock()),
+      withdraw: keys.withdraw,
+      restore: keys.restore,
+      list: () => keys.list(clock()),
     },
     configure: (patch) => {
-      const fixed = (['host', 'port', 'adminPort', 'keepAliveMs'] as const).filter((key) => key in patch)
+      const fixed = (['host', 'port', 'adminPort', 'iamPort', 'regions', 'keepAliveMs'] as const).filter(
+        (key) => key in patch,
+      )
       if (fixed.length > 0)
         throw new Error(`simulator options: ${fixed.join(', ')} cannot change while running`)
       Object.assign(settings, resolveOptions(patch, settings))
-      if (Object.keys(patch).some((key) => key.startsWith('limiter'))) limiter.reset()
+      if (Object.keys(patch).some((key) => /^(user)?limiter/i.test(key))) limiter.reset()
       return settings
     },
     stats: () => statsOf({ callBook, worlds, startedAt, now: clock() }),
@@ -138,42 +171,53 @@ export async function createSimulator(
       callBook.clear()
       worlds.clear()
       limiter.reset()
-      auth.clear()
+      tokens.clear()
+      keys.clear()
+      metadata.expire()
     },
   }
 
-  const { host, keepAliveMs } = settings
-  const serveApi = createApiListener({
-    settings,
-    clock,
-    random,
-    callBook,
-    limiter,
-    auth,
-    faults,
-    operate,
-    epoch: () => epoch,
-  })
-  const api = await listen(serveApi, { host, port: settings.port, keepAliveMs })
-  let admin: Listener
-  try {
-    const port = settings.adminPort ?? (settings.port === 0 ? 0 : settings.port + 1)
-    admin = await listen(createAdminListener({ ...desk, clock }), { host, port, keepAliveMs })
-  } catch (error) {
-    await api.close()
-    throw error
+  const { host, keepAliveMs, iamPort } = settings
+  const api = { settings, clock, random, callBook, limiter, auth, faults, operate, epoch: () => epoch }
+  const opened: Listener[] = []
+  const open = async (listener: RequestListener, port: number): Promise<Listener> => {
+    const one = await listen(listener, { host, port, keepAliveMs })
+    opened.push(one)
+    return one
   }
-  return {
-    ...desk,
-    url: api.url,
-    adminUrl: admin.url,
-    host,
-    port: api.port,
-    adminPort: admin.port,
-    close: async () => {
-      epoch += 1
-      faults.clear()
-      await Promise.all([api.close(), admin.close()])
-    },
+  const close = async () => void (await Promise.all(opened.map((one) => one.close())))
+  const region = () => settings.region
+  const own: Service[] = ['iam', 'metadata']
+  try {
+    const first = createApiListener(api, { region, serves: iamPort === undefined ? services : ['clouddc'] })
+    const main = await open(first, settings.port)
+    const adminPort = settings.adminPort ?? (settings.port === 0 ? 0 : settings.port + 1)
+    const admin = await open(createAdminListener({ ...desk, clock }), adminPort)
+    const iamListener =
+      iamPort === undefined ? main : await open(createApiListener(api, { region, serves: own }), iamPort)
+    const regionUrls: Record<string, string> = { [settings.region]: main.url }
+    for (const text of settings.regions) {
+      const [name = '', port] = text.split(':')
+      const listener = createApiListener(api, { region: () => name, serves: ['clouddc'] })
+      regionUrls[name] = (await open(listener, Number(port))).url
+    }
+    return {
+      ...desk,
+      url: main.url,
+      adminUrl: admin.url,
+      iamUrl: iamListener.url,
+      regionUrls,
+      host,
+      port: main.port,
+      adminPort: admin.port,
+      close: async () => {
+        epoch += 1
+        faults.clear()
+        await close()
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
 }

@@ -19,17 +19,38 @@ export interface App {
   url(): string
 }
 
+/** A word of another replica may get lost: with its link to the broker, or when it dies. */
+const LOOK_EVERY_MS = 2000
+
+export interface AppOptions {
+  config: Config
+  logger: Logger
+  /**
+   * How often a loop that has nothing to do looks for work nobody has told it of, in milliseconds, while other replicas
+   * are heard. Default 2,000.
+   */
+  lookEveryMs?: number
+}
+
 /**
  * Builds and wires every part by hand, in the order of a request's life. Nothing waits for a server to be up: each
  * part keeps trying by itself, and /readyz reports it.
  */
-export function createApp({ config, logger }: { config: Config; logger: Logger }): App {
-  const core = buildCore({ config, logger })
+export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOptions): App {
+  const core = buildCore({
+    config,
+    logger,
+    lookEveryMs,
+    onWords: (words) => wakeUps.heard(words),
+    onHearing: () => wakeUps.wakeAll(),
+    onResigned: () => wakeUps.onResigned(),
+  })
   // A step wakes those further on, which are built after it.
   const wakeUps = createWakeUps({
-    wakeDispatch: () => dispatch.wake(),
-    wakeOutbox: () => outbox.wake(),
+    loops: () => ({ ...dispatch.loops, ...reconcile.loops, ...readiness.loops, ...outbox.loops }),
+    say: core.say,
     tellReaders: (keys) => api.notify(keys),
+    firstPollMs: config.pollMinMs,
   })
 
   const intake = buildIntake(core, wakeUps)

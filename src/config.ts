@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import type { Credentials } from './clouddc/auth/credentials.ts'
+import { REGION, regionalCloudDc } from './clouddc/regions.ts'
+import { readCredentials, targetFaults } from './credential-settings.ts'
 import {
   baseUrl,
+  code,
   days,
   duration,
   fraction,
@@ -36,7 +40,7 @@ const SETTINGS = {
   DATABASE_URL: url('postgres:', 'postgresql:'),
   /** RabbitMQ, with its virtual host. Required. */
   AMQP_URL: url('amqp:', 'amqps:'),
-  /** Base URL of the CloudDC API. Required. */
+  /** Base URL of the CloudDC API. Required, unless a region gives it. */
   CLOUDDC_ENDPOINT: baseUrl,
   /** Static `X-Auth-Token`. */
   CLOUDDC_AUTH_TOKEN: headerText,
@@ -44,6 +48,14 @@ const SETTINGS = {
   CLOUDDC_ACCESS_KEY: headerText,
   CLOUDDC_SECRET_KEY: headerText,
   CLOUDDC_SECURITY_TOKEN: headerText,
+  /** Path of a JSON file with the credentials of projects; followed when it changes. */
+  CLOUDDC_CREDENTIALS_FILE: z.string().nullable().default(null),
+  /** The region of projects for which the credentials file names none. */
+  CLOUDDC_REGION: code(REGION, 'must be a region, such as cn-southwest-2'),
+  /** Base URL of IAM in that region. */
+  IAM_ENDPOINT: baseUrl.nullable().default(null),
+  /** Whether calls may go over `http:`, or without any credential, to others than this machine. */
+  CLOUDDC_INSECURE: onOrOff(false),
   /** `id:base64(32 bytes)` list, comma separated; the first seals, all open. Required. */
   SECRET_KEYS: secretKeys,
 
@@ -96,9 +108,6 @@ const SETTINGS = {
   /** How long an ended request's key still identifies duplicates and conflicts. */
   IDEMPOTENCY_DAYS: days(90),
 
-  /** How long an event that no bound queue takes is kept. */
-  UNROUTABLE_EVENT_TTL_MS: duration(3_600_000),
-
   /** Where HTTP listens; port 0 takes a free one. */
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),
@@ -107,6 +116,9 @@ const SETTINGS = {
   /** How long a graceful stop may take after SIGTERM or SIGINT. */
   SHUTDOWN_GRACE_MS: duration(20_000),
 }
+
+/** Settings of earlier versions. */
+const FORMER_SETTINGS = ['UNROUTABLE_EVENT_TTL_MS'] as const
 
 /** Given as files, these are reread when they change, so the configuration keeps the paths too. */
 const REREAD_SECRETS = [
@@ -125,10 +137,12 @@ type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Rest}`
 
 type RereadSecret = CamelCase<(typeof REREAD_SECRETS)[number]>
 
-/** The settings in camelCase, and the paths of the secrets that came as files and are reread. */
+/** The settings in camelCase, the credentials, and the paths of the secrets that came as files and are reread. */
 export type Config = Readonly<
   { [Name in keyof typeof SETTINGS as CamelCase<Name>]: z.output<(typeof SETTINGS)[Name]> } & {
     secretFiles: Readonly<Partial<Record<RereadSecret, string>>>
+    /** What the settings and the credentials file give, as read at the start. */
+    credentials: Credentials
   }
 >
 
@@ -140,6 +154,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
  */
 export function loadConfig(env: Environment): Config {
   const { values, faults } = withSecretFiles(env)
+  const region = values.CLOUDDC_REGION
+  if (region !== undefined && REGION.test(region)) values.CLOUDDC_ENDPOINT ??= regionalCloudDc(region)
   const parsed = schema.safeParse(values)
   for (const issue of parsed.error?.issues ?? []) {
     const [name, ...path] = issue.path.map(String)
@@ -148,14 +164,24 @@ export function loadConfig(env: Environment): Config {
     faults.push(`${[name, ...path].join('.')}: ${issue.message}`)
   }
   if (parsed.data !== undefined) faults.push(...contradictions(parsed.data))
-  if (parsed.data === undefined || faults.length > 0) throw new ConfigError(faults)
+  if (parsed.data === undefined) throw new ConfigError(faults)
 
   const config = Object.fromEntries(
     Object.entries(parsed.data).map(([name, value]) => [camelCase(name), value]),
   )
   const files = REREAD_SECRETS.map((name) => [camelCase(name), present(env, `${name}_FILE`)] as const)
   const secretFiles = Object.fromEntries(files.filter(([, path]) => path !== undefined))
-  return Object.freeze({ ...config, secretFiles }) as Config
+  const settings = { ...config, secretFiles } as Omit<Config, 'credentials'>
+  const read = readCredentials(settings)
+  faults.push(...read.faults)
+  if (read.faults.length === 0) faults.push(...targetFaults(settings, read.credentials))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.freeze({ ...settings, credentials: read.credentials })
+}
+
+/** The settings in `env` that an earlier version knew, and that do nothing any more. */
+export function settingsWithoutEffect(env: Environment): string[] {
+  return FORMER_SETTINGS.filter((name) => present(env, name) !== undefined)
 }
 
 /** Faults of two settings in combination. */

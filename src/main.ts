@@ -1,5 +1,5 @@
 import { type App, createApp } from './app.ts'
-import { type Config, ConfigError, loadConfig } from './config.ts'
+import { type Config, ConfigError, loadConfig, settingsWithoutEffect } from './config.ts'
 import { createLogger } from './logger.ts'
 import { boundMemory } from './runtime/memory-bounds.ts'
 
@@ -19,6 +19,9 @@ function readConfig(): Config {
 boundMemory(process)
 const config = readConfig()
 const logger = createLogger({ level: config.logLevel })
+const withoutEffect = settingsWithoutEffect(process.env)
+if (withoutEffect.length > 0)
+  logger.warn({ settings: withoutEffect }, 'settings that have no effect any more')
 
 process.on('uncaughtException', (error) => {
   logger.fatal({ err: error }, 'uncaught exception')

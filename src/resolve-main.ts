@@ -44,7 +44,7 @@ async function resolve({ projectId, requestId, verdict }: Order): Promise<void> 
     const rules = {
       settleMs: config.reconcileSettleMs,
       maxAttempts: config.maxAttempts,
-      firstPollMs: config.pollMinMs,
+      pollTimes: { firstPollMs: config.pollMinMs, provisionTimeoutMs: config.provisionTimeoutMs },
     }
     const state = await resolveByHand(database, { projectId, requestId }, verdict, rules)
     console.log(`resolve: request ${requestId} is ${state} now`)

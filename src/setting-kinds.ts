@@ -54,6 +54,9 @@ export const baseUrl = url('http:', 'https:')
   })
   .transform((text) => text.replace(/\/+$/, ''))
 
+/** A word of a known form. */
+export const code = (form: RegExp, fault: string) => z.string().regex(form, fault).nullable().default(null)
+
 /** A secret that is sent in a header. */
 export const headerText = z
   .string()

@@ -52,6 +52,15 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
     'an instance under the wrong attempt': (evidence) => {
       replace(evidence.instances, 0, { attemptId: evidence.attempts[1]?.id ?? '' })
     },
+    'an instance with the marker of another attempt': (evidence) => {
+      const [made, other] = [evidence.ledgerInstances[0], evidence.ledgerInstances.at(-1)]
+      replace(evidence.ledgerInstances, 0, { metadata: other?.metadata ?? made?.metadata ?? {} })
+    },
+    'an instance with the id of another request in its marker': (evidence) => {
+      const [made] = evidence.ledgerInstances
+      const marker = made?.metadata['provisioner-attempt']?.replace(/[^/]*$/, 'another') ?? ''
+      replace(evidence.ledgerInstances, 0, { metadata: { 'provisioner-attempt': marker } })
+    },
     'a call for a request that nobody stored': (evidence) => {
       const call: LedgerCall = first(evidence.calls)
       const asked = { name: 'stranger', min_count: 1, max_count: 1, servers: null }
@@ -168,11 +177,11 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
     },
     'a password in base64 in a table': (evidence) => {
       const text = `7b"x":"${Buffer.from(`{"password":"${passwordOf(4)}"}`).toString('base64')}"`
-      evidence.texts.push({ source: 'table outbox_event', text })
+      evidence.texts.push({ source: 'table outbox_segment', text })
     },
     'a password in hex in a table': (evidence) => {
       evidence.texts.push({
-        source: 'table attempt',
+        source: 'table look',
         text: `\\x${Buffer.from(passwordOf(4)).toString('hex')}`,
       })
     },

@@ -20,6 +20,9 @@ export interface EndToEndRun extends PipelineRun {
   walBytes: number
   /** Claims that were not sent in time, and given back. */
   notSent: number
+  /** Requests of one claim and of one record of outcomes, in the mean: what a statement's fixed cost is shared by. */
+  perClaim: number
+  perRecord: number
 }
 
 /** `requests` orders through a fresh replica on a world, from the first publish to the last `instance.running`. */
@@ -81,8 +84,9 @@ async function measure(options: {
     const msPerRequest = (from: number, to: number) => ((to - from) / requests) * 1000
     const { calls } = await upstream.counts()
     if (calls !== requests) throw new Error(`${calls} calls for ${requests} requests`)
-    const notSent =
-      service === undefined ? 0 : sumOf(await service.metrics(), 'dispatch_calls_total', 'reason="not_sent"')
+    const metrics = await service?.metrics()
+    const sum = (name: string, label?: string) => (metrics === undefined ? 0 : sumOf(metrics, name, label))
+    const claimed = sum('dispatch_claimed_requests_total')
     return {
       perSecond: requests / seconds,
       cpuMs: {
@@ -92,7 +96,9 @@ async function measure(options: {
       },
       peakRssMb: after.child.peakRssMb,
       walBytes: (after.wal - before.wal) / requests,
-      notSent,
+      notSent: sum('dispatch_calls_total', 'reason="not_sent"'),
+      perClaim: claimed / sum('dispatch_claim_seconds_count'),
+      perRecord: claimed / sum('dispatch_record_seconds_count'),
     }
   } finally {
     await child.stop()

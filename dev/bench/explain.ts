@@ -1,5 +1,6 @@
 import pg from 'pg'
-import type { Sql } from '../../src/database/database.ts'
+import type { Sql, ThroughPrisma } from '../../src/database/database.ts'
+import { SESSION_SETTINGS } from '../../src/database/pool.ts'
 
 /** What one statement did, by EXPLAIN (ANALYZE, BUFFERS). */
 export interface StatementPlan {
@@ -11,6 +12,8 @@ export interface StatementPlan {
   /** Tables that were read from end to end. */
   sequential: string[]
   indexes: string[]
+  /** Indexes, but for partial ones, that were read without a key: the whole table, unless a limit came first. */
+  whole: string[]
   /** The most rows that one of many probes of an index brought up, on average: 1 where each finds its row. */
   rows_per_probe: number
 }
@@ -22,6 +25,7 @@ interface PlanNode {
   'Node Type': string
   'Relation Name'?: string
   'Index Name'?: string
+  'Index Cond'?: string
   'Actual Rows'?: number
   'Actual Loops'?: number
   'Rows Removed by Filter'?: number
@@ -31,13 +35,66 @@ interface PlanNode {
   Plans?: PlanNode[]
 }
 
+export type ExplainedStatements = Record<string, StatementPlan & { rows_returned: number }>
+
+/** The database for the statement that is called so; the first time counts. */
+export type Explain = (name: string) => Sql & ThroughPrisma
+
+/** What a walk of statements works with. */
+export interface Walk {
+  as: Explain
+  /** Without being explained. */
+  plain: Sql & ThroughPrisma
+}
+
+/** Walks through statements on a database as it is, each explained. Nothing of it stays. */
+export async function explainStatements(
+  pool: pg.Pool,
+  walk: (tools: Walk) => Promise<void>,
+): Promise<ExplainedStatements> {
+  const explained: ExplainedStatements = {}
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    for (const [name, value] of Object.entries(SESSION_SETTINGS)) {
+      await client.query(`SELECT set_config('${name}', '${value}', true)`)
+    }
+    const partial = await partialIndexes(client)
+    const as: Explain = (name) =>
+      bothWays(
+        createExplainingSql(client, partial, (plan, rows) => {
+          explained[name] ??= { ...plan, rows_returned: rows }
+        }),
+      )
+    const plain: Sql = {
+      query: async <Row>(text: string, ...values: unknown[]) =>
+        (await client.query(text, values)).rows as Row[],
+    }
+    await walk({ as, plain: bothWays(plain) })
+    return explained
+  } finally {
+    await client.query('ROLLBACK')
+    client.release()
+  }
+}
+
+const bothWays = (sql: Sql): Sql & ThroughPrisma => ({ ...sql, throughPrisma: sql })
+
+async function partialIndexes(client: pg.ClientBase): Promise<Set<string>> {
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indpred IS NOT NULL',
+  )
+  return new Set(rows.map(({ name }) => name))
+}
+
 /**
  * A database that explains each statement before it runs it, inside the transaction that `client` is in, with the plan
  * for any values that the service's connections keep; the explained execution is taken back. `report` gets the plan and
  * the rows that the real execution returned.
  */
-export function createExplainingSql(
+function createExplainingSql(
   client: pg.ClientBase,
+  partial: ReadonlySet<string>,
   report: (plan: StatementPlan, rows: number) => void,
 ): Sql {
   return {
@@ -52,7 +109,7 @@ export function createExplainingSql(
       await client.query('DEALLOCATE explained')
       const { rows } = await client.query({ text, values })
       const [plan] = explained.rows[0]?.['QUERY PLAN'] ?? []
-      if (plan !== undefined) report(summarise(plan.Plan, plan['Execution Time']), rows.length)
+      if (plan !== undefined) report(summarise(plan.Plan, plan['Execution Time'], partial), rows.length)
       return rows as Row[]
     },
   }
@@ -64,9 +121,10 @@ function literal(value: unknown): string {
   return pg.escapeLiteral(Array.isArray(value) ? `{${value.join(',')}}` : String(value))
 }
 
-function summarise(root: PlanNode, ms: number): StatementPlan {
+function summarise(root: PlanNode, ms: number, partial: ReadonlySet<string>): StatementPlan {
   const sequential = new Set<string>()
   const indexes = new Set<string>()
+  const whole = new Set<string>()
   let touched = 0
   let rowsPerProbe = 0
   const visit = (node: PlanNode) => {
@@ -74,6 +132,8 @@ function summarise(root: PlanNode, ms: number): StatementPlan {
     const index = node['Index Name']
     const executed = (node['Actual Loops'] ?? 0) > 0
     if (executed && index !== undefined) indexes.add(index)
+    if (executed && index !== undefined && node['Index Cond'] === undefined && !partial.has(index))
+      whole.add(index)
     if (executed && node['Node Type'].endsWith('Scan') && (table !== undefined || index !== undefined)) {
       const perLoop =
         (node['Actual Rows'] ?? 0) +
@@ -92,6 +152,7 @@ function summarise(root: PlanNode, ms: number): StatementPlan {
     rows_touched: Math.round(touched),
     sequential: [...sequential],
     indexes: [...indexes],
+    whole: [...whole],
     rows_per_probe: rowsPerProbe,
   }
 }

@@ -1,148 +1,185 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { readPage, readRequest } from '../../src/api/read-requests.sql.ts'
-import { claimUncertain } from '../../src/attempt/claim-uncertain.sql.ts'
-import { findStranded } from '../../src/attempt/rescue-attempts.sql.ts'
+import { readPage, readRequests } from '../../src/api/read-requests.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
+import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
+import { noteWritten } from '../../src/budget/note-written.sql.ts'
+import { wakeProjects } from '../../src/budget/wake-projects.sql.ts'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
-import type { Database, Sql } from '../../src/database/database.ts'
-import { SESSION_SETTINGS } from '../../src/database/pool.ts'
+import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
-import { lockExpired, promoteRetries } from '../../src/dispatch/due-sweeps.sql.ts'
 import { toNewRequest } from '../../src/intake/new-request.ts'
 import { createRequestStore, type NewRequest } from '../../src/intake/request-store.ts'
-import { readEvents, removeEvents } from '../../src/outbox/outbox-events.sql.ts'
-import { claimInstances } from '../../src/readiness/claim-instances.sql.ts'
-import { moveOf } from '../../src/readiness/readiness-recorder.ts'
+import { readRequests as readFacts, readInstances, readParts } from '../../src/outbox/read-facts.sql.ts'
+import { readSegments, removeSegments } from '../../src/outbox/read-segments.sql.ts'
+import { readSegment } from '../../src/outbox/segment.ts'
+import { claimPolls } from '../../src/readiness/claim-polls.sql.ts'
+import { findPending } from '../../src/readiness/find-pending.sql.ts'
+import { rowsOf } from '../../src/readiness/news.ts'
 import { recordObservations } from '../../src/readiness/record-observations.sql.ts'
-import { moveRequests } from '../../src/request/move-requests.sql.ts'
 import { createPasswordDigester } from '../../src/secrets/digest.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
-import { findIdleRequests } from '../../src/watch/idle-requests.sql.ts'
-import { createExplainingSql, type StatementPlan } from './explain.ts'
+import { type ExplainedStatements, explainStatements, type Walk } from './explain.ts'
 import { orders } from './messages.ts'
 
-const BATCH = 100
+/** Requests that a walk takes along: enough for a plan to show how often it probes. */
+export const BATCH = 100
 const LIMIT = { perSecond: 1000, burst: 1000 }
 const FIRST_NUMBER = 900_000_000
+const LIMITS = { provisionTimeoutMs: 3_600_000, serverWaitMs: 60_000 }
 
-export type ExplainedStatements = Record<string, StatementPlan & { rows_returned: number }>
-
-/**
- * Takes a hundred requests through all the statements of their way, each explained, on a database as it is. Nothing
- * of it stays.
- */
-export async function explainHotStatements({ pool }: { pool: pg.Pool }): Promise<ExplainedStatements> {
-  const explained: ExplainedStatements = {}
-  const client = await pool.connect()
-  try {
-    await client.query('BEGIN')
-    for (const [name, value] of Object.entries(SESSION_SETTINGS)) {
-      await client.query(`SELECT set_config('${name}', '${value}', true)`)
-    }
-    const as = (name: string): Sql =>
-      createExplainingSql(client, (plan, rows) => {
-        explained[name] ??= { ...plan, rows_returned: rows }
-      })
-    await walk(as, async () => {
-      await client.query(
-        `UPDATE rate_bucket SET tokens = capacity, due_at = clock_timestamp() WHERE due_at IS NOT NULL`,
-      )
-    })
-    return explained
-  } finally {
-    await client.query('ROLLBACK')
-    client.release()
-  }
+/** Takes a hundred requests through all the statements of their way, each explained. Nothing of it stays. */
+export function explainHotStatements({ pool }: { pool: pg.Pool }): Promise<ExplainedStatements> {
+  return explainStatements(pool, async (walk) => {
+    await walkHotWay(walk)
+  })
 }
 
-async function walk(as: (name: string) => Sql, fillBuckets: () => Promise<void>): Promise<void> {
-  const insert = createRequestStore({ database: as('insert-requests') as Database, limitOf: () => LIMIT })
-  await insert.insertRequests(newRequests())
-  await fillBuckets()
+/** The statements are named after their files. Returns the requests that were taken along. */
+export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]> {
+  await store(as('insert-requests'), FIRST_NUMBER)
+  const { requests, claimId } = await claimAll({ as, plain })
+  const [first] = requests
+  if (first === undefined) throw new Error('nothing was claimed')
+  const projectIds = [...new Set(requests.map((request) => request.projectId))]
 
-  const replicaId = uuidv7()
+  await noteWritten(
+    as('note-written'),
+    requests.slice(0, 1).map(({ projectId }) => ({ projectId, payment: claimId, lateMs: 1 })),
+  )
+  const work = { effect: 'work' as const, blockMs: null, reason: null }
+  await applyCallResults(
+    as('apply-call-results'),
+    projectIds.map((projectId) => ({ projectId, ...work })),
+  )
+  await wakeProjects(as('wake-projects'), projectIds)
+  await readRequests(as('read-requests by key'), requests)
+  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
+    const state = kind === 'exception' ? 'failed' : 'dispatching'
+    const page = { projectId: first.projectId, of: kind, state, limit: BATCH, before: undefined } as const
+    await readPage(as(`read-requests page ${kind}`), page)
+  }
+
+  const outcome = () => ({ class: 'created' as const, httpStatus: 202, instanceIds: [uuidv7()] })
+  const settlements = requests.map((request) =>
+    settlementOf(openAttempt(request, claimId), outcome(), { firstLookMs: 1000, settleMs: 60_000 }),
+  )
+  const times = { firstPollMs: 1, provisionTimeoutMs: LIMITS.provisionTimeoutMs }
+  await settleAttempts(as('settle-attempts'), settlements, times, [claimId])
+  await poll({ as, plain })
+  await publish(as)
+  return requests
+}
+
+/** All that is queued, with the claim of that. */
+export async function claimAll({
+  as,
+  plain,
+}: Walk): Promise<{ requests: ClaimedRequest[]; claimId: string; replicaId: string }> {
+  await plain.query(
+    'UPDATE rate_bucket SET tokens = capacity, due_at = clock_timestamp() WHERE due_at IS NOT NULL',
+  )
+  const [claimId, replicaId] = [uuidv7(), uuidv7()]
   const { requests } = await claimRequests(as('claim-requests'), {
     replicaId,
-    attemptIds: Array.from({ length: BATCH }, () => uuidv7()),
+    claimId,
+    slots: BATCH,
     maxProjects: 200,
     probeMs: 35_000,
     readinessShare: 0.02,
+    lateMs: 0,
   })
-  const [first] = requests
-  if (first === undefined) throw new Error('nothing was claimed')
-  const { projectId } = first
-  await readRequest(as('read-request'), first)
-  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
-    const state = kind === 'exception' ? 'failed' : 'dispatching'
-    await readPage(as(`read-page ${kind}`), { projectId, of: kind, state, limit: BATCH, before: undefined })
-  }
-  await findStranded(as('rescue-attempts'), { overdueMs: 60_000, limit: BATCH })
-  await claimUncertain(as('claim-uncertain'), { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 })
-  await promoteRetries(as('promote-retries'), BATCH)
-  await lockExpired(as('lock-expired'), BATCH)
-  const settlements = requests.map((request) =>
-    settlementOf(
-      openAttempt(request, replicaId),
-      { class: 'created', httpStatus: 202, instanceIds: [uuidv7()] },
-      { firstLookMs: 1000, settleMs: 60_000 },
-    ),
-  )
-  await settleAttempts(as('settle-attempts'), settlements, 1)
+  return { requests, claimId, replicaId }
+}
 
-  await findIdleRequests(as('idle-requests'), { after: null, limit: BATCH, quietMs: 0 })
+/** Stores so many new requests over 20 projects, beginning with this number. */
+export async function store(
+  database: ReturnType<Walk['as']>,
+  firstNumber: number,
+  count = BATCH,
+): Promise<NewRequest[]> {
+  const requests = newRequests(firstNumber, count)
+  await createRequestStore({ database: database as Database, limitOf: () => LIMIT }).insertRequests(requests)
+  return requests
+}
 
-  const { instances } = await claimInstances(as('claim-instances'), {
+async function poll({ as, plain }: Walk): Promise<void> {
+  await plain.query(`UPDATE poll SET due_at = clock_timestamp() - interval '1 second'`)
+  const { polls } = await claimPolls(as('claim-polls'), {
+    ...LIMITS,
     limit: BATCH,
     intervalsMs: [5000],
     idsPerCall: 100,
     share: 1,
     postponeMs: 1000,
-    provisionTimeoutMs: 3_600_000,
-    serverWaitMs: 60_000,
     exceptProjects: [],
     callsPerProject: 1000,
     calls: 1000,
+    lateMs: 0,
+    payment: uuidv7(),
   })
-  const ended = await recordObservations(
-    as('record-observations'),
-    instances.map(({ projectId, id, provisionRequestId, polls }) => ({
-      ...{ projectId, id, provisionRequestId, polls, state: 'running' as const, ran: true },
-      ...{
-        name: 'n',
-        serverId: 's',
-        imageId: 'i',
-        networkInterfaces: [{ subnet_id: 'n', ipv4_address: null }],
-      },
-      ...{ upstreamState: 'running', errorCode: null, errorMessage: null },
+  const shown = {
+    ...{ name: 'n', serverId: 's', imageId: 'i', upstreamState: 'running' },
+    networkInterfaces: [{ subnet_id: 'n', ipv4_address: null }],
+    ...{ ran: true, seen: 'seen', errorCode: null, errorMessage: null },
+  }
+  const news = polls.flatMap((one) =>
+    one.members.map((member) => ({
+      poll: one,
+      observation: { member, state: 'running' as const, ...shown },
     })),
-    5000,
   )
-  const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
-  await moveRequests(as('move-requests'), moves)
-  const events = await readEvents(as('read-events'), { after: 0, inHand: '{}', limit: 4 * BATCH })
-  await removeEvents(
-    as('remove-events'),
-    events.map((event) => event.position),
+  const facts = await findPending(
+    as('find-pending'),
+    news.map((one) => ({ projectId: one.poll.projectId, id: one.observation.member.id })),
+  )
+  const byId = new Map(facts.map((one) => [one.id, one]))
+  const known = news.flatMap((one) => {
+    const own = byId.get(one.observation.member.id)
+    return own === undefined ? [] : [{ ...one, facts: own }]
+  })
+  await recordObservations(as('record-observations'), rowsOf(news, known, LIMITS), {
+    waitingPollMs: 5000,
+    serverWaitMs: LIMITS.serverWaitMs,
+  })
+}
+
+async function publish(as: Walk['as']): Promise<void> {
+  const rows = await readSegments(as('read-segments'), { after: 0, inHand: '{}', limit: BATCH })
+  const segments = rows.map((row) => readSegment(row, performance.now()))
+  const refs = segments.flatMap((segment) => segment.refs)
+  const facts = await readFacts(as('read-facts requests'), [...new Set(refs.map(({ id }) => id))])
+  const projectOf = new Map(facts.map(({ id, projectId }) => [id, projectId]))
+  await readInstances(
+    as('read-facts instances'),
+    refs.flatMap(({ id: ref, instanceIds }) =>
+      instanceIds.map((id) => ({ projectId: projectOf.get(ref) ?? '', id })),
+    ),
+  )
+  await readParts(as('read-facts parts'), refs)
+  await removeSegments(
+    as('read-segments remove'),
+    segments.map(({ position }) => position),
   )
 }
 
-function newRequests(): NewRequest[] {
+function newRequests(firstNumber: number, count: number): NewRequest[] {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
   const deps = {
     sealer: createSealer(keys),
     passwordDigester: createPasswordDigester(keys),
     now: () => new Date(),
   }
-  return [...orders(FIRST_NUMBER, BATCH)].map((body) => {
+  return [...orders(firstNumber, count)].map((body) => {
     const parsed = parseRequestMessage({ body, contentType: 'application/json', messageId: undefined })
     if (!parsed.ok) throw new Error('the bench publishes invalid orders')
     return toNewRequest(parsed.command, { correlationId: null, traceparent: null, tracestate: null }, deps)
   })
 }
 
-function openAttempt(request: ClaimedRequest, replicaId: string): OpenAttempt {
-  return { ...request, replicaId, from: 'in_flight', instanceName: 'n' }
+export function openAttempt(request: ClaimedRequest, claimId: string): OpenAttempt {
+  const { id, attemptNumber: attempt, minCount, maxCount } = request
+  return { id, attempt, from: 'dispatching', claimId, minCount, maxCount, instanceName: 'n' }
 }

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { ExplainedStatements } from './hot-statements.ts'
+import type { ExplainedStatements } from './explain.ts'
 import { markdownTable, type Results } from './table.ts'
 
 export interface BenchReport {

@@ -23,7 +23,7 @@ export async function readStatements(world: World): Promise<StatementCount> {
     SELECT
       coalesce(sum(calls), 0)::float8 AS total,
       coalesce(sum(calls) FILTER (WHERE query LIKE '%due_buckets%'), 0)::float8 AS claims,
-      coalesce(sum(calls) FILTER (WHERE query LIKE '%settled AS%'), 0)::float8 AS settlements,
+      coalesce(sum(calls) FILTER (WHERE query LIKE '%settled_claims AS%'), 0)::float8 AS settlements,
       coalesce(sum(calls) FILTER (WHERE query ~* '^(begin|commit)'), 0)::float8 AS transactions
     FROM pg_stat_statements s
     JOIN pg_database d ON d.oid = s.dbid

@@ -7,6 +7,7 @@ import { judge } from '../../checker/judge.ts'
 import { createLedgerReader } from '../../checker/ledger-reader.ts'
 import type { Verdict } from '../../checker/verdict.ts'
 import { migrate } from '../../src/database/migrate.ts'
+import { accessBy } from '../demo/access.ts'
 import { type Batch, draftMessages } from '../demo/messages.ts'
 import { type Report, reportOf } from '../demo/report.ts'
 import type { Screen } from '../demo/screen.ts'
@@ -69,6 +70,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const pace: Pace = { rate, burst }
   const durationMs = durationOf(options)
   const batch = draftBatch(options)
+  const access = accessBy('token', batch.secret)
   const steps = createSteps({ screen, signal })
   const log = (line: string) => screen.line(`  ${line}`)
 
@@ -78,7 +80,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const world = await steps.run('tables, CloudDC simulator, proxies, replicas', async () => {
     await migrate({ databaseUrl })
     const folder = openRunFolder(releasers)
-    const simulator = await startCloud({ folder, seed, pace, token: batch.token })
+    const simulator = await startCloud({ folder, seed, pace, access })
     await fillInventory(simulator, batch)
     const proxies = startProxies()
     releasers.add(proxies.close)
@@ -93,7 +95,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
       folder,
       count,
       pace,
-      token: batch.token,
+      access,
       addresses,
       settings: SETTINGS,
     })
@@ -168,7 +170,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     events: observer.events,
     published: publisher.published.map(asOpenEnded),
     limit: { perSecond: rate, burst },
-    secrets: [...batch.secrets, batch.token],
+    secrets: [...batch.secrets, batch.secret],
     logs: replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const judged = judge(evidence)
@@ -274,7 +276,7 @@ function describeStanding(
     `${seconds.toFixed(0).padStart(4)} s  ${total} faults`,
     `${ended} of ${rows} ended, ${requests} to come in all`,
     open.map(([state, count]) => `${state} ${count}`).join(', ') || 'none open',
-    `${onQueue} on the queue, ${outbox} events waiting`,
+    `${onQueue} on the queue, ${outbox} segments of events waiting`,
   ].join(' | ')
 }
 

@@ -12,7 +12,7 @@ export interface Standing {
   states: Record<string, number>
   rows: number
   ended: number
-  /** Events not yet confirmed by the broker. */
+  /** Segments of the outbox that hold events not yet confirmed by the broker. */
   outbox: number
   onQueue: number
   deadLetters: number
@@ -28,7 +28,7 @@ export async function lookAround(urls: { databaseUrl: string; amqpUrl: string })
       'SELECT state::text AS "state", count(*)::int AS "count" FROM provision_request GROUP BY state',
     )
     const outbox = await client.query<{ count: number }>(
-      'SELECT (SELECT count(*) FROM outbox_event)::int + (SELECT count(*) FROM parked_event)::int AS "count"',
+      'SELECT count(*)::int AS "count" FROM outbox_segment',
     )
     const queues = await createQueueReader(urls.amqpUrl)
     const depths = await queues.depths().finally(queues.close)

@@ -16,8 +16,8 @@ export interface Batch {
   servers: Map<string, NamedServers>
   /** Every password in any of the messages. */
   secrets: string[]
-  /** The service's token for CloudDC: a secret like the passwords, and beginning like them. */
-  token: string
+  /** What the service proves to CloudDC who it is with: a secret like the passwords, and beginning like them. */
+  secret: string
   copies: number
   conflicts: number
   invalid: number
@@ -69,7 +69,7 @@ export function draftMessages({
     messages: mixed([...originals], [...copies, ...conflicts, ...invalid], random),
     servers,
     secrets,
-    token: `${secretPrefix}token`,
+    secret: `${secretPrefix}credential`,
     copies: copies.length,
     conflicts: conflicts.length,
     invalid: invalid.length,

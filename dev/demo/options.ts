@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { ACCESS_KINDS, type AccessKind } from './access.ts'
 
 export interface DemoOptions {
   /** Valid, distinct requests; invalid ones, copies and conflicts come on top. */
@@ -13,6 +14,8 @@ export interface DemoOptions {
   json: boolean
   keep: boolean
   seed: number
+  /** How the service proves who it is. */
+  auth: AccessKind
 }
 
 export const USAGE = `npm run demo -- [options]
@@ -24,6 +27,7 @@ way, and checks at the end, from outside, that nothing was lost, doubled, forgot
   --projects P   projects they are spread over (3)
   --rate R       calls per second of each project, enforced by service and simulator alike (20)
   --replicas K   processes of the service (1)
+  --auth KIND    how the service proves to CloudDC who it is: token or aksk, signed calls (token)
   --seed S       what the requests and the simulator's boots are drawn from (1)
   --json         plain lines, and one JSON object as the last line
   --keep         leave everything running at the end, and print where it is, until Ctrl-C
@@ -47,6 +51,9 @@ export function readOptions(args: readonly string[]): DemoOptions | null {
     }
     return value
   }
+  const auth = ACCESS_KINDS.find((kind) => kind === values.auth)
+  if (auth === undefined)
+    faults.push(`--auth must be one of ${ACCESS_KINDS.join(', ')}, not "${values.auth}"`)
   const rate = number('rate', 0.1, 10_000)
   const options: DemoOptions = {
     requests: number('requests', 1, 100_000),
@@ -55,6 +62,7 @@ export function readOptions(args: readonly string[]): DemoOptions | null {
     burst: Math.max(5, Math.round(rate / 2)),
     replicas: number('replicas', 1, 20),
     seed: number('seed', 0, 2 ** 31),
+    auth: auth ?? 'token',
     json: values.json,
     keep: values.keep,
   }
@@ -74,6 +82,7 @@ function parse(args: readonly string[]) {
         rate: { type: 'string', default: '20' },
         replicas: { type: 'string', default: '1' },
         seed: { type: 'string', default: '1' },
+        auth: { type: 'string', default: 'token' },
         json: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false, short: 'h' },

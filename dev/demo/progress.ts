@@ -16,7 +16,7 @@ export interface Progress {
   throttled: number
   /** Distinct events received. */
   events: number
-  /** Events committed and not yet confirmed by the broker. */
+  /** Segments of the outbox that hold events not yet confirmed by the broker. */
   outbox: number
   deadLetters: number
   onQueue: number
@@ -51,7 +51,7 @@ FROM rate_bucket b
 
 const OTHERS = `
 SELECT
-  (SELECT count(*) FROM outbox_event)::int + (SELECT count(*) FROM parked_event)::int AS "outbox",
+  (SELECT count(*) FROM outbox_segment)::int AS "outbox",
   (SELECT count(*) FROM instance)::int AS "created",
   (SELECT count(*) FROM instance WHERE state = 'running')::int AS "running"
 `

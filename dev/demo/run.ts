@@ -7,6 +7,7 @@ import { createLedgerReader } from '../../checker/ledger-reader.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { createMessagePublisher, type MessagePublisher } from '../publisher.ts'
 import { createSeededRandom } from '../seeded-random.ts'
+import { accessBy } from './access.ts'
 import { type Batch, draftMessages } from './messages.ts'
 import type { DemoOptions } from './options.ts'
 import { createProgressReader, type Progress } from './progress.ts'
@@ -67,7 +68,7 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
     events: observer.events,
     published: publisher.published,
     limit: { perSecond: options.rate, burst: options.burst },
-    secrets: [...batch.secrets, batch.token],
+    secrets: [...batch.secrets, batch.secret],
     logs: stage.replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const verdict = judge(evidence)
@@ -115,9 +116,9 @@ async function setUp(
   )
   await steps.run('tables', () => migrate({ databaseUrl }))
   const folder = openRunFolder(releasers)
-  const token = batch.token
+  const access = accessBy(options.auth, batch.secret)
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
-    const started = await startCloud({ folder, seed: options.seed, pace: options, token })
+    const started = await startCloud({ folder, seed: options.seed, pace: options, access })
     await fillInventory(started, batch)
     await loseAnswers(started, options.requests)
     return started
@@ -129,7 +130,7 @@ async function setUp(
         folder,
         count: options.replicas,
         pace: options,
-        token,
+        access,
         addresses: { databaseUrl, amqpUrl, cloudUrl: simulator.url },
       })
       releasers.add(started.stop)

@@ -4,6 +4,7 @@ import { createReplicas, type Replicas } from '../replicas.ts'
 import { createRunFolder, type RunFolder } from '../servers/run-folder.ts'
 import { type Servers, startServers } from '../servers.ts'
 import { type SimulatorProcess, startSimulator } from '../simulator-process.ts'
+import type { Access } from './access.ts'
 import type { Batch } from './messages.ts'
 
 /** Everything that a demo runs on, and what undoes it. */
@@ -75,20 +76,20 @@ export function startCloud({
   folder,
   seed,
   pace,
-  token,
+  access,
   knobs = {},
 }: {
   folder: RunFolder
   seed: number
   pace: Pace
-  token: string
+  access: Access
   knobs?: Readonly<Record<string, string>>
 }): Promise<SimulatorProcess> {
   return startSimulator({
     folder,
     knobs: {
       SIM_SEED: String(seed),
-      SIM_AUTH_TOKENS: token,
+      ...access.knobs,
       SIM_LIMITER_KIND: 'token_bucket',
       SIM_LIMITER_RATE: String(pace.rate),
       SIM_LIMITER_BURST: String(pace.burst),
@@ -145,7 +146,7 @@ export function createService({
   folder,
   count,
   pace,
-  token,
+  access,
   addresses,
   settings = {},
 }: {
@@ -153,7 +154,7 @@ export function createService({
   /** Processes. */
   count: number
   pace: Pace
-  token: string
+  access: Access
   addresses: { databaseUrl: string; amqpUrl: string; cloudUrl: string }
   settings?: Readonly<Record<string, string>>
 }): Promise<Replicas> {
@@ -164,7 +165,7 @@ export function createService({
       DATABASE_URL: addresses.databaseUrl,
       AMQP_URL: addresses.amqpUrl,
       CLOUDDC_ENDPOINT: addresses.cloudUrl,
-      CLOUDDC_AUTH_TOKEN: token,
+      ...access.settings,
       SECRET_KEYS: `demo:${randomBytes(32).toString('base64')}`,
       RATE_LIMIT_PER_SECOND: String(pace.rate),
       RATE_LIMIT_BURST: String(pace.burst),

@@ -50,7 +50,11 @@ describe('token bucket', () => {
   it('says how long until the next token', () => {
     const limiter = createLimiter({ settings: resolveOptions({ limiterRate: 4, limiterBurst: 1 }) })
     expect(limiter.admit('p', 'RunInstances', 1000)).toEqual({ within: true })
-    expect(limiter.admit('p', 'RunInstances', 1050)).toEqual({ within: false, retryAfterMs: 200 })
+    expect(limiter.admit('p', 'RunInstances', 1050)).toEqual({
+      within: false,
+      of: 'project',
+      retryAfterMs: 200,
+    })
     expect(limiter.admit('p', 'RunInstances', 1250)).toEqual({ within: true })
   })
 })
@@ -64,7 +68,7 @@ describe('fixed window', () => {
     expect([admit(1000), admit(1999), admit(1999.5)]).toEqual([
       { within: true },
       { within: true },
-      { within: false, retryAfterMs: 0.5 },
+      { within: false, of: 'project', retryAfterMs: 0.5 },
     ])
     expect([admit(2000), admit(2000), admit(2001)].map(({ within }) => within)).toEqual([true, true, false])
   })
@@ -136,5 +140,47 @@ describe('checkBudget', () => {
       utilisation: 1,
     })
     expect(checkBudget([], { rate: 20, burst: 5 })).toMatchObject({ calls: 0, worst_excess: -5 })
+  })
+})
+
+describe('the limit of a user', () => {
+  const admitAll = (options: object, calls: [string, string][]) => {
+    const limiter = createLimiter({ settings: resolveOptions(options) })
+    return calls.map(([project, user]) => limiter.admit(project, 'RunInstances', 5, user))
+  }
+
+  it('holds over all projects, beside that of each', () => {
+    const options = { limiterRate: 1, userLimiterRate: 2 }
+    const admissions = admitAll(options, [
+      ['p', 'u'],
+      ['q', 'u'],
+      ['r', 'u'],
+      ['q', 'v'],
+      ['r', 'v'],
+      ['s', ''],
+    ])
+    expect(admissions).toEqual([
+      { within: true },
+      { within: true },
+      { within: false, of: 'user', retryAfterMs: 500 },
+      { within: false, of: 'project', retryAfterMs: 1000 },
+      { within: true },
+      { within: true },
+    ])
+  })
+
+  it('takes nothing for a call that the project has no room for', () => {
+    const options = { limiterRate: 1, userLimiterRate: 2 }
+    const admissions = admitAll(options, [
+      ['p', 'u'],
+      ['p', 'u'],
+      ['q', 'u'],
+      ['r', 'u'],
+    ])
+    expect(admissions.map(({ within }) => within)).toEqual([true, false, true, false])
+  })
+
+  it('is worded as it is', () => {
+    expect(describeLimit(resolveOptions({ userLimiterRate: 10 }), 'user')).toBe('limit:10,time:1 second')
   })
 })

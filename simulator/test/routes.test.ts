@@ -15,6 +15,11 @@ describe('matchRoute', () => {
     ['GET', '/v1/p/physicalservers/s', 'ShowServer'],
     ['GET', '/v1/p/physicalservers/status', 'CountServers'],
     ['POST', '/v3/auth/tokens?nocatalog=true', 'CreateToken'],
+    ['POST', '/v3.0/OS-AUTH/id-token/tokens', 'CreateTokenByIdToken'],
+    ['POST', '/v3.0/OS-CREDENTIAL/securitytokens', 'CreateTemporaryKey'],
+    ['GET', '/v3/projects?name=r', 'ListProjects'],
+    ['PUT', '/meta-data/latest/api/token', 'CreateMetadataSession'],
+    ['GET', '/openstack/latest/securitykey', 'ShowSecurityKey'],
   ])('%s %s is %s', (method, url, operation) => {
     expect(matchRoute(method, url).operation).toBe(operation)
   })

@@ -22,7 +22,7 @@ describe('open by default', () => {
 
   it('still holds its own tokens to their expiry', async () => {
     const { simulator, call, advance } = await startCaller()
-    const token = simulator.tokens.issue({ ttlMs: 1000 }).value
+    const token = simulator.tokens.issue({ lifeMs: 1000 }).value
     advance(1000)
     expect((await call('GET', path, undefined, withToken(token))).status).toBe(401)
   })
@@ -94,7 +94,7 @@ describe('POST /v3/auth/tokens', () => {
   })
 
   it('expires', async () => {
-    const { call, advance } = await startCaller({ ...required, tokenTtlMs: 5000 })
+    const { call, advance } = await startCaller({ ...required, tokenLifeMs: 5000 })
     const issued = await call('POST', tokenPath, login({ id: 'p' }))
     const headers = withToken(issued.headers.get('x-subject-token') ?? '')
     advance(4999)

@@ -59,6 +59,21 @@ describe('call limit', () => {
     expect((await create()).headers.get('retry-after')).toBe('3')
   })
 
+  it('holds for a user over all projects when told so', async () => {
+    const { simulator, call, admin } = await startCaller({ authTokens: ['t'], userLimiterRate: 1 })
+    const list = (project: string) =>
+      call('GET', `/v1/${project}/instances`, undefined, { 'x-auth-token': 't' })
+    expect((await list('p')).status).toBe(200)
+    expect(await list('q')).toMatchObject({
+      status: 429,
+      json: { error_msg: expect.stringContaining('policy user over ratelimit,limit:1,time:1 second') },
+    })
+    const [first, second] = simulator.ledger.calls()
+    expect(second).toMatchObject({ over_limit: true, over_user_limit: true, user: first?.user })
+    const query = `rate=1&burst=1&user=${first?.user}`
+    expect((await admin('GET', `/admin/limiter/check?${query}`)).json).toMatchObject({ calls: 1 })
+  })
+
   it('only counts violations when it is not enforced', async () => {
     const { simulator, create } = await startCaller({ ...tight, limiterEnforce: false })
     await create()

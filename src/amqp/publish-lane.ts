@@ -15,9 +15,12 @@ export interface LaneLimits {
   nacksTimeoutMs: number
 }
 
+/** Told once what became of a message: null when the broker has confirmed it. */
+export type Settle = (error: PublishError | null) => void
+
 /** What is published on one confirm channel, from its opening to its end. */
 export interface PublishLane {
-  publish(message: OutgoingMessage): Promise<void>
+  send(message: OutgoingMessage, settle: Settle): void
   inFlight(): number
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
@@ -36,8 +39,7 @@ interface Entry {
   sentAt: number
   /** The broker's words when it gave the message back. */
   returned: string | null
-  resolve: () => void
-  reject: (error: PublishError) => void
+  settle: Settle
 }
 
 export function createPublishLane({
@@ -75,8 +77,9 @@ export function createPublishLane({
 
   const send = (entry: Entry) => {
     const { message, body } = entry
-    if (contentHeaderBytes(message.properties) > frameMax) {
-      entry.reject(failure('unencodable', 'its properties do not fit into one frame'))
+    // Without headers it always fits: every other property is bounded, and amqplib refuses what exceeds its bound.
+    if (message.properties.headers !== undefined && contentHeaderBytes(message.properties) > frameMax) {
+      entry.settle(failure('unencodable', 'its properties do not fit into one frame'))
       return
     }
     try {
@@ -86,7 +89,7 @@ export function createPublishLane({
     } catch (error) {
       // Both kinds are thrown before a byte is written.
       const kind = error instanceof IllegalOperationError ? 'unavailable' : 'unencodable'
-      entry.reject(failure(kind, coerceError(error).message, error))
+      entry.settle(failure(kind, coerceError(error).message, error))
       return
     }
     entry.sentAt = performance.now()
@@ -102,16 +105,16 @@ export function createPublishLane({
       if (nackedAt !== null) nackedAt = undefined
       onConfirm()
       // The return of an unroutable message comes before its confirm, which is positive all the same.
-      if (entry.returned === null) entry.resolve()
-      else entry.reject(failure('returned', entry.returned))
+      if (entry.returned === null) entry.settle(null)
+      else entry.settle(failure('returned', entry.returned))
     } else if (coerceError(error).message === 'message nacked') {
       // The only sign amqplib gives of a nack; any other wording counts as unknown, which is always safe.
-      entry.reject(failure('nacked', 'the broker refused the message', error))
+      entry.settle(failure('nacked', 'the broker refused the message', error))
       countNack()
     } else {
       ended = true
       const cause = channelError ?? error
-      entry.reject(
+      entry.settle(
         failure('unknown', `the channel ended before the confirm: ${coerceError(cause).message}`, cause),
       )
     }
@@ -145,7 +148,7 @@ export function createPublishLane({
 
   const refuseWaiting = (reason: string) => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      next.reject(failure('unavailable', reason))
+      next.settle(failure('unavailable', reason))
     }
   }
 
@@ -181,16 +184,15 @@ export function createPublishLane({
   channel.on('return', onReturn)
 
   return {
-    publish: (message) =>
-      new Promise<void>((resolve, reject) => {
-        if (ended) return reject(failure('unavailable', 'the channel to the broker has ended'))
-        if (blockedReason !== null)
-          return reject(failure('unavailable', `the broker blocks publishers: ${blockedReason}`))
-        const body = typeof message.body === 'string' ? Buffer.from(message.body) : message.body
-        const entry: Entry = { message, body, sentAt: 0, returned: null, resolve, reject }
-        if (waiting.size() === 0 && fits(body.length)) send(entry)
-        else waiting.push(entry)
-      }),
+    send: (message, settle) => {
+      if (ended) return settle(failure('unavailable', 'the channel to the broker has ended'))
+      if (blockedReason !== null)
+        return settle(failure('unavailable', `the broker blocks publishers: ${blockedReason}`))
+      const body = typeof message.body === 'string' ? Buffer.from(message.body) : message.body
+      const entry: Entry = { message, body, sentAt: 0, returned: null, settle }
+      if (waiting.size() === 0 && fits(body.length)) send(entry)
+      else waiting.push(entry)
+    },
     inFlight,
     idle: () =>
       new Promise((resolve) => {
@@ -219,9 +221,11 @@ export function createPublishLane({
 }
 
 function wireOptions({ properties, mandatory }: OutgoingMessage): Options.Publish {
-  const { userId: _user, clusterId: _cluster, ...sent } = properties
   // amqplib's types know no undefined properties; at run time it skips them.
-  return { ...sent, deliveryMode: sent.deliveryMode ?? 2, mandatory: mandatory === true } as Options.Publish
+  const sent: Record<string, unknown> = { ...properties, mandatory: mandatory === true }
+  sent.deliveryMode ??= 2
+  sent.userId = undefined
+  return sent as Options.Publish
 }
 
 export function failure(kind: PublishFailure, message: string, cause?: unknown): PublishError {

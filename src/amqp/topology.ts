@@ -8,6 +8,9 @@ export const REQUEST_ROUTING_KEY = 'provision.request'
 export const DEAD_LETTER_EXCHANGE = 'provision.dead'
 export const DEAD_LETTER_QUEUE = 'provision.requests.dead'
 export const EVENT_EXCHANGE = 'provision.events'
+/** What replicas tell each other (broadcast.ts). */
+export const WAKE_UP_EXCHANGE = 'provision.wakeups'
+export const REPLAY_EXCHANGE = 'provision.replay'
 
 /** Runs declarations on a channel of their own, since a refused one closes its channel. */
 export type DeclareOn = <T>(what: string, declare: (channel: Channel) => Promise<T>) => Promise<T>
@@ -29,6 +32,8 @@ export async function declareTopology(on: DeclareOn): Promise<void> {
   await exchange(on, DEAD_LETTER_EXCHANGE, 'fanout')
   await exchange(on, REQUEST_EXCHANGE, 'topic')
   await exchange(on, EVENT_EXCHANGE, 'topic')
+  await exchange(on, WAKE_UP_EXCHANGE, 'fanout')
+  await exchange(on, REPLAY_EXCHANGE, 'direct')
   await quorumQueue(on, DEAD_LETTER_QUEUE)
   await quorumQueue(on, REQUEST_QUEUE)
   await explained('the bindings', () =>

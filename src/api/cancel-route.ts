@@ -4,11 +4,12 @@ import { z } from 'zod'
 import { requestStateSchema } from '../contracts/reply-members.ts'
 import { problemSchema, requestStatusSchema } from '../contracts/status.ts'
 import { isRetryable } from '../database/errors.ts'
+import type { RequestKey } from '../request/request-key.ts'
 import type { CancelOutcome } from './cancel.ts'
 import { EXAMPLES } from './examples.ts'
 import { requestParams } from './parameters.ts'
 import { notFound, PROBLEM_TYPE, ProblemError } from './problem.ts'
-import { DatabaseUnavailableError, type Reads, type RequestKey } from './reads.ts'
+import { DatabaseUnavailableError, type Reads } from './reads.ts'
 import { problemReplies, reply } from './replies.ts'
 
 const tooLateSchema = z

@@ -53,6 +53,12 @@ const CANCELLED: RequestStatus = {
 
 const LIST: RequestList = { requests: [PROVISIONING], next_marker: 'AZqwa28dfFKKPgt9UvHJqg' }
 
+const TOO_FAST = {
+  http_status: 429,
+  error_code: 'APIG.0308',
+  error_message: 'The throttling threshold has been reached',
+}
+
 const HISTORY: History = {
   ...KEY,
   history: [
@@ -66,16 +72,34 @@ const HISTORY: History = {
       attempt: null,
     },
     {
+      kind: 'transition',
+      time: second(1),
+      cause: 'claimed',
+      evidence: null,
+      from: 'queued',
+      to: 'dispatching',
+      attempt: 1,
+    },
+    {
       kind: 'attempt',
       time: second(1),
       cause: 'claimed',
-      evidence: { http_status: 429, error_code: 'APIG.0308', retry_after_ms: 2000 },
+      evidence: TOO_FAST,
       attempt: 1,
-      attempt_id: '019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa',
+      attempt_id: '019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa.1',
       state: 'not_created',
       upstream_request_id: '7d0c8a4be3f14b0f9a7f5a0c2f6f1b52',
       finished_at: second(2),
       reconcile_at: null,
+    },
+    {
+      kind: 'transition',
+      time: second(2),
+      cause: 'throttled',
+      evidence: TOO_FAST,
+      from: 'dispatching',
+      to: 'queued',
+      attempt: 1,
     },
   ],
   truncated: false,

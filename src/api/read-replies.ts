@@ -1,6 +1,4 @@
-import type { HistoryEntry } from '../contracts/history.ts'
 import type { RequestStatus } from '../contracts/status.ts'
-import type { Attempt, Prisma } from '../database/generated/client.ts'
 import { waitingFor } from '../request/waiting.ts'
 import type { InstanceRow, RequestRow } from './read-requests.sql.ts'
 
@@ -42,59 +40,4 @@ export function instanceStatus(row: InstanceRow): RequestStatus['instances'][num
     running_at: row.state === 'running' ? row.runningAt : null,
     error: row.errorCode === null ? null : { code: row.errorCode, message: row.errorMessage ?? '' },
   }
-}
-
-type TransitionRow = Prisma.TransitionGetPayload<object>
-
-/** Transitions in their order, each attempt right after the transition that made it. */
-export function mergeHistory(
-  transitions: readonly TransitionRow[],
-  attempts: readonly Attempt[],
-): HistoryEntry[] {
-  const numbers = new Map(attempts.map((attempt) => [attempt.id, attempt.number]))
-  const entries: HistoryEntry[] = [
-    ...transitions.toReversed().map((row) => transitionEntry(row, numbers)),
-    ...attempts.toReversed().map(attemptEntry),
-  ]
-  // The sort is stable: of one instant, transitions come first.
-  return entries.sort((one, other) => one.time.getTime() - other.time.getTime())
-}
-
-function transitionEntry(row: TransitionRow, numbers: ReadonlyMap<string, number>): HistoryEntry {
-  return {
-    kind: 'transition',
-    time: row.at,
-    cause: row.cause,
-    evidence: asRecord(row.evidence),
-    from: row.fromState,
-    to: row.toState,
-    attempt: row.attemptId === null ? null : (numbers.get(row.attemptId) ?? null),
-  }
-}
-
-function attemptEntry(row: Attempt): HistoryEntry {
-  const found = {
-    ...(row.httpStatus === null ? {} : { http_status: row.httpStatus }),
-    ...(row.errorCode === null ? {} : { error_code: row.errorCode }),
-    ...(row.errorMessage === null ? {} : { error_message: row.errorMessage }),
-    ...(row.listingsWithout === 0 ? {} : { listings_without: row.listingsWithout }),
-    ...asRecord(row.evidence),
-  }
-  return {
-    kind: 'attempt',
-    time: row.startedAt,
-    cause: 'claimed',
-    evidence: Object.keys(found).length === 0 ? null : found,
-    attempt: row.number,
-    attempt_id: row.id,
-    state: row.state,
-    upstream_request_id: row.upstreamRequestId,
-    finished_at: row.finishedAt,
-    reconcile_at: row.reconcileAt,
-  }
-}
-
-function asRecord(value: unknown): Record<string, unknown> | null {
-  if (value === null || value === undefined) return null
-  return typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : { value }
 }

@@ -1,11 +1,15 @@
 import type { Sql } from '../database/database.ts'
 import type { RequestState } from '../request/provision-request.ts'
+import { type RequestKey, requestKey } from '../request/request-key.ts'
 
 /**
- * Requests as the API shows them, with their instances and what they wait for. Each read is one statement, and
- * so one snapshot. Neither the password nor its digest is among the columns.
+ * Requests as the API shows them, with their instances in the order in which they became known, and what they wait for.
+ * Each read is one statement, and so one snapshot; reads by key share theirs. Neither the password nor its digest is
+ * among the columns.
+ *
+ * The fenced subquery of an instance is one probe of its primary key, whatever the planner thinks of the list.
  */
-const SELECT = `
+const COLUMNS = `
 SELECT
   r.id::text AS "id",
   r.project_id AS "projectId",
@@ -32,33 +36,50 @@ SELECT
         'errorMessage', i.error_message, 'createdAt', i.created_at, 'runningAt', i.running_at,
         'upstreamState', i.upstream_state
       )
-      ORDER BY i.created_at, i.id
+      ORDER BY n.place
     )
-    FROM instance i
-    WHERE i.provision_request_id = r.id
+    FROM unnest(r.instance_ids) WITH ORDINALITY AS n(id, place)
+    CROSS JOIN LATERAL (
+      SELECT one.* FROM instance one WHERE one.project_id = r.project_id AND one.id = n.id OFFSET 0
+    ) i
   ) AS "instances",
   (
-    SELECT a.reconcile_at
-    FROM attempt a
-    WHERE r.state = 'uncertain' AND a.provision_request_id = r.id AND a.state = 'uncertain'
+    SELECT l.due_at
+    FROM look l
+    WHERE r.state = 'uncertain' AND l.provision_request_id = r.id AND l.attempt = r.attempt_number
   ) AS "reconcileAt",
   b.blocked_until AS "blockedUntil",
   b.blocked_reason AS "blockedReason",
   b.due_at AS "dueAt",
-  clock_timestamp() AS "now"
-FROM provision_request r
-LEFT JOIN rate_bucket b ON r.state = 'queued' AND b.project_id = r.project_id
+  clock_timestamp() AS "now"`
+
+const BUCKET = `
+LEFT JOIN LATERAL (
+  SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
+) b ON true
 `
 
-/** $1 project, $2 request. */
-const BY_KEY = `${SELECT}WHERE r.project_id = $1 AND r.request_id = $2`
+/** Those that are there, in no order. $1 projects and $2 requests, side by side. */
+const BY_KEYS = `${COLUMNS}
+FROM unnest($1::text[], $2::text[]) AS wanted(project_id, request_id)
+CROSS JOIN LATERAL (
+  SELECT one.*
+  FROM provision_request one
+  WHERE one.project_id = wanted.project_id AND one.request_id = wanted.request_id
+  OFFSET 0
+) r
+${BUCKET}`
 
 /** $1 project, $2 instance. */
-const BY_INSTANCE = `${SELECT}
+const BY_INSTANCE = `${COLUMNS}
+FROM provision_request r
+${BUCKET}
 WHERE r.id = (SELECT i.provision_request_id FROM instance i WHERE i.project_id = $1 AND i.id = $2)`
 
 /** Newest first. $1 project, $2 only those with a lower id, $3 most rows. */
-const page = (condition: string) => `${SELECT}
+const page = (condition: string) => `${COLUMNS}
+FROM provision_request r
+${BUCKET}
 WHERE r.project_id = $1 AND r.id < $2::uuid ${condition}
 ORDER BY r.id DESC
 LIMIT $3::int`
@@ -126,12 +147,15 @@ export interface RequestRow {
   now: Date
 }
 
-export async function readRequest(
-  sql: Sql,
-  { projectId, requestId }: { projectId: string; requestId: string },
-): Promise<RequestRow | null> {
-  const [row] = rowsOf(await sql.query<StoredRow>(BY_KEY, projectId, requestId))
-  return row ?? null
+/** In the order of the keys; null where there is no such request. */
+export async function readRequests(sql: Sql, keys: readonly RequestKey[]): Promise<(RequestRow | null)[]> {
+  const rows = await sql.query<StoredRow>(
+    BY_KEYS,
+    keys.map(({ projectId }) => projectId),
+    keys.map(({ requestId }) => requestId),
+  )
+  const byKey = new Map(rowsOf(rows).map((row) => [requestKey(row), row]))
+  return keys.map((key) => byKey.get(requestKey(key)) ?? null)
 }
 
 /** The request that an instance belongs to. */

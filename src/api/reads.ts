@@ -1,12 +1,21 @@
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
-import type { Database } from '../database/database.ts'
+import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { classifyDatabaseError } from '../database/errors.ts'
-import type { Prisma } from '../database/generated/client.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import type { RequestKey } from '../request/request-key.ts'
+import { createBatcher } from '../runtime/batcher.ts'
 import { createSlots, NoSlotError } from '../runtime/slots.ts'
-import { instanceStatus, mergeHistory, requestStatus } from './read-replies.ts'
-import { readPage, readRequest, readRequestOfInstance, readStates } from './read-requests.sql.ts'
+import { historyOf } from './history-reply.ts'
+import { readHistory } from './read-history.sql.ts'
+import { instanceStatus, requestStatus } from './read-replies.ts'
+import {
+  type RequestRow,
+  readPage,
+  readRequestOfInstance,
+  readRequests,
+  readStates,
+} from './read-requests.sql.ts'
 
 /** Thrown when a read fails for a reason that may pass: the database is unreachable or overloaded. */
 export class DatabaseUnavailableError extends Error {
@@ -14,14 +23,9 @@ export class DatabaseUnavailableError extends Error {
 }
 
 export interface ReadsOptions {
-  database: Database
+  database: Sql & ThroughPrisma
   /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
   slots?: number
-}
-
-export interface RequestKey {
-  projectId: string
-  requestId: string
 }
 
 /** A status with the row's id, which serves to read the state again. */
@@ -49,11 +53,16 @@ export interface Reads {
   states(ids: readonly string[]): Promise<Map<string, RequestState>>
 }
 
-/** Entries of one kind in a history: more come only from a request that was throttled for days. */
+/** Changes shown of a history: more come only from a request that was throttled for days. */
 const MAX_HISTORY = 5000
+/** Parts read of it, of 8 kB and a little more: some megabytes, and more than so many changes need. */
+const MAX_HISTORY_PARTS = 300
 
 /** Reads waiting for a slot: a few seconds' worth, and more than there are held replies, which may all end at once. */
 const MAX_WAITING_READS = 2000
+/** Status reads of one statement, and such statements at once: one that comes alone goes alone, at once. */
+const STATUSES_PER_READ = 50
+const STATUS_READS_AT_ONCE = 2
 
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
   const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
@@ -69,12 +78,18 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
     }
   }
 
+  const statusReads = createBatcher<RequestKey, RequestRow | null>({
+    flush: (keys) => guarded(() => readRequests(database, keys)),
+    maxSize: STATUSES_PER_READ,
+    concurrency: STATUS_READS_AT_ONCE,
+  })
+
   return {
-    status: (key) =>
-      guarded(async () => {
-        const row = await readRequest(database, key)
-        return row && { id: row.id, status: requestStatus(row) }
-      }),
+    status: async (key) => {
+      if (statusReads.size() >= MAX_WAITING_READS) throw new NoSlotError('too many status reads wait')
+      const row = await statusReads.add(key)
+      return row && { id: row.id, status: requestStatus(row) }
+    },
 
     list: ({ projectId, state, limit, before }) =>
       guarded(async () => {
@@ -86,9 +101,12 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
       }),
 
     history: (key) =>
-      guarded(() =>
-        database.prisma.$transaction((tx) => readHistory(tx, key), { isolationLevel: 'RepeatableRead' }),
-      ),
+      guarded(async () => {
+        const stored = await readHistory(database, { ...key, maxParts: MAX_HISTORY_PARTS })
+        if (stored === null) return null
+        const shown = historyOf(stored, MAX_HISTORY)
+        return { project_id: key.projectId, request_id: key.requestId, ...shown }
+      }),
 
     instance: (key) =>
       guarded(async () => {
@@ -105,23 +123,6 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
       }),
 
     states: (ids) => guarded(() => readStates(database, ids)),
-  }
-}
-
-async function readHistory(tx: Prisma.TransactionClient, key: RequestKey): Promise<History | null> {
-  const row = await tx.provisionRequest.findUnique({
-    where: { projectId_requestId: key },
-    select: { id: true },
-  })
-  if (row === null) return null
-  const newest = { where: { provisionRequestId: row.id }, take: MAX_HISTORY + 1 }
-  const transitions = await tx.transition.findMany({ ...newest, orderBy: { version: 'desc' } })
-  const attempts = await tx.attempt.findMany({ ...newest, orderBy: { number: 'desc' } })
-  return {
-    project_id: key.projectId,
-    request_id: key.requestId,
-    history: mergeHistory(transitions.slice(0, MAX_HISTORY), attempts.slice(0, MAX_HISTORY)),
-    truncated: transitions.length > MAX_HISTORY || attempts.length > MAX_HISTORY,
   }
 }
 

@@ -8,10 +8,12 @@ import {
   requestStatusSchema,
 } from '../contracts/status.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import type { RequestKey } from '../request/request-key.ts'
+import { requestKey } from '../request/request-key.ts'
 import { EXAMPLES } from './examples.ts'
 import { idToMarker, listQuery, projectParams, requestParams, statusQuery } from './parameters.ts'
 import { notFound } from './problem.ts'
-import type { Reads, RequestKey } from './reads.ts'
+import type { Reads } from './reads.ts'
 import { problemReplies, reply } from './replies.ts'
 import type { StatusWatcher } from './status-watcher.ts'
 
@@ -44,7 +46,7 @@ export function registerRequestsRoutes(
         return status
       const ended = await watcher.waitForChange({
         id,
-        key: `${key.projectId}/${key.requestId}`,
+        key: requestKey(key),
         since: known,
         timeoutMs,
         signal,

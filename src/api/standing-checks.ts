@@ -12,7 +12,7 @@ export function standingChecks({
 }): Record<'database' | 'broker' | 'migrations', ReadinessCheck> {
   return {
     database: async () => {
-      await database.query('SELECT 1')
+      await database.throughPrisma.query('SELECT 1')
     },
     broker: () => {
       const health = brokerHealth()

@@ -3,6 +3,7 @@ import { createReads } from '../api/reads.ts'
 import { createApiServer } from '../api/server.ts'
 import { standingChecks } from '../api/standing-checks.ts'
 import { createStatusWatcher } from '../api/status-watcher.ts'
+import { requestKey } from '../request/request-key.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
 import type { WakeUps } from './wake-ups.ts'
@@ -25,7 +26,7 @@ export function buildApi(core: Core, { onEvents }: WakeUps): Api {
     reads,
     cancel: async (key) => {
       const outcome = await cancelRequest(database, key)
-      if (outcome === 'cancelled') onEvents([`${key.projectId}/${key.requestId}`])
+      if (outcome === 'cancelled') onEvents([requestKey(key)])
       return outcome
     },
     servesRequests: config.roles.has('api'),

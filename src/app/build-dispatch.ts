@@ -2,26 +2,26 @@ import { createOutcomeRecorder } from '../attempt/outcome-recorder.ts'
 import { syncBuckets } from '../budget/sync-buckets.sql.ts'
 import { createDispatcher } from '../dispatch/dispatcher.ts'
 import { createSweeper } from '../dispatch/sweeper.ts'
+import { once } from '../runtime/once.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
-import type { WakeUps } from './wake-ups.ts'
+import type { Loops, WakeUps } from './wake-ups.ts'
 
 interface Dispatch {
   services: Service[]
-  /** There are requests to claim. */
-  wake(): void
+  loops: Loops<'dispatcher' | 'sweeper'>
   /** Outcomes that an unreachable database has not taken are left to whoever takes over the lease. */
   stopRecording(): void
 }
 
 /** Rows to calls, calls to outcomes. */
-export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dispatch {
+export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: WakeUps): Dispatch {
   const { config, logger, metrics, quiet, database, replica, client, sealer, limits } = core
 
   const recording = new AbortController()
   const recorder = createOutcomeRecorder({
     database,
-    firstPollMs: config.pollMinMs,
+    pollTimes: core.pollTimes,
     metrics,
     logger,
     onRecorded: onSettled,
@@ -33,23 +33,32 @@ export function buildDispatch(core: Core, { onQueued, onSettled }: WakeUps): Dis
     client,
     sealer,
     replica,
-    syncLimits: () => syncBuckets(database, limits.buckets.standard, limits.buckets.overrides),
+    syncLimits: once(() => syncBuckets(database, limits.buckets, config.rateAdaptive)),
+    installation: core.installation,
     recorder,
     concurrency: config.dispatchConcurrency,
     callTimeoutMs: config.callTimeoutMs,
-    limitOf: limits.of,
     adaptive: config.rateAdaptive,
     readinessShare: core.readinessShare,
     firstLookMs: core.firstLookMs,
     settleMs: config.reconcileSettleMs,
+    idleMs: core.idleMs,
+    onSurplus,
     metrics,
     logger,
   })
-  const sweeper = createSweeper({ database, replica, logger, onMoved: onQueued })
+  const sweeper = createSweeper({
+    database,
+    replica,
+    adaptive: config.rateAdaptive,
+    logger,
+    onMoved: onQueued,
+    idleMs: core.idleMs,
+  })
 
   return {
     services: [dispatcher, sweeper],
-    wake: dispatcher.wake,
+    loops: { dispatcher: { ...dispatcher, serves: () => config.roles.has('dispatch') }, sweeper },
     stopRecording: () => recording.abort(),
   }
 }

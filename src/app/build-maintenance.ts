@@ -1,3 +1,4 @@
+import { restorePolls } from '../readiness/restore-polls.sql.ts'
 import { createRetention } from '../retention/retention.ts'
 import type { Service } from '../runtime/service.ts'
 import { createPromiseWatch } from '../watch/promise-watch.ts'
@@ -15,7 +16,14 @@ export function buildMaintenance(core: Core): { services: Service[] } {
     metrics,
     logger,
   })
-  const promiseWatch = createPromiseWatch({ database, replica, brokerReady, metrics, logger })
+  const promiseWatch = createPromiseWatch({
+    database,
+    replica,
+    brokerReady,
+    restorePolls: (requestIds) => restorePolls(database, requestIds),
+    metrics,
+    logger,
+  })
 
   return { services: [retention, promiseWatch] }
 }

@@ -1,13 +1,12 @@
 import { createPublisher } from '../amqp/publisher.ts'
-import { createParking } from '../outbox/parking.ts'
 import { createRelay } from '../outbox/relay.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
+import type { Loops } from './wake-ups.ts'
 
 interface Outbox {
   services: Service[]
-  /** There are events to relay. */
-  wake(): void
+  loops: Loops<'relay'>
 }
 
 /** Events to the broker. */
@@ -22,17 +21,10 @@ export function buildOutbox(core: Core): Outbox {
     brokerReady,
     replica,
     window: config.outboxWindow,
+    idleMs: core.idleMs,
     metrics,
     logger,
-  })
-  const parking = createParking({
-    database,
-    replica,
-    unroutableTtlMs: config.unroutableEventTtlMs,
-    metrics,
-    logger,
-    onUnparked: relay.wake,
   })
 
-  return { services: [publisher, relay, parking], wake: relay.wake }
+  return { services: [publisher, relay], loops: { relay } }
 }

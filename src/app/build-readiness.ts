@@ -2,10 +2,15 @@ import { createReadinessPoller } from '../readiness/readiness-poller.ts'
 import type { Service } from '../runtime/service.ts'
 import { mayHoldPassword } from '../secrets/password-search.ts'
 import type { Core } from './core.ts'
-import type { WakeUps } from './wake-ups.ts'
+import type { Loops, WakeUps } from './wake-ups.ts'
+
+interface Readiness {
+  services: Service[]
+  loops: Loops<'poller'>
+}
 
 /** Instances to states, and requests to their end. */
-export function buildReadiness(core: Core, { onEvents }: WakeUps): { services: Service[] } {
+export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
   const { config, logger, metrics, database, client, passwordDigester, readinessShare } = core
 
   const poller = createReadinessPoller({
@@ -19,11 +24,13 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): { services: S
       serverWaitMs: config.pollMaxMs,
     },
     readinessShare,
+    adaptive: config.rateAdaptive,
     holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
+    idleMs: core.idleMs,
     metrics,
     logger,
     onEvents,
   })
 
-  return { services: [poller] }
+  return { services: [poller], loops: { poller: { ...poller, serves: () => config.roles.has('readiness') } } }
 }

@@ -2,21 +2,26 @@ import { createReconciler } from '../reconcile/reconciler.ts'
 import { createRescuer } from '../reconcile/rescuer.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
-import type { WakeUps } from './wake-ups.ts'
+import type { Loops, WakeUps } from './wake-ups.ts'
 
 /** An attempt in flight for so long under a living replica will never be recorded. */
 const OVERDUE_MS = 15 * 60_000
 
+interface Reconcile {
+  services: Service[]
+  loops: Loops<'rescuer' | 'reconciler'>
+}
+
 /** Calls of unknown outcome to adopted, void, or a person's decision. */
-export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { services: Service[] } {
+export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): Reconcile {
   const { config, logger, metrics, database, replica, client, firstLookMs } = core
 
   const rescuer = createRescuer({
     database,
     replica,
     firstLookMs,
-    firstPollMs: config.pollMinMs,
     overdueMs: Math.max(OVERDUE_MS, 2 * config.callTimeoutMs),
+    idleMs: core.idleMs,
     metrics,
     logger,
     onSettled,
@@ -25,15 +30,18 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): { 
     database,
     client,
     replica,
+    installation: core.installation,
     settleMs: config.reconcileSettleMs,
     maxAttempts: config.maxAttempts,
-    firstPollMs: config.pollMinMs,
+    pollTimes: core.pollTimes,
+    adaptive: config.rateAdaptive,
     intervalMs: config.reconcileIntervalMs,
+    idleMs: core.idleMs,
     metrics,
     logger,
     onSettled,
     onEvents,
   })
 
-  return { services: [rescuer, reconciler] }
+  return { services: [rescuer, reconciler], loops: { rescuer, reconciler } }
 }

@@ -1,16 +1,24 @@
 import type { Logger } from 'pino'
+import { createBroadcast } from '../amqp/broadcast.ts'
 import { createBroker } from '../amqp/connection.ts'
+import { WAKE_UP_EXCHANGE } from '../amqp/topology.ts'
+import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
-import { type Credential, createAuth, type Secret } from '../clouddc/auth/create-auth.ts'
+import { createAuth } from '../clouddc/auth/create-auth.ts'
+import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
+import { regionOf } from '../clouddc/auth/credentials.ts'
 import { createCloudDcClient } from '../clouddc/client.ts'
+import { cloudDcEndpoint, type Home } from '../clouddc/regions.ts'
 import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
+import { environmentCredential } from '../credential-settings.ts'
 import { createDatabase } from '../database/database.ts'
 import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
 import { createReplica } from '../replica/replica.ts'
 import { createQuiet } from '../runtime/quiet.ts'
+import type { IdleMs } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { createPasswordDigester } from '../secrets/digest.ts'
 import { createSealer } from '../secrets/seal.ts'
@@ -20,8 +28,21 @@ import { createMetrics } from '../telemetry/metrics.ts'
 /** What the steps share. */
 export type Core = ReturnType<typeof buildCore>
 
+export interface CoreOptions {
+  config: Config
+  logger: Logger
+  /** How often a loop looks for work that nobody has told it of, in milliseconds. */
+  lookEveryMs: number
+  /** Other replicas have said these words. */
+  onWords: (words: readonly string[]) => void
+  /** Other replicas are heard from now on, or not any more. */
+  onHearing: () => void
+  /** This replica has ended its lease. */
+  onResigned: () => void
+}
+
 /** Builds the links to the servers, and what is counted, limited and sealed alike in every step. */
-export function buildCore({ config, logger }: { config: Config; logger: Logger }) {
+export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onResigned }: CoreOptions) {
   const metrics = createMetrics()
   const database = createDatabase({
     url: config.databaseUrl,
@@ -29,23 +50,35 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     logger,
     onError: (kind) => metrics.database.errors.inc({ class: kind }),
   })
-  addDatabaseFigures({ metrics, sql: database, logger })
-  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger })
+  addDatabaseFigures({ metrics, database, logger })
+  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger, onResigned })
   const broker = createBroker({ url: config.amqpUrl, logger })
+  const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
+  const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, lookEveryMs) : alone)
 
-  const target = { endpoint: config.clouddcEndpoint, credential: credentialOf(config), logger }
+  const book = openBook(config, logger)
+  const home: Home = {
+    endpoint: config.clouddcEndpoint,
+    region: config.clouddcRegion,
+    iamEndpoint: config.iamEndpoint,
+  }
   const client = createCloudDcClient({
-    endpoint: target.endpoint,
-    auth: createAuth(target),
+    endpointOf: (projectId) => {
+      const credentials = book.known()
+      return cloudDcEndpoint(regionOf(credentials, projectId), home, credentials.regions)
+    },
+    auth: createAuth({ book, logger }),
     callTimeoutMs: config.callTimeoutMs,
     // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
     logger,
   })
 
+  const target = { endpoint: home.endpoint, credentials: config.credentials, logger }
   const services: Service[] = [
     { name: 'database', start: async () => undefined, stop: database.close },
     broker,
+    broadcast,
     replica,
     { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
   ]
@@ -58,6 +91,8 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     database,
     replica,
     broker,
+    say: broadcast.say,
+    idleMs,
     brokerReady: () => broker.health().ok,
     client,
     sealer: createSealer(config.secretKeys),
@@ -69,20 +104,14 @@ export function buildCore({ config, logger }: { config: Config; logger: Logger }
     /** 0..1 of the call budget kept for readiness. */
     readinessShare: config.readinessSharePercent / 100,
     firstLookMs: firstLookMs(config.reconcileSettleMs),
+    pollTimes: { firstPollMs: config.pollMinMs, provisionTimeoutMs: config.provisionTimeoutMs },
+    installation: createInstallation(database),
     services,
   }
 }
 
-function credentialOf({ secretFiles: files, ...config }: Config): Credential | null {
-  const accessKey = secretOf(config.clouddcAccessKey, files.clouddcAccessKey)
-  const secretKey = secretOf(config.clouddcSecretKey, files.clouddcSecretKey)
-  const token = secretOf(config.clouddcAuthToken, files.clouddcAuthToken)
-  if (accessKey === null || secretKey === null) return token && { kind: 'token', token }
-  const securityToken = secretOf(config.clouddcSecurityToken, files.clouddcSecurityToken)
-  return { kind: 'keys', accessKey, secretKey, securityToken }
-}
-
-function secretOf(value: string | null, file: string | undefined): Secret | null {
-  if (file !== undefined) return { file }
-  return value === null ? null : { value }
+function openBook(config: Config, logger: Logger) {
+  const { clouddcCredentialsFile: path, clouddcInsecure: insecure, credentials: first } = config
+  if (path === null) return fixedCredentials(first)
+  return createCredentialBook({ path, first, environment: environmentCredential(config), insecure, logger })
 }

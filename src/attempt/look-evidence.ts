@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { LookMemory } from './verdict.ts'
 
-/** Looks kept in an attempt's evidence: the first ones say little, the last ones decide. */
+/** Looks kept in a doubt's evidence: the first ones say little, the last ones decide. */
 const LOOKS_KEPT = 20
 
 const lookSchema = z.looseObject({
@@ -31,18 +31,23 @@ type Reconciling = z.infer<typeof reconcilingSchema>
 
 const NOTHING: Reconciling = { found: [], agreed: 0, looks: [], look_count: 0 }
 
-/** What an attempt's evidence (attempt.evidence) says about earlier looks. */
+/** What a doubt's evidence (OpenDoubt) says about earlier looks. */
 export function readEvidence(evidence: unknown): Omit<LookMemory, 'listingsWithout'> & { alarmed: boolean } {
   const { found, agreed, alarmed = false } = reconcilingOf(evidence)
   return { found, agreed, alarmed }
 }
 
-const namedSchema = z.object({ named: z.array(z.string()) })
+/** The part of the evidence that looks have found: what is kept while the doubt lasts (look.evidence). */
+export function foundBy(evidence: unknown): { reconciling: unknown } {
+  return { reconciling: reconcilingOf(evidence) }
+}
 
-/** The instances that the answer named although it could not be relied on (attempt.evidence). */
-export function readNamed(evidence: unknown): readonly string[] {
-  const parsed = namedSchema.safeParse(evidence)
-  return parsed.success ? parsed.data.named : []
+/** The evidence that a settled doubt leaves in the history. */
+export function settledEvidence(
+  evidence: Record<string, unknown>,
+  listingsWithout: number,
+): Record<string, unknown> {
+  return listingsWithout === 0 ? evidence : { ...evidence, listings_without: listingsWithout }
 }
 
 /** The database's time so many milliseconds after an outcome became unknown: what is kept has the time of one clock. */

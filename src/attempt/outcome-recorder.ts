@@ -8,15 +8,26 @@ import { createBatcher } from '../runtime/batcher.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
+import { type PollTimes, type SettledAttempt, type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
 
-/** Under load, outcomes of so many milliseconds are recorded together. */
-const GATHER_MS = 5
+/** Under load, outcomes of so many milliseconds are recorded together: a statement's fixed cost is its largest. */
+const GATHER_MS = 25
+/** Where fewer are recorded at once, none waits. */
+const GATHER_AFTER = 8
+
+/** A claim whose requests are being carried out. */
+export interface OpenClaim {
+  readonly id: string
+  /** How many of them have no recorded outcome yet; the recorder counts down. */
+  unsettled: number
+}
 
 export interface Settlement {
   projectId: string
   row: SettleRow
   bucket: BucketEffect | null
+  /** The claim that the attempt was made under. */
+  claim: OpenClaim
 }
 
 export interface OutcomeRecorder {
@@ -27,49 +38,50 @@ export interface OutcomeRecorder {
 
 export interface OutcomeRecorderOptions {
   database: Database
-  firstPollMs: number
+  pollTimes: PollTimes
   metrics: Pick<Metrics, 'dispatch'>
   logger: Logger
   /** Called after each commit. */
-  onRecorded: (rows: readonly SettleRow[]) => void
+  onRecorded: (settled: readonly SettledAttempt[]) => void
   /** Ends the wait for an unreachable database; what is not recorded by then is rescued by lease. */
   signal: AbortSignal
 }
 
-/** Records outcomes with their events, those that finish at the same moment together, in one transaction. */
+/**
+ * Records outcomes, those that come while the record before them is under way together, in one transaction. The record of
+ * a claim's last outcome removes the claim.
+ */
 export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeRecorder {
-  const { database, firstPollMs, metrics, logger, onRecorded, signal } = options
+  const { database, pollTimes, metrics, logger, onRecorded, signal } = options
   const outage = createOutageLog({ logger, subject: 'recording of outcomes' })
 
-  const commit = async (settlements: readonly Settlement[]): Promise<Set<string>> => {
+  const commit = async (settlements: readonly Settlement[]): Promise<SettledAttempt[]> => {
     const rows = settlements.map((settlement) => settlement.row)
-    const settled = settlements.every(({ bucket }) => bucket === null)
-      ? await settleAttempts(database, rows, firstPollMs)
-      : await database.transaction(async (sql) => {
-          const done = await settleAttempts(sql, rows, firstPollMs)
-          // What another replica has settled, or this recorder before the answer to its commit was lost, is counted
-          // there.
-          const ids = new Set(done.map((row) => row.attemptId))
-          await applyCallResults(
-            sql,
-            oneEffectPerProject(settlements.filter(({ row }) => ids.has(row.attemptId))),
-          )
-          return done
-        })
-    return new Set(settled.map((row) => row.attemptId))
+    const ended = endedWith(settlements)
+    if (settlements.every(({ bucket }) => bucket === null))
+      return settleAttempts(database, rows, pollTimes, ended)
+    return database.transaction(async (sql) => {
+      const settled = await settleAttempts(sql, rows, pollTimes, ended)
+      // What another replica has settled, or this recorder before the answer to its commit was lost, is counted there.
+      const keys = new Set(settled.map(keyOf))
+      const counted = settlements.filter(({ row }) => keys.has(keyOf(row)))
+      await applyCallResults(sql, oneEffectPerProject(counted))
+      return settled
+    })
   }
 
   const commitPatiently = async (settlements: readonly Settlement[]): Promise<boolean[]> => {
     for (let failures = 0; ; ) {
       try {
         const startedAt = performance.now()
-        // By the time of a second try, others may have spent what the bucket has taken in meanwhile.
-        const settled = await commit(failures === 0 ? settlements : settlements.map(withoutRefund))
+        const settled = await commit(settlements)
         metrics.dispatch.recordSeconds.observe((performance.now() - startedAt) / 1000)
         outage.recovered()
-        onRecorded(settlements.map((settlement) => settlement.row))
-        const verdicts = settlements.map(({ row }) => settled.has(row.attemptId))
-        const stale = verdicts.filter((settledNow) => !settledNow).length
+        for (const { claim } of settlements) claim.unsettled -= 1
+        onRecorded(settled)
+        const keys = new Set(settled.map(keyOf))
+        const verdicts = settlements.map(({ row }) => keys.has(keyOf(row)))
+        const stale = settlements.length - settled.length
         if (stale > 0) logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
         return verdicts
       } catch (error) {
@@ -83,18 +95,24 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
 
   const batcher = createBatcher<Settlement, PromiseSettledResult<boolean>>({
     maxSize: 200,
-    concurrency: 2,
+    // One at a time: two could not tell which of them brings the last outcome of a claim.
+    concurrency: 1,
     gatherMs: GATHER_MS,
+    gatherAfter: GATHER_AFTER,
     flush: (settlements) => writeInHalves(settlements, commitPatiently, isRejected),
   })
 
   return { record: async (settlement) => resultOf(await batcher.add(settlement)), drained: batcher.drained }
 }
 
-function withoutRefund(settlement: Settlement): Settlement {
-  return settlement.bucket === null
-    ? settlement
-    : { ...settlement, bucket: { ...settlement.bucket, refund: 0 } }
+function keyOf({ id, attempt }: { id: string; attempt: number }): string {
+  return `${id}.${attempt}`
+}
+
+/** The claims of which nothing is left once these are recorded. */
+function endedWith(settlements: readonly Settlement[]): string[] {
+  const byClaim = Map.groupBy(settlements, ({ claim }) => claim)
+  return [...byClaim].filter(([claim, own]) => claim.unsettled === own.length).map(([{ id }]) => id)
 }
 
 /**
@@ -103,17 +121,23 @@ function withoutRefund(settlement: Settlement): Settlement {
  */
 export function oneEffectPerProject(settlements: readonly Settlement[]): BucketEffect[] {
   const created = new Set(
-    settlements.filter(({ row }) => row.to === 'created').map(({ projectId }) => projectId),
+    settlements.filter(({ row }) => row.change.outcome === 'created').map(({ projectId }) => projectId),
   )
   const byProject = new Map<string, BucketEffect>()
-  for (const { bucket } of settlements) {
-    if (bucket === null || (created.has(bucket.projectId) && saysUnavailable(bucket))) continue
+  for (const { bucket: own, row } of settlements) {
+    const bucket = own !== null && created.has(own.projectId) && saysUnavailable(own) ? workOf(own, row) : own
+    if (bucket === null) continue
     const known = byProject.get(bucket.projectId)
     const gravest = known === undefined || gravity(bucket) > gravity(known) ? bucket : known
-    const refund = (known?.refund ?? 0) + (bucket.refund ?? 0)
-    byProject.set(bucket.projectId, refund === 0 ? gravest : { ...gravest, refund })
+    const refunds = [...(known?.refunds ?? []), ...(bucket.refunds ?? [])]
+    byProject.set(bucket.projectId, refunds.length === 0 ? gravest : { ...gravest, refunds })
   }
   return [...byProject.values()]
+}
+
+/** What is left of an effect that does not count: a request that went back into the queue is work. */
+function workOf({ projectId }: BucketEffect, { to }: SettleRow): BucketEffect | null {
+  return to === 'queued' ? { projectId, effect: 'work', blockMs: null, reason: null } : null
 }
 
 /** A call that brought no answer, or did not get through. */

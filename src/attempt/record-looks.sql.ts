@@ -1,17 +1,22 @@
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
+import type { OpenDoubt } from './open-doubt.ts'
 
 /**
- * Locks the attempts that are still uncertain and still under the caller's claim: an overtaken reconciler decides
- * nothing. In order of id, as settleAttempts locks them. $1 rows as JSON.
+ * Locks the doubts that are still open and still under the caller's claim: an overtaken reconciler decides nothing. In
+ * order of id, as claim-doubts locks them. The purpose is compared as text, so that no plan can go by the index of doubts
+ * instead of the key. For `one_row_hint` see claim-requests.
+ *
+ * $1 rows as JSON.
  */
 const LOCK_CLAIMED = `
-SELECT a.id::text AS "attemptId"
-FROM attempt a
-JOIN json_to_recordset($1::json) AS i("attemptId" uuid, "claim" timestamptz) ON i."attemptId" = a.id
-WHERE a.state = 'uncertain' AND a.reconcile_at = i."claim"
-ORDER BY a.id
-FOR UPDATE OF a
+SELECT l.provision_request_id::text AS "id"
+FROM json_to_recordset($1::json) AS i("id" uuid, "attempt" int4, "claim" timestamptz)
+JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
+JOIN look l ON l.provision_request_id = i."id" AND l.attempt = i."attempt"
+WHERE l.purpose::text = 'doubt' AND l.due_at = i."claim"
+ORDER BY l.provision_request_id
+FOR UPDATE OF l
 `
 
 /** Stores what looks without a verdict found, and sets the next look. $1 rows as JSON. */
@@ -19,39 +24,43 @@ const RECORD = `
 WITH input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
-    "attemptId" uuid, "claim" timestamptz, "evidence" jsonb, "listingsWithout" int4, "lookInMs" float8
+    "id" uuid, "attempt" int4, "claim" timestamptz, "found" text, "listingsWithout" int4, "lookInMs" float8
   )
 )
-UPDATE attempt a
+UPDATE look l
 SET
-  evidence = i."evidence",
+  evidence = i."found",
   listings_without = i."listingsWithout",
-  reconcile_at = clock_timestamp() + make_interval(secs => i."lookInMs" / 1000)
+  due_at = clock_timestamp() + make_interval(secs => i."lookInMs" / 1000)
 FROM input i
-WHERE a.id = i."attemptId" AND a.state = 'uncertain' AND a.reconcile_at = i."claim"
+JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
+WHERE l.provision_request_id = i."id" AND l.attempt = i."attempt"
+  AND l.purpose::text = 'doubt' AND l.due_at = i."claim"
 `
 
 export interface LookRow {
-  attemptId: string
-  /** The fence of claimUncertain. */
-  claim: string
-  evidence: unknown
+  doubt: Pick<OpenDoubt, 'id' | 'attempt' | 'claim'>
+  /** What all looks for it have found (foundBy). */
+  found: unknown
   listingsWithout: number
   lookInMs: number
 }
 
-/** Returns the ids of the attempts whose claim holds. */
+/** Returns the ids of the requests whose doubt is still the caller's. */
 export async function lockClaimed(
   sql: Sql,
-  claims: readonly { attemptId: string; claim: string }[],
+  doubts: readonly Pick<OpenDoubt, 'id' | 'attempt' | 'claim'>[],
 ): Promise<Set<string>> {
-  const rows = await sql.query<{ attemptId: string }>(
-    LOCK_CLAIMED,
-    toJson(claims.map(({ attemptId, claim }) => ({ attemptId, claim }))),
-  )
-  return new Set(rows.map((row) => row.attemptId))
+  const input = doubts.map(({ id, attempt, claim }) => ({ id, attempt, claim }))
+  const rows = await sql.query<{ id: string }>(LOCK_CLAIMED, toJson(input))
+  return new Set(rows.map((row) => row.id))
 }
 
 export async function recordLooks(sql: Sql, rows: readonly LookRow[]): Promise<void> {
-  if (rows.length > 0) await sql.query(RECORD, toJson(rows))
+  if (rows.length === 0) return
+  const input = rows.map(({ doubt: { id, attempt, claim }, found, ...row }) => ({
+    ...{ id, attempt, claim, ...row },
+    found: toJson(found),
+  }))
+  await sql.query(RECORD, toJson(input.toSorted((one, other) => (one.id < other.id ? -1 : 1))))
 }

@@ -1,23 +1,19 @@
-import {
-  type EventSubject,
-  type NewEvent,
-  requestCompleted,
-  requestDispatched,
-  requestUncertain,
-} from '../contracts/events.ts'
 import type { Outcome } from './outcome.ts'
 import { standAside } from './retry-delay.ts'
 import type { SettleRow } from './settle-attempts.sql.ts'
 
-/** An attempt whose outcome is to be recorded, and what its events and its fence need. */
-export interface OpenAttempt extends EventSubject {
-  attemptId: string
-  attemptNumber: number
-  replicaId: string | null
-  from: 'in_flight' | 'uncertain'
+/** The present attempt of a request, whose outcome is to be recorded; the fence of its record. */
+export interface OpenAttempt {
+  /** The request's row. */
+  id: string
+  attempt: number
+  from: 'dispatching' | 'uncertain'
+  claimId: string | null
   minCount: number
   maxCount: number
   instanceName: string | null
+  /** The request as the claim saw it. */
+  seen?: { version: number; historyBytes: number }
 }
 
 /** Milliseconds from an outcome to the reconciler's looks. */
@@ -39,87 +35,55 @@ export function settlementOf(
   { firstLookMs, settleMs }: LookTimes,
 ): SettleRow {
   const base = {
-    attemptId: attempt.attemptId,
-    replicaId: attempt.replicaId,
-    from: attempt.from,
-    httpStatus: outcome.httpStatus,
-    ...(outcome.upstreamRequestId === undefined ? {} : { upstreamRequestId: outcome.upstreamRequestId }),
-    reconcileInMs: null,
-    auditInMs: null,
-    listingsWithout: null,
-    failed: false,
+    ...settling(attempt),
     refund: 0 as const,
     retryInMs: null,
-    instances: [],
-    events: [],
+    instanceIds: [],
+    look: null,
+  }
+  const told = {
+    attempt: attempt.attempt,
+    ...(outcome.upstreamRequestId === undefined ? {} : { upstreamRequestId: outcome.upstreamRequestId }),
   }
   if (outcome.class === 'created') {
+    const { instanceIds: instances, httpStatus } = outcome
+    const evidence = { http_status: httpStatus, instances: instances.length }
     return {
       ...base,
-      to: 'created',
-      errorCode: null,
-      errorMessage: null,
-      evidence: { http_status: outcome.httpStatus, instances: outcome.instanceIds.length },
-      auditInMs: outcome.instanceIds.length < attempt.maxCount ? settleMs : null,
-      requestState: 'provisioning',
-      cause: 'created',
-      instances: instancesOf(attempt, outcome.instanceIds),
-      events: [dispatched(attempt, outcome.instanceIds)],
+      to: 'provisioning',
+      change: { cause: 'created', ...told, outcome: 'created', evidence, instances },
+      instanceIds: instances,
+      look: instances.length < attempt.maxCount ? { purpose: 'audit', inMs: settleMs } : null,
     }
   }
-  const facts = {
-    errorCode: outcome.code,
-    errorMessage: outcome.message,
-    evidence: { http_status: outcome.httpStatus, error_code: outcome.code, error_message: outcome.message },
-  }
+  const { code, message } = outcome
+  const evidence = { http_status: outcome.httpStatus, error_code: code, error_message: message }
   if (outcome.class === 'unknown') {
+    const named = outcome.named === undefined ? evidence : { ...evidence, named: outcome.named }
     return {
       ...base,
-      ...facts,
-      evidence: outcome.named === undefined ? facts.evidence : { ...facts.evidence, named: outcome.named },
       to: 'uncertain',
-      reconcileInMs: firstLookMs,
-      requestState: 'uncertain',
-      cause: outcome.reason,
-      events: [requestUncertain(attempt, { attempt: attempt.attemptNumber, reason: outcome.reason })],
+      change: { cause: outcome.reason, ...told, outcome: 'uncertain', evidence: named },
+      look: { purpose: 'doubt', inMs: firstLookMs },
     }
   }
   if (outcome.reason === 'refused') {
     return {
       ...base,
-      ...facts,
-      to: 'not_created',
-      requestState: 'failed',
-      cause: 'refused',
-      failed: true,
-      events: [failedBeforeCreation(attempt, outcome.code, outcome.message)],
+      to: 'failed',
+      change: { cause: 'refused', ...told, outcome: 'not_created', evidence, error: { code, message } },
     }
   }
-  const retryInMs = standAside(outcome.reason, attempt.attemptNumber)
   return {
     ...base,
-    ...facts,
-    to: 'not_created',
-    requestState: 'queued',
-    cause: outcome.reason,
+    to: 'queued',
+    change: { cause: outcome.reason, ...told, outcome: 'not_created', evidence },
     refund: 1,
-    retryInMs,
+    retryInMs: standAside(outcome.reason, attempt.attempt),
   }
 }
 
-export function instancesOf(attempt: OpenAttempt, ids: readonly string[]): SettleRow['instances'] {
-  return ids.map((id) => ({ id, name: attempt.instanceName }))
-}
-
-export function dispatched(attempt: OpenAttempt, instanceIds: string[]): NewEvent {
-  return requestDispatched(attempt, { instanceIds, attempt: attempt.attemptNumber })
-}
-
-/** The completion of a request that ends before any of its instances exists. */
-export function failedBeforeCreation(attempt: OpenAttempt, code: string, message: string): NewEvent {
-  return requestCompleted(attempt, {
-    state: 'failed',
-    counts: { min: attempt.minCount, max: attempt.maxCount, created: 0, running: 0, failed: 0 },
-    error: { code, message },
-  })
+/** Which attempt a row settles. */
+export function settling({ id, attempt, from, claimId, instanceName, seen }: OpenAttempt) {
+  return { id, attempt, from, claimId, instanceName, ...(seen === undefined ? {} : { seen }) }
 }

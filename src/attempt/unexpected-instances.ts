@@ -1,114 +1,73 @@
 import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
-import { requestDispatched, requestUncertain } from '../contracts/events.ts'
-import type { Database, Sql } from '../database/database.ts'
-import { type LockedRequest, lockRequests } from '../request/lock-requests.sql.ts'
-import { moveRequests } from '../request/move-requests.sql.ts'
+import type { ThroughPrisma } from '../database/database.ts'
+import { isTaken } from '../database/errors.ts'
+import { requestKey } from '../request/request-key.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { attemptMarkers } from './marker.ts'
-import {
-  addInstances,
-  findUnexpected,
-  keepUnexpected,
-  type LockedAttempt,
-  lockAttempts,
-  type UnexpectedInstance,
-} from './unexpected-instances.sql.ts'
+import { addInstances } from './add-instances.sql.ts'
+import { findNamedRequests } from './find-unexpected.sql.ts'
+import type { Installation } from './installation.ts'
+import { attemptKey } from './marker.ts'
+import type { PollTimes } from './settle-attempts.sql.ts'
+import { markedInstances, type UnexpectedInstances, unexpectedOf } from './unexpected.ts'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** Times in a row that others may have changed all the requests concerned before their records were written. */
+const MAX_FRUITLESS = 5
 
 export interface UnexpectedInstancesOptions {
-  database: Database
-  firstPollMs: number
+  database: ThroughPrisma
+  installation: Installation
+  pollTimes: PollTimes
   metrics: Pick<Metrics, 'reconcile' | 'invariantViolations'>
   logger: Logger
 }
 
 /**
- * Looks through a listing for instances that carry the id of one of our attempts although its settled outcome does
+ * Looks through a listing for instances that carry the marker of one of our attempts although its settled outcome does
  * not name them: visible too late, left out of an answer, or created by a call that was said to have created nothing.
  * Those of an attempt that made instances are added to its request and polled like the others; the state of one that
- * has ended stays. The others are kept in the attempt's evidence and announced by an event. Each instance is reported
- * once. Returns the keys of their requests.
+ * has ended stays. The others are kept in the request's history. Either is announced by an event, each instance once.
+ * Returns the keys (`project/request`) of their requests.
  */
 export function createUnexpectedInstances(options: UnexpectedInstancesOptions) {
-  const { database, firstPollMs, metrics, logger } = options
+  const { database, installation, pollTimes, metrics, logger } = options
 
-  const report = async (sql: Sql, attempt: LockedAttempt, request: LockedRequest, ids: readonly string[]) => {
-    const belongs = attempt.state === 'adopted' || attempt.state === 'created'
-    const added = belongs
-      ? await addInstances(sql, {
-          provisionRequestId: request.id,
-          attemptId: attempt.attemptId,
-          instances: ids.map((id) => ({ id, name: null })),
-          firstPollMs,
-        })
-      : []
-    await keepUnexpected(sql, attempt.attemptId, [...attempt.unexpected, ...ids])
-    const event =
-      added.length > 0
-        ? requestDispatched(request, { instanceIds: added, attempt: attempt.attemptNumber })
-        : requestUncertain(request, { attempt: attempt.attemptNumber, reason: 'unexpected_instances' })
-    await moveRequests(sql, [
-      {
-        id: request.id,
-        from: request.state,
-        to: null,
-        cause: 'unexpected_instances',
-        evidence: null,
-        running: 0,
-        failed: 0,
-        errorCode: null,
-        errorMessage: null,
-        events: [event],
-      },
-    ])
-    return {
-      projectId: request.projectId,
-      requestId: request.requestId,
-      requestState: request.state,
-      attemptId: attempt.attemptId,
-      attemptState: attempt.state,
-      instanceIds: ids,
-      added: added.length,
-      isDuplicate: !belongs || request.createdCount - attempt.absent + added.length > request.maxCount,
-    }
+  const tell = ({ request, row, outcome, instanceIds, isDuplicate }: UnexpectedInstances) => {
+    const { projectId, requestId, state: requestState } = request
+    const attemptId = attemptKey({ provisionRequestId: row.id, attempt: row.attempt })
+    const added = row.instanceIds.length
+    logger.error(
+      { projectId, requestId, requestState, attemptId, attemptState: outcome, instanceIds, added },
+      'CloudDC holds instances of ours that no outcome told of',
+    )
+    metrics.reconcile.unexpectedInstances.inc(instanceIds.length)
+    if (isDuplicate) metrics.invariantViolations.inc({ invariant: 'duplicate' })
   }
 
-  const store = (found: readonly UnexpectedInstance[]) =>
-    database.transaction(async (sql) => {
-      const byAttempt = Map.groupBy(found, (instance) => instance.attemptId)
-      const attempts = await lockAttempts(sql, [...byAttempt.keys()])
-      const requestIds = new Set(attempts.map((attempt) => attempt.provisionRequestId))
-      const requests = new Map(
-        (await lockRequests(sql, [...requestIds])).map((request) => [request.id, request]),
-      )
-      const reports = []
-      for (const attempt of attempts) {
-        const request = requests.get(attempt.provisionRequestId)
-        const fresh = (byAttempt.get(attempt.attemptId) ?? [])
-          .map((instance) => instance.id)
-          .filter((id) => !attempt.unexpected.includes(id))
-        if (request !== undefined && fresh.length > 0)
-          reports.push(await report(sql, attempt, request, fresh))
-      }
-      return reports
-    })
-
   return async (projectId: string, instances: readonly UpstreamInstance[]): Promise<string[]> => {
-    const marked = instances.flatMap((instance) =>
-      attemptMarkers(instance)
-        .filter((marker) => UUID.test(marker))
-        .map((attemptId) => ({ id: instance.id, attemptId })),
-    )
-    const found = await findUnexpected(database, projectId, marked)
-    if (found.length === 0) return []
-    const reports = await store(found)
-    for (const { isDuplicate, ...facts } of reports) {
-      logger.error(facts, 'CloudDC holds instances of ours that no outcome told of')
-      metrics.reconcile.unexpectedInstances.inc(facts.instanceIds.length)
-      if (isDuplicate) metrics.invariantViolations.inc({ invariant: 'duplicate' })
+    const ours = await installation()
+    const marked = markedInstances(instances, ours)
+    const listed = new Map(instances.map((instance) => [instance.id, instance]))
+    const keys = new Set<string>()
+    for (let fruitless = 0; ; ) {
+      const requests = await findNamedRequests(database, projectId, marked)
+      const found = requests.flatMap((request) => unexpectedOf(request, listed, ours) ?? [])
+      if (found.length === 0) return [...keys]
+      const stored = await addInstances(
+        database,
+        found.map(({ row }) => row),
+        pollTimes,
+      ).catch((error: unknown) => {
+        // Another attempt has got a row for one of them since: the next reading leaves it out.
+        if (isTaken(error)) return new Set<string>()
+        throw error
+      })
+      for (const one of found.filter(({ row }) => stored.has(row.id))) {
+        tell(one)
+        keys.add(requestKey(one.request))
+      }
+      fruitless = stored.size > 0 ? 0 : fruitless + 1
+      if (fruitless > MAX_FRUITLESS) throw new Error('unexpected instances could not be recorded')
     }
-    return reports.map(({ projectId: project, requestId }) => `${project}/${requestId}`)
   }
 }

@@ -4,12 +4,12 @@ import type { Database } from '../database/database.ts'
 import { isRejected } from '../database/errors.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { UncertainAttempt } from './claim-uncertain.sql.ts'
-import { addLook, readEvidence, timeAfter } from './look-evidence.ts'
+import { addLook, foundBy, readEvidence, settledEvidence, timeAfter } from './look-evidence.ts'
 import { nextLookMs } from './look-schedule.ts'
 import { findLookalikes, findNamed, findOwn, type KnownInstances, type SearchTarget } from './matching.ts'
+import type { OpenDoubt } from './open-doubt.ts'
 import { type LookRow, lockClaimed, recordLooks } from './record-looks.sql.ts'
-import { type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
+import { type PollTimes, type SettledAttempt, type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
 import { judge, type LookMemory, type Verdict } from './verdict.ts'
 import { adoptionOf, type SettlementRules, voidOf } from './verdict-settlement.ts'
 
@@ -18,15 +18,15 @@ const IDS_SHOWN = 20
 
 export interface VerdictRecorderOptions extends SettlementRules {
   database: Database
-  firstPollMs: number
+  pollTimes: PollTimes
   metrics: Pick<Metrics, 'reconcile' | 'invariantViolations'>
   logger: Logger
-  onSettled: (rows: readonly SettleRow[]) => void
+  onSettled: (settled: readonly SettledAttempt[]) => void
 }
 
-/** A complete listing of one project, and the attempts it is held against. */
+/** A complete listing of one project, and the doubts it is held against. */
 export interface CompleteListing {
-  sought: ReadonlyMap<UncertainAttempt, SearchTarget>
+  sought: ReadonlyMap<OpenDoubt, SearchTarget>
   /** The instances that may matter (relevanceTo). */
   instances: readonly UpstreamInstance[]
   /** How many the listing held in all. */
@@ -37,7 +37,7 @@ export interface CompleteListing {
 }
 
 interface Judged {
-  attempt: UncertainAttempt
+  doubt: OpenDoubt
   sought: SearchTarget
   verdict: Verdict
   memory: LookMemory
@@ -49,30 +49,29 @@ interface Judged {
 }
 
 /**
- * Judges the attempts by a complete listing, and records verdicts with their instances, history and events, and what
- * was seen of the others, in one transaction. Attempts no longer under their claim are left alone.
+ * Judges doubts by a complete listing, and records verdicts with their instances, history and events, and what was seen
+ * of the others, in one transaction. Doubts no longer under their claim are left alone.
  */
 export function createVerdictRecorder(options: VerdictRecorderOptions) {
-  const { database, firstPollMs, metrics, logger, onSettled } = options
+  const { database, pollTimes, metrics, logger, onSettled } = options
 
   const record = async (judged: readonly Judged[]): Promise<readonly Judged[]> => {
-    const recorded = await database.transaction(async (sql) => {
+    const { current, settled } = await database.transaction(async (sql) => {
       const held = await lockClaimed(
         sql,
-        judged.map(({ attempt }) => attempt),
+        judged.map(({ doubt }) => doubt),
       )
-      const current = judged.filter(({ attempt }) => held.has(attempt.attemptId))
+      const current = judged.filter(({ doubt }) => held.has(doubt.id))
       const rows = current.flatMap((one) => settleRowOf(one, options))
-      const settled = rows.length === 0 ? [] : await settleAttempts(sql, rows, firstPollMs)
+      const settled = rows.length === 0 ? [] : await settleAttempts(sql, rows, pollTimes)
       await recordLooks(
         sql,
         current.flatMap((one) => lookRowOf(one, options)),
       )
-      const ids = new Set(settled.map((row) => row.attemptId))
-      return { current, rows: rows.filter((row) => ids.has(row.attemptId)) }
+      return { current, settled }
     })
-    tell(recorded.current)
-    if (recorded.rows.length > 0) onSettled(recorded.rows)
+    tell(current)
+    if (settled.length > 0) onSettled(settled)
     return judged
   }
 
@@ -80,10 +79,9 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
     if (listing.sought.size === 0) return
     // What one attempt is given, the next one cannot have: two answers may have named the same instance.
     const known = new Map(listing.known)
-    const judged = [...listing.sought].map(([attempt, sought]) => {
-      const one = judgeOne(attempt, sought, { ...listing, known }, options.settleMs)
-      if (one.verdict.kind === 'adopt')
-        for (const id of one.verdict.instanceIds) known.set(id, attempt.attemptId)
+    const judged = [...listing.sought].map(([doubt, sought]) => {
+      const one = judgeOne(doubt, sought, { ...listing, known }, options.settleMs)
+      if (one.verdict.kind === 'adopt') for (const id of one.verdict.instanceIds) known.set(id, doubt.key)
       return one
     })
     const results = await writeInHalves(judged, record, isRejected)
@@ -93,8 +91,8 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
   function tell(judged: readonly Judged[]): void {
     let adopted = 0
     let voided = 0
-    for (const { attempt, verdict, beganMs, alarm, sought, lookalikes } of judged) {
-      const { projectId, requestId, attemptId } = attempt
+    for (const { doubt, verdict, beganMs, alarm, sought, lookalikes } of judged) {
+      const { projectId, requestId, key: attemptId } = doubt
       const facts = { projectId, requestId, attemptId }
       if (verdict.kind === 'adopt' || verdict.kind === 'void') {
         const kind = verdict.kind === 'adopt' ? 'adopted' : 'void'
@@ -126,32 +124,32 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
       }
     }
     if (adopted + voided > 0) {
-      logger.info({ projectId: judged[0]?.attempt.projectId, adopted, void: voided }, 'reconciled attempts')
+      logger.info({ projectId: judged[0]?.doubt.projectId, adopted, void: voided }, 'reconciled attempts')
     }
   }
 }
 
 function judgeOne(
-  attempt: UncertainAttempt,
+  doubt: OpenDoubt,
   sought: SearchTarget,
   { instances, listed, known, elapsedMs }: CompleteListing,
   settleMs: number,
 ): Judged {
-  const beganMs = attempt.ageMs + Math.max(0, elapsedMs)
+  const beganMs = doubt.ageMs + Math.max(0, elapsedMs)
   const own = findOwn(sought, instances, known).map(({ id }) => id)
   const lookalikes =
-    sought.place === 'none' ? findLookalikes(sought, instances, known).map(({ id }) => id) : []
-  const { alarmed, ...earlier } = readEvidence(attempt.evidence)
+    sought.written.place === 'none' ? findLookalikes(sought, instances, known).map(({ id }) => id) : []
+  const { alarmed, ...earlier } = readEvidence(doubt.evidence)
   const { verdict, memory } = judge(
-    { ...earlier, listingsWithout: attempt.listingsWithout },
+    { ...earlier, listingsWithout: doubt.listingsWithout },
     { beganMs, own, lookalikes, named: findNamed(sought, instances, known) },
-    { ...sought, settleMs },
+    { ...sought, place: sought.written.place, settleMs },
   )
   const alarm = verdict.kind === 'manual' && !alarmed
   const evidence = addLook(
-    attempt.evidence,
+    doubt.evidence,
     {
-      at: timeAfter(attempt, beganMs),
+      at: timeAfter(doubt, beganMs),
       after_ms: Math.round(beganMs),
       listed,
       found: own.length,
@@ -160,28 +158,29 @@ function judgeOne(
     },
     { found: [...memory.found], agreed: memory.agreed, ...(alarm ? { alarmed: true } : {}) },
   )
-  return { attempt, sought, verdict, memory, beganMs, evidence, lookalikes, alarm }
+  return { doubt, sought, verdict, memory, beganMs, evidence, lookalikes, alarm }
 }
 
-function settleRowOf({ attempt, verdict, memory, evidence }: Judged, rules: SettlementRules): SettleRow[] {
+function settleRowOf(one: Judged, rules: SettlementRules): SettleRow[] {
+  const { doubt, verdict, memory } = one
+  const evidence = settledEvidence(one.evidence, memory.listingsWithout)
   switch (verdict.kind) {
     case 'adopt':
-      return [adoptionOf(attempt, { instanceIds: verdict.instanceIds, evidence }, rules)]
+      return [adoptionOf(doubt, { instanceIds: verdict.instanceIds, evidence }, rules)]
     case 'void':
-      return [voidOf(attempt, { listingsWithout: memory.listingsWithout, evidence }, rules)]
+      return [voidOf(doubt, { evidence }, rules)]
     default:
       return []
   }
 }
 
 function lookRowOf(one: Judged, { settleMs }: SettlementRules): LookRow[] {
-  const { attempt, verdict, memory, evidence, beganMs } = one
+  const { doubt, verdict, memory, evidence, beganMs } = one
   if (verdict.kind === 'adopt' || verdict.kind === 'void') return []
   return [
     {
-      attemptId: attempt.attemptId,
-      claim: attempt.claim,
-      evidence,
+      doubt,
+      found: foundBy(evidence),
       listingsWithout: memory.listingsWithout,
       lookInMs: nextLookMs(beganMs, settleMs, { manual: verdict.kind === 'manual' }),
     },

@@ -1,9 +1,8 @@
 import { meaningOf } from '../clouddc/refusal.ts'
-import type { ProvisionSpec } from '../contracts/spec.ts'
-import type { UncertainAttempt } from './claim-uncertain.sql.ts'
+import type { OpenDoubt } from './open-doubt.ts'
 import { retryDelay } from './retry-delay.ts'
 import type { SettleRow } from './settle-attempts.sql.ts'
-import { dispatched, failedBeforeCreation, instancesOf, type OpenAttempt } from './settlement.ts'
+import { settling } from './settlement.ts'
 
 /** This many settling times after a verdict, instances that turn up late are looked for once more. */
 const AUDIT_AFTER = 2
@@ -15,24 +14,18 @@ export interface SettlementRules {
 
 /** The record of an adoption: as if the 202 had arrived. Pure. */
 export function adoptionOf(
-  attempt: UncertainAttempt,
+  doubt: OpenDoubt,
   { instanceIds, evidence }: { instanceIds: readonly string[]; evidence: unknown },
   { settleMs }: SettlementRules,
 ): SettleRow {
-  const open = openAttempt(attempt)
+  const { attempt } = doubt
   return {
-    ...base(open, settleMs),
-    to: 'adopted',
-    errorCode: null,
-    errorMessage: null,
-    evidence,
-    listingsWithout: null,
-    requestState: 'provisioning',
-    cause: 'adopted',
-    failed: false,
+    ...base(doubt, settleMs),
+    to: 'provisioning',
+    change: { cause: 'adopted', attempt, outcome: 'adopted', evidence, instances: instanceIds },
+    refund: 0,
     retryInMs: null,
-    instances: instancesOf(open, instanceIds),
-    events: [dispatched(open, [...instanceIds])],
+    instanceIds,
   }
 }
 
@@ -41,60 +34,28 @@ export function adoptionOf(
  * that the gateway failed on, or that was redirected, is not counted: that is no fault of the order. Pure.
  */
 export function voidOf(
-  attempt: UncertainAttempt,
-  { listingsWithout, evidence }: { listingsWithout: number; evidence: unknown },
+  doubt: OpenDoubt,
+  { evidence }: { evidence: unknown },
   { settleMs, maxAttempts }: SettlementRules,
   random: () => number = Math.random,
 ): SettleRow {
-  const open = openAttempt(attempt)
-  const row = { ...base(open, settleMs), to: 'void' as const, evidence, listingsWithout, instances: [] }
-  const counts = !wentAstray(attempt)
-  if (attempt.attempts < maxAttempts || !counts) {
-    return {
-      ...row,
-      refund: counts ? 0 : 1,
-      errorCode: null,
-      errorMessage: null,
-      requestState: 'queued',
-      cause: 'void',
-      failed: false,
-      retryInMs: retryDelay(attempt.attempts, random),
-      events: [],
-    }
+  const { attempt, attempts } = doubt
+  const row = { ...base(doubt, settleMs), instanceIds: [] }
+  const change = { cause: 'void', attempt, outcome: 'void' as const, evidence }
+  const counts = !wentAstray(doubt)
+  if (attempts < maxAttempts || !counts) {
+    return { ...row, to: 'queued', change, refund: counts ? 0 : 1, retryInMs: retryDelay(attempts, random) }
   }
-  const code = 'attempts_exhausted'
-  const message = `none of ${attempt.attempts} attempts came to anything`
-  return {
-    ...row,
-    errorCode: code,
-    errorMessage: message,
-    requestState: 'failed',
-    cause: 'void',
-    failed: true,
-    retryInMs: null,
-    events: [failedBeforeCreation(open, code, message)],
-  }
+  const error = { code: 'attempts_exhausted', message: `none of ${attempts} attempts came to anything` }
+  return { ...row, to: 'failed', change: { ...change, error }, refund: 0, retryInMs: null }
 }
 
-function wentAstray({ httpStatus: status, errorCode: code }: UncertainAttempt): boolean {
+function wentAstray({ httpStatus: status, errorCode: code }: OpenDoubt): boolean {
   if (status === null) return false
   const meaning = meaningOf({ status, code })
   return meaning.done === 'unknown' && meaning.closes === 'misconfigured'
 }
 
-function base({ attemptId }: OpenAttempt, settleMs: number) {
-  return {
-    attemptId,
-    replicaId: null,
-    from: 'uncertain' as const,
-    httpStatus: null,
-    reconcileInMs: null,
-    auditInMs: AUDIT_AFTER * settleMs,
-    refund: 0 as const,
-  }
-}
-
-function openAttempt(attempt: UncertainAttempt): OpenAttempt {
-  const { name } = attempt.spec as ProvisionSpec
-  return { ...attempt, replicaId: null, from: 'uncertain', instanceName: name }
+function base(doubt: OpenDoubt, settleMs: number) {
+  return { ...settling(doubt), look: { purpose: 'audit' as const, inMs: AUDIT_AFTER * settleMs } }
 }

@@ -1,4 +1,4 @@
-import type { MarkerPlace } from './marker.ts'
+import type { WrittenMarker } from './marker.ts'
 
 /** What earlier looks for an attempt have found. */
 export interface LookMemory {
@@ -26,7 +26,7 @@ export interface Look {
 }
 
 export interface VerdictRules {
-  place: MarkerPlace
+  place: WrittenMarker['place']
   /** The fewest instances the call creates, if any, and the most. */
   least: number
   expected: number

@@ -1,6 +1,7 @@
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { BlockedReason } from '../request/waiting.ts'
+import { slowedFactor } from './adaptive-rate.sql.ts'
 
 /**
  * Applies call results to the buckets: `clear` ends a block and forgets trouble, `trouble` counts one more and,
@@ -8,8 +9,9 @@ import type { BlockedReason } from '../request/waiting.ts'
  * good reading call says: it ends trouble that is over for projects that create nothing now. Where something is queued,
  * creating finds out for itself, because CloudDC may limit its calls by kind. `refund` only gives tokens back.
  *
- * In adaptive mode a 429 also slows the refill down. Tokens of calls that were not made always go back, and can be
- * spent at once: at a low rate the next one may be an hour away.
+ * The token of a call that was not made goes back and can be spent at once, as if it had never been taken: at a low rate
+ * the next one may be an hour away. But only while nothing was paid from the bucket since
+ * (pay.sql.ts).
  *
  * Calls that fail while the bucket is closed already are the same trouble and do not count again. One that succeeds
  * then was sent before: it shows that CloudDC is there, but not that it takes more calls, or the token, again.
@@ -23,7 +25,7 @@ WITH clock AS MATERIALIZED (
 ),
 input AS MATERIALIZED (
   SELECT *
-  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8, "refund" float8)
+  FROM json_to_recordset($1::json) AS i("projectId" text, "effect" text, "blockMs" float8, "reason" text, "slowDown" float8, "refunds" json)
 ),
 locked AS MATERIALIZED (
   SELECT b.project_id, state.open,
@@ -31,7 +33,8 @@ locked AS MATERIALIZED (
       WHEN 'clear' THEN state.open OR b.blocked_reason = 'upstream_unavailable'
       WHEN 'served' THEN state.open AND b.due_at IS NULL AND b.blocked_reason <> 'upstream_unavailable'
       ELSE false
-    END AS clears
+    END AS clears,
+    (SELECT count(*) FROM json_array_elements_text(i."refunds") back(payment) WHERE back.payment::uuid = b.payment) AS refund
   FROM rate_bucket b
   JOIN input i ON i."projectId" = b.project_id
   CROSS JOIN clock
@@ -41,16 +44,13 @@ locked AS MATERIALIZED (
 )
 UPDATE rate_bucket b
 SET
-  tokens = least(b.capacity, b.tokens + coalesce(i."refund", 0)),
+  tokens = least(b.capacity, b.tokens + l.refund),
   troubles = CASE
     WHEN l.clears THEN 0
     WHEN i."effect" = 'trouble' THEN b.troubles + l.open::int
     ELSE b.troubles
   END,
-  rate_factor = CASE
-    WHEN l.open AND i."slowDown" IS NOT NULL THEN greatest(0.05, b.rate_factor * i."slowDown")
-    ELSE b.rate_factor
-  END,
+  rate_factor = ${slowedFactor('l.open')},
   blocked_until = CASE
     WHEN l.clears THEN NULL
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
@@ -65,9 +65,9 @@ SET
     WHEN i."effect" = 'clear' AND l.clears THEN clock.ts
     WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
     WHEN i."effect" IN ('served', 'refund')
-    THEN CASE WHEN i."refund" > 0 AND b.blocked_until IS NULL AND b.due_at > clock.ts THEN clock.ts ELSE b.due_at END
+    THEN CASE WHEN l.refund > 0 AND b.blocked_until IS NULL AND b.due_at > clock.ts THEN clock.ts ELSE b.due_at END
     -- Also without a refund: a probe that came back without a call has put the next one off for long.
-    WHEN l.open AND (i."effect" = 'work' OR i."refund" > 0) THEN least(b.due_at, clock.ts)
+    WHEN l.open AND (i."effect" = 'work' OR l.refund > 0) THEN least(b.due_at, clock.ts)
     ELSE coalesce(b.due_at, clock.ts)
   END
 FROM locked l
@@ -83,10 +83,10 @@ export interface BucketEffect {
   /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
   blockMs: number | null
   reason: BlockedReason | null
-  /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (recover-rates). */
+  /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (adaptive-rate). */
   slowDown?: number
-  /** Tokens of calls that were not made after all. */
-  refund?: number
+  /** For each call that was paid for and not made, the name of its payment (PaidCall). */
+  refunds?: readonly string[]
 }
 
 /** At most one row per project. */

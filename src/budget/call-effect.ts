@@ -2,13 +2,12 @@ import { CloudDcAccessError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import type { RefusalReason } from '../clouddc/refusal.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import type { BucketEffect } from './apply-call-results.sql.ts'
-import { leastCreditBack } from './token-bucket.ts'
+import { effectOfThrottling } from './throttled.ts'
 
 /** A missing answer now and then is the trouble of one request; this many in a row are the upstream's. */
 const UNKNOWN_BEFORE_BREAK = 3
 
-/** How long a bucket stays closed, growing with the troubles in a row: after a 429 without Retry-After, ... */
-const THROTTLED = { minMs: 1000, maxMs: 60_000 }
+/** How long a bucket stays closed, growing with the troubles in a row: where CloudDC is unreachable, ... */
 const UNAVAILABLE = { minMs: 1000, maxMs: 30_000 }
 /** ... where only a person can help, and should see it work soon after, ... */
 export const REFUSED = { minMs: 5000, maxMs: 60_000 }
@@ -17,9 +16,6 @@ export const UNAUTHORIZED = { minMs: 5000, maxMs: 300_000 }
 
 /** The code of a request that this service cannot turn into a call; it says nothing of CloudDC. */
 export const NOT_SENDABLE = 'not_sendable'
-
-/** Adaptive mode: the part of the refill that a 429 leaves; what recovers per second is in the sweeper. */
-export const SLOW_DOWN = 0.7
 
 /** What a creating call came to, as far as its project's budget is concerned. */
 export type CallResult =
@@ -42,9 +38,9 @@ export type CallResult =
  * What a creating call's result means for its project's bucket, null when nothing. `troubles` counts the consecutive
  * troubles before this call; a probe is the one call let through after trouble.
  *
- * Closed for: throttled, Retry-After or a growing delay; upstream not reachable, or the third unknown outcome in a
- * row, a growing delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome
- * unknown. `refund` is what goes back into the bucket when the call was not made.
+ * Closed for: throttled, see throttled.ts; upstream not reachable, or the third unknown outcome in a row, a growing
+ * delay (the breaker); we ourselves refused, a longer one, and also where that leaves an outcome unknown. A call that
+ * was not made is paid back (`payment`).
  */
 export function bucketEffect(
   outcome: CallResult,
@@ -52,9 +48,9 @@ export function bucketEffect(
     projectId,
     troubles,
     probing,
-    refund,
+    payment,
     adaptive = false,
-  }: { projectId: string; troubles: number; probing: boolean; refund: number; adaptive?: boolean },
+  }: { projectId: string; troubles: number; probing: boolean; payment: string; adaptive?: boolean },
   random: () => number = Math.random,
 ): BucketEffect | null {
   const count = troubles + 1
@@ -76,14 +72,11 @@ export function bucketEffect(
   }
   if (outcome.class === 'not_created') {
     switch (outcome.reason) {
-      case 'throttled': {
-        // Never earlier than asked for; later by a little, so that replicas of other services spread out.
-        const blockMs =
-          outcome.retryAfterMs === null
-            ? jitteredBackoff(count, THROTTLED, random)
-            : outcome.retryAfterMs * (1 + random() / 20)
-        return { ...trouble('throttled', blockMs), ...(adaptive ? { slowDown: SLOW_DOWN } : {}) }
-      }
+      case 'throttled':
+        return effectOfThrottling(
+          { projectId, troubles, retryAfterMs: outcome.retryAfterMs, adaptive },
+          random,
+        )
       case 'unauthorized':
         return trouble('unauthorized', jitteredBackoff(count, UNAUTHORIZED, random))
       case 'forbidden':
@@ -93,7 +86,7 @@ export function bucketEffect(
         return trouble('upstream_unavailable', jitteredBackoff(count, UNAVAILABLE, random))
     }
     if (outcome.reason === 'not_sent' || outcome.code === NOT_SENDABLE)
-      return { projectId, effect: 'work', blockMs: null, reason: null, refund }
+      return { projectId, effect: 'work', blockMs: null, reason: null, refunds: [payment] }
   }
   return troubles > 0 || probing ? { projectId, effect: 'clear', blockMs: null, reason: null } : null
 }
@@ -103,14 +96,17 @@ export function bucketEffect(
  * unreachable upstream does not close it. `troubles` counts the consecutive troubles before.
  */
 export function effectOfFailedReading(
-  projectId: string,
   error: unknown,
-  troubles: number,
+  {
+    projectId,
+    troubles,
+    adaptive = false,
+  }: { projectId: string; troubles: number; adaptive?: boolean | undefined },
   random: () => number = Math.random,
 ): BucketEffect | null {
   if (error instanceof CloudDcThrottledError) {
-    const blockMs = error.retryAfterMs ?? jitteredBackoff(troubles + 1, THROTTLED, random)
-    return { projectId, effect: 'trouble', blockMs, reason: 'throttled' }
+    const retryAfterMs = error.retryAfterMs ?? null
+    return effectOfThrottling({ projectId, troubles, retryAfterMs, adaptive }, random)
   }
   if (error instanceof CloudDcAccessError) {
     const bounds = error.trouble === 'unauthorized' ? UNAUTHORIZED : REFUSED
@@ -125,8 +121,7 @@ export function effectOfRecovery(projectId: string): BucketEffect {
   return { projectId, effect: 'served', blockMs: null, reason: null }
 }
 
-/** What goes back for a call that was not made, this long after its token was taken. */
-export function effectOfNoCall(projectId: string, ageMs: number, refillPerSecond: number): BucketEffect {
-  const refund = leastCreditBack(refillPerSecond, ageMs / 1000)
-  return { projectId, effect: 'refund', blockMs: null, reason: null, refund }
+/** What a reading call means that was paid for and not made. */
+export function effectOfNoCall({ projectId, payment }: { projectId: string; payment: string }): BucketEffect {
+  return { projectId, effect: 'refund', blockMs: null, reason: null, refunds: [payment] }
 }

@@ -1,12 +1,11 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
-import type { ProjectLimit } from './call-limits.ts'
+import type { CallLimits } from './call-limits.ts'
 
 /**
- * Brings the buckets to the configured limits, and those with queued work down to one token: the process that asks has
- * only just started, and its slow first calls would run into the quicker ones after them.
+ * Brings the buckets to the configured limits. Without the adaptive mode a rate that it has slowed is whole again.
  *
- * $1 default refill, $2 default capacity, $3 other limits by project as JSON.
+ * $1 default refill, $2 default capacity, $3 other limits by project as JSON, $4 whether rates are adaptive.
  */
 const TEXT = `
 WITH overrides AS MATERIALIZED (
@@ -17,12 +16,11 @@ wanted AS MATERIALIZED (
     b.project_id,
     coalesce(o."refillPerSecond", $1::float8) AS refill_per_second,
     coalesce(o."capacity", $2::float8) AS capacity,
-    greatest(0, extract(epoch FROM clock_timestamp() - b.refilled_at))::float8 * b.refill_per_second * b.rate_factor AS inflow
+    CASE WHEN $4::bool THEN b.rate_factor ELSE 1 END AS rate_factor
   FROM rate_bucket b
   LEFT JOIN overrides o ON o."projectId" = b.project_id
-  WHERE b.due_at IS NOT NULL
-    OR (b.refill_per_second, b.capacity)
-      IS DISTINCT FROM (coalesce(o."refillPerSecond", $1::float8), coalesce(o."capacity", $2::float8))
+  WHERE (b.refill_per_second, b.capacity) IS DISTINCT FROM (coalesce(o."refillPerSecond", $1::float8), coalesce(o."capacity", $2::float8))
+    OR (b.rate_factor < 1 AND NOT $4::bool)
   ORDER BY b.project_id
   FOR UPDATE OF b
 )
@@ -30,16 +28,16 @@ UPDATE rate_bucket b
 SET
   refill_per_second = w.refill_per_second,
   capacity = w.capacity,
-  tokens = CASE WHEN b.due_at IS NULL THEN least(b.tokens, w.capacity) ELSE least(1, b.tokens + w.inflow) END,
-  refilled_at = CASE WHEN b.due_at IS NULL THEN b.refilled_at ELSE greatest(b.refilled_at, clock_timestamp()) END
+  tokens = least(b.tokens, w.capacity),
+  rate_factor = w.rate_factor
 FROM wanted w
 WHERE b.project_id = w.project_id
 `
 
 export async function syncBuckets(
-  sql: Sql,
-  defaults: { refillPerSecond: number; capacity: number },
-  overrides: readonly ProjectLimit[],
+  { throughPrisma }: ThroughPrisma,
+  { standard, overrides }: CallLimits['buckets'],
+  adaptive: boolean,
 ): Promise<void> {
-  await sql.query(TEXT, defaults.refillPerSecond, defaults.capacity, toJson(overrides))
+  await throughPrisma.query(TEXT, standard.refillPerSecond, standard.capacity, toJson(overrides), adaptive)
 }

@@ -3,37 +3,36 @@ import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createQuiet, type Quiet } from '../runtime/quiet.ts'
-import { CREATE_RESERVE_MS } from './bucket-level.sql.ts'
 import { createDatabaseClock } from './database-clock.ts'
 import { noteWritten, type WrittenCall } from './note-written.sql.ts'
 
 /** How long before a token's time the rest of the process is asked for quiet. */
 const QUIET_AHEAD_MS = 25
 
-/** The token of one call on a tight bucket (token-bucket.ts). Ages are of its claim, in milliseconds. */
+/** The token of one call on a tight bucket (pay.sql.ts). */
 export interface TightToken {
+  /** Milliseconds since the token's time, at most; negative before it. */
+  age: () => number
   /** Waits until the token is there. */
-  due(age: () => number): Promise<void>
-  /** Whether a call of this age can still be written within its reserve. */
-  admits(ageMs: number): boolean
+  due(): Promise<void>
   /** Tells the bucket, without waiting, that the call is written in this very turn. */
-  written(age: () => number): void
+  written(): void
 }
 
-/** What a claim says of its token; both null where the bucket is not tight. */
+/** What a claim says of its token. */
 export interface ClaimedToken {
   projectId: string
-  /** When the token is there, in milliseconds of the database's clock. */
+  /** When the token is there, in milliseconds of the database's clock; null where the bucket is not tight. */
   tokenAt: number | null
-  /** The end of its reserve, as the bucket has it. */
-  reservedUntil: string | null
+  /** UUID. The name of its payment. */
+  payment: string
 }
 
 export interface TightTokens {
   /** A claim was answered; instants by performance.now(), the database's in its own milliseconds. */
   answered(claim: { sentAt: number; receivedAt: number; clockMs: number }): void
-  /** Null where the bucket is not tight. */
-  tokenOf(claimed: ClaimedToken, claimedAt: number): TightToken | null
+  /** Null where the bucket is not tight. `age` counts from the sending of the claim, at `claimedAt`. */
+  tokenOf(token: ClaimedToken, claim: { age: () => number; claimedAt: number }): TightToken | null
   /** Resolves when the buckets know of every call. */
   drained(): Promise<void>
 }
@@ -69,24 +68,25 @@ export function createTightTokens({
 
   return {
     answered: ({ clockMs, ...seen }) => clock.observe({ ...seen, databaseMs: clockMs }),
-    tokenOf: ({ projectId, tokenAt, reservedUntil }, claimedAt) => {
-      if (tokenAt === null || reservedUntil === null) return null
+    tokenOf: ({ projectId, tokenAt, payment }, { age, claimedAt }) => {
+      if (tokenAt === null) return null
       const { earliest, latest } = clock.locate(tokenAt)
+      const lateMs = () => age() - (earliest - claimedAt)
       let endQuiet: (() => void) | undefined
       return {
-        due: async (age) => {
+        age: lateMs,
+        due: async () => {
           const dueMs = latest - claimedAt
           await reach(age, dueMs - QUIET_AHEAD_MS)
           endQuiet = quiet.ask()
           await reach(age, dueMs)
         },
-        admits: (ageMs) => ageMs - (earliest - claimedAt) < CREATE_RESERVE_MS,
-        written: (age) => {
+        written: () => {
           // Microtasks run after the write, so whatever delayed that counts as well.
           queueMicrotask(() => {
             endQuiet?.()
-            const lateMs = Math.max(0, age() - (earliest - claimedAt))
-            notes.add({ projectId, reservedUntil, lateMs }).catch((error: unknown) => {
+            const note = { projectId, payment, lateMs: Math.max(0, lateMs()) }
+            notes.add(note).catch((error: unknown) => {
               logger.debug({ err: error, projectId }, 'a bucket does not know when its call was written')
             })
           })

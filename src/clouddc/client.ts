@@ -1,18 +1,17 @@
 import type { Logger } from 'pino'
-import { Pool } from 'undici'
 import { coerceError } from '../runtime/errors.ts'
-import { createSlots } from '../runtime/slots.ts'
 import { answerFacts, isSuccess } from './answer.ts'
 import type { Auth } from './auth/auth.ts'
 import { percentEncode, type Query, queryString } from './auth/percent-encoding.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
-import { type CallEnd, createCreateConnections } from './create-connections.ts'
-import { CloudDcAccessError, CloudDcRefusedError } from './errors.ts'
+import type { CallEnd } from './create-connections.ts'
+import { CloudDcRefusedError } from './errors.ts'
 import type { CallEvidence } from './evidence.ts'
 import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
+import { createUpstreams, type Upstream } from './upstreams.ts'
 import {
   type InstancePage,
   type InstanceStatus,
@@ -30,7 +29,6 @@ export type { InstanceError, InstancePage, InstanceStatus, UpstreamInstance } fr
 const CREATE_ANSWER_BYTES = 1024 * 1024
 /** A page holds 1000 instances, each with its user data. */
 const LIST_ANSWER_BYTES = 64 * 1024 * 1024
-const CONNECT_TIMEOUT_MS = 10_000
 /** CloudDC's own bounds of `limit`, and of the ids in one filter. */
 const MIN_LIMIT = 10
 const MAX_LIMIT = 1000
@@ -38,12 +36,12 @@ const MAX_IDS = 100
 const NO_BODY = new Uint8Array()
 
 export interface CloudDcClientOptions {
-  /** Base URL; a path in it is kept. */
-  endpoint: string
+  /** The base URL for a project; a path in it is kept. */
+  endpointOf: (projectId: string) => string
   auth: Auth
   /** Bound on each call: credential, connection, headers and body. */
   callTimeoutMs: number
-  /** Most connections of the reading calls. */
+  /** Most connections of the reading calls to one endpoint. */
   connections: number
   logger: Logger
 }
@@ -96,30 +94,17 @@ export interface CloudDcClient {
 
 /** A client of CloudDC's API v1. How many calls run at once, and how often, is up to the caller. */
 export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClient {
-  const { auth, callTimeoutMs, connections, logger } = options
-  const base = new URL(options.endpoint)
-  const { origin, host } = base
-  const prefix = base.pathname.replace(/\/+$/, '')
-  const transport = {
-    // After GOAWAY, undici sends requests of an HTTP/2 connection again by itself.
-    allowH2: false,
-    // The exchange has a deadline of its own over the whole call.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: Math.min(callTimeoutMs, CONNECT_TIMEOUT_MS) },
-  }
-  const creating = createCreateConnections({ origin, transport })
-  const reading = new Pool(origin, { ...transport, connections })
-  const readingSlots = createSlots({ slots: connections, maxWaiting: Number.POSITIVE_INFINITY })
-  let closing: Promise<void> | undefined
+  const { endpointOf, auth, callTimeoutMs, logger } = options
+  const upstreams = createUpstreams(options)
 
-  const renewToken = () => {
-    auth.refused().catch((error: unknown) => {
-      logger.warn({ reason: coerceError(error).message }, 'the CloudDC token could not be renewed')
+  const lookForAnother = (projectId: string, used: Record<string, string>) => {
+    auth.refused(projectId, used).catch((error: unknown) => {
+      logger.warn({ reason: coerceError(error).message }, 'the CloudDC credential could not be renewed')
     })
   }
 
   const call = async (
+    { origin, host, prefix }: Upstream,
     projectId: string,
     path: string,
     query: Query,
@@ -136,13 +121,17 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     }
     const address = query.length === 0 ? encodedPath : `${encodedPath}?${queryString(query)}`
     const result = await exchange({ ...request, origin, path: address, authorize, timeoutMs: callTimeoutMs })
-    if (result.kind === 'response' && isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
+    if (result.kind === 'response') {
+      if (isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
+      else if (refusesCredential(answerFacts(result, []))) lookForAnother(projectId, credential)
+    }
     return { result, credential }
   }
 
   const batchCreate = async ({ projectId, body, beforeWrite }: BatchCreateCall): Promise<CallEvidence> => {
-    const connection = creating.take()
-    const { result, credential } = await call(projectId, '/instances/batch-create', [], {
+    const upstream = upstreams.at(endpointOf(projectId))
+    const connection = upstream.creating.take()
+    const { result, credential } = await call(upstream, projectId, '/instances/batch-create', [], {
       dispatcher: connection.dispatcher,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
@@ -155,7 +144,6 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     const secrets = secretsOf(body, credential)
     if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets) }
     const facts = answerFacts(result, secrets)
-    if (refusesCredential(facts)) renewToken()
     return {
       kind: 'response',
       ...facts,
@@ -170,9 +158,10 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     read: (text: string) => Value | null,
     beforeWrite: BeforeWrite | undefined,
   ): Promise<Value> => {
-    const { result, credential } = await call(projectId, path, query, {
-      dispatcher: reading,
-      slots: readingSlots,
+    const upstream = upstreams.at(endpointOf(projectId))
+    const { result, credential } = await call(upstream, projectId, path, query, {
+      dispatcher: upstream.reading,
+      slots: upstream.readingSlots,
       method: 'GET',
       headers: { Accept: 'application/json' },
       maxBodyBytes: LIST_ANSWER_BYTES,
@@ -182,10 +171,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       const value = read(result.body.toString('utf8'))
       if (value !== null) return value
     }
-    const error = readingError(result, secretsOf(undefined, credential))
-    if (error instanceof CloudDcAccessError && error.trouble === 'unauthorized' && error.status !== null)
-      renewToken()
-    throw error
+    throw readingError(result, secretsOf(undefined, credential))
   }
 
   const listInstances = async (query: ListInstancesQuery): Promise<InstancePage> => {
@@ -222,10 +208,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
         throw error
       }
     },
-    close: () => {
-      closing ??= Promise.all([creating.close(), reading.close()]).then(() => undefined)
-      return closing
-    },
+    close: upstreams.close,
   }
 }
 

@@ -1,25 +1,23 @@
 import type { Logger } from 'pino'
-import type { Credential } from './auth/create-auth.ts'
+import { type Credentials, kindOf } from './auth/credentials.ts'
+import { isLoopback, isReadable } from './regions.ts'
 
 /** Logs where calls will go and how they are authenticated, before any is made. Never logs a secret. */
 export function logTarget({
   endpoint,
-  credential,
+  credentials: { byId, defaultId, projects },
   logger,
 }: {
   endpoint: string
-  credential: Credential | null
+  credentials: Credentials
   logger: Logger
 }): void {
   const { origin, pathname } = new URL(endpoint)
+  const credentials = Object.fromEntries([...byId].map(([id, credential]) => [id, kindOf(credential)]))
   logger.info(
-    { endpoint: `${origin}${pathname}`, credential: kindOf(credential) },
+    { endpoint: `${origin}${pathname}`, credentials, default: defaultId, projects: projects.size },
     'calls to CloudDC go to this endpoint',
   )
-}
-
-function kindOf(credential: Credential | null): string {
-  if (credential === null) return 'none'
-  if (credential.kind === 'keys') return credential.securityToken === null ? 'keys' : 'temporary keys'
-  return 'file' in credential.token ? 'token file' : 'fixed token'
+  if (isReadable(endpoint) || (byId.size === 0 && !isLoopback(endpoint)))
+    logger.warn('CLOUDDC_INSECURE: calls to CloudDC are unencrypted or without a credential')
 }

@@ -1,23 +1,21 @@
-import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { newUuid } from '../runtime/uuid.ts'
+import { requestKey } from '../request/request-key.ts'
+import { hashedUuid } from '../runtime/uuid.ts'
 
 /** The events this service publishes, as CloudEvents 1.0 in structured mode. The README lists them. */
 
-/** One outbox row: what the relay publishes, byte for byte. */
-export interface NewEvent {
-  /** UUIDv7: the CloudEvents id and the AMQP message_id. */
+/** An event as it is published. */
+export interface Event {
+  /** The CloudEvents id and the AMQP message_id. */
   id: string
-  /** Events of one key are published in order. */
+  kind: EventKind
+  /** Events of one key are published in order: `<project id>/<request id>`. */
   orderingKey: string
   routingKey: string
   type: string
   correlationId: string | null
-  /**
-   * The message body, cut wherever the time of its transition stands. The statement that carries out the transition
-   * joins the pieces with that time: replicas' clocks differ, and it alone knows what is stored and shown.
-   */
-  body: readonly string[]
+  /** The message body. */
+  body: string
 }
 
 /** The request an event is about, and what its message brought along for tracing. */
@@ -29,7 +27,20 @@ export interface EventSubject {
   tracestate: string | null
 }
 
-export const EVENT_EXCHANGE = 'provision.events'
+/** A stored request, which all events but `request.rejected` belong to. */
+export interface StoredSubject extends EventSubject {
+  /** The id of its row. */
+  id: string
+}
+
+/** The change of a request that owes an event. */
+export interface EventMoment {
+  /** The request's version after the change. */
+  version: number
+  /** Milliseconds since 1970 on the database's clock. */
+  at: number
+}
+
 export const EVENT_CONTENT_TYPE = 'application/cloudevents+json'
 
 const dateTime = z.iso.datetime({ precision: 3 })
@@ -90,7 +101,7 @@ export const EVENT_KINDS = Object.keys(eventDataSchemas) as EventKind[]
 export function eventSchema<Kind extends EventKind>(kind: Kind) {
   return z.strictObject({
     specversion: z.literal('1.0'),
-    id: z.uuidv7(),
+    id: kind === 'request.rejected' ? z.uuidv7() : z.uuid({ version: 'v8' }),
     type: z.literal(`provisioner.${kind}`),
     source: z.string().startsWith('/v1/'),
     ...(kind.startsWith('instance.') ? { subject: z.string() } : {}),
@@ -102,19 +113,15 @@ export function eventSchema<Kind extends EventKind>(kind: Kind) {
   })
 }
 
-/** Stands for the time until a body is cut there. It never leaves the process: no text from outside can hold it. */
-const TIME = randomUUID()
-
 type OwnData<Kind extends EventKind> = Omit<EventData<Kind>, 'project_id' | 'request_id'>
 
 function createEvent<Kind extends EventKind>(
   kind: Kind,
+  { id, at, instanceId }: { id: string; at: number; instanceId?: string },
   subject: EventSubject,
   data: OwnData<Kind>,
-  instanceId?: string,
-): NewEvent {
+): Event {
   const { projectId, requestId, correlationId, traceparent, tracestate } = subject
-  const id = newUuid()
   const type = `provisioner.${kind}`
   const body = JSON.stringify({
     specversion: '1.0',
@@ -122,63 +129,80 @@ function createEvent<Kind extends EventKind>(
     type,
     source: `/v1/${projectId}/provision-requests/${requestId}`,
     subject: instanceId,
-    time: TIME,
+    time: new Date(at).toISOString(),
     datacontenttype: 'application/json',
     traceparent: traceparent ?? undefined,
     tracestate: tracestate ?? undefined,
     data: { project_id: projectId, request_id: requestId, ...data },
   })
-  return {
-    id,
-    orderingKey: `${projectId}/${requestId}`,
-    routingKey: `${kind}.${projectId}`,
-    type,
-    correlationId,
-    body: body.split(TIME),
-  }
+  const orderingKey = requestKey(subject)
+  return { id, kind, orderingKey, routingKey: `${kind}.${projectId}`, type, correlationId, body }
+}
+
+function createStoredEvent<Kind extends EventKind>(
+  kind: Kind,
+  subject: StoredSubject,
+  { version, at }: EventMoment,
+  data: OwnData<Kind>,
+  instanceId?: string,
+): Event {
+  const id = hashedUuid(`${subject.id}/${version}/${kind}/${instanceId ?? ''}`)
+  return createEvent(kind, { id, at, ...(instanceId === undefined ? {} : { instanceId }) }, subject, data)
 }
 
 /** The request is persisted. */
-export function requestAccepted(subject: EventSubject, { state }: { state: string }): NewEvent {
-  return createEvent('request.accepted', subject, { state })
+export function requestAccepted(
+  subject: StoredSubject,
+  moment: EventMoment,
+  { state }: { state: string },
+): Event {
+  return createStoredEvent('request.accepted', subject, moment, { state })
 }
 
-/** The message was dead-lettered. */
-export function requestRejected(
-  subject: EventSubject,
-  { code, detail }: { code: string; detail: { path: string; message: string }[] },
-): NewEvent {
-  return createEvent('request.rejected', subject, { code, detail })
+/** A message that was dead-lettered, with ids that could be read. */
+export interface Rejection extends EventSubject {
+  /** UUIDv7: the id of its event. */
+  id: string
+  code: string
+  detail: readonly { path: string; message: string }[]
+}
+
+/** `at`: milliseconds since 1970. */
+export function requestRejected({ id, code, detail, ...subject }: Rejection, at: number): Event {
+  return createEvent('request.rejected', { id, at }, subject, { code, detail: [...detail] })
 }
 
 /** CloudDC took the order, or an attempt was adopted. */
 export function requestDispatched(
-  subject: EventSubject,
-  { instanceIds, attempt }: { instanceIds: string[]; attempt: number },
-): NewEvent {
-  return createEvent('request.dispatched', subject, { instance_ids: instanceIds, attempt })
+  subject: StoredSubject,
+  moment: EventMoment,
+  { instanceIds, attempt }: { instanceIds: readonly string[]; attempt: number },
+): Event {
+  return createStoredEvent('request.dispatched', subject, moment, { instance_ids: [...instanceIds], attempt })
 }
 
 /** An attempt's outcome is unknown. */
 export function requestUncertain(
-  subject: EventSubject,
+  subject: StoredSubject,
+  moment: EventMoment,
   { attempt, reason }: { attempt: number; reason: string },
-): NewEvent {
-  return createEvent('request.uncertain', subject, { attempt, reason })
+): Event {
+  return createStoredEvent('request.uncertain', subject, moment, { attempt, reason })
 }
 
 /** A terminal state is reached. */
 export function requestCompleted(
-  subject: EventSubject,
+  subject: StoredSubject,
+  moment: EventMoment,
   completion: {
     state: EventData<'request.completed'>['state']
     counts: EventData<'request.completed'>['counts']
     /** Its time is that of the completion. */
     error: { code: string; message: string } | null
   },
-): NewEvent {
+): Event {
   const { state, counts, error } = completion
-  const data = {
+  return createStoredEvent('request.completed', subject, moment, {
     state,
     counts: {
       min: counts.min,
@@ -187,23 +211,24 @@ export function requestCompleted(
       running: counts.running,
       failed: counts.failed,
     },
-    error: error && { code: error.code, message: error.message, at: TIME },
-  }
-  return createEvent('request.completed', subject, data)
+    error: error && { code: error.code, message: error.message, at: new Date(moment.at).toISOString() },
+  })
 }
 
 /** One instance runs; what CloudDC has not named is null, or an empty list. */
 export function instanceRunning(
-  subject: EventSubject,
+  subject: StoredSubject,
+  moment: EventMoment,
   instance: {
     instanceId: string
     name: string | null
     serverId: string | null
     networkInterfaces: NetworkInterface[] | null
     imageId: string | null
-    runningAt: Date
+    /** Milliseconds since 1970. */
+    runningAt: number
   },
-): NewEvent {
+): Event {
   const { instanceId, name, serverId, networkInterfaces, imageId, runningAt } = instance
   const data = {
     instance_id: instanceId,
@@ -211,16 +236,17 @@ export function instanceRunning(
     server_id: serverId,
     network_interfaces: networkInterfaces ?? [],
     image_id: imageId,
-    running_at: runningAt.toISOString(),
+    running_at: new Date(runningAt).toISOString(),
   }
-  return createEvent('instance.running', subject, data, instanceId)
+  return createStoredEvent('instance.running', subject, moment, data, instanceId)
 }
 
 /** One instance ended otherwise than running. */
 export function instanceFailed(
-  subject: EventSubject,
+  subject: StoredSubject,
+  moment: EventMoment,
   { instanceId, error }: { instanceId: string; error: { code: string; message: string } },
-): NewEvent {
+): Event {
   const data = { instance_id: instanceId, error: { code: error.code, message: error.message } }
-  return createEvent('instance.failed', subject, data, instanceId)
+  return createStoredEvent('instance.failed', subject, moment, data, instanceId)
 }

@@ -15,7 +15,7 @@ import {
 const evidenceSchema = z.record(z.string(), z.unknown()).meta({
   id: 'Evidence',
   description: 'What a decision rested on: HTTP status, error code and message, what listings showed',
-  examples: [{ http_status: 429, error_code: 'APIG.0308', retry_after_ms: 2000 }],
+  examples: [{ http_status: 429, error_code: 'APIG.0308', error_message: 'The request rate is too high' }],
 })
 
 const evidence = evidenceSchema.nullable().describe('What the decision rested on; null when on nothing else')
@@ -27,7 +27,7 @@ const transitionSchema = z
     cause: text('What changed it; docs/state-machine.md lists the causes', 'throttled'),
     evidence,
     from: requestStateSchema.nullable().describe('The state before; null for the first'),
-    to: requestStateSchema.describe('The state after'),
+    to: requestStateSchema.describe('The state after; the same where something was only noted'),
     attempt: z.int().nullable().meta(told('Number of the attempt behind the change; null without one', 1)),
   })
   .meta({ id: 'Transition', description: 'One change of state' })
@@ -39,7 +39,10 @@ const attemptSchema = z
     cause: text('Always `claimed`', 'claimed'),
     evidence,
     attempt: z.int().meta(told('1, 2, ... over all attempts of the request', 1)),
-    attempt_id: text("The marker in the instances' metadata", '019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa'),
+    attempt_id: text(
+      "What the marker of its instances begins with: the request's row and the attempt's number",
+      '019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa.1',
+    ),
     state: z
       .enum(['in_flight', 'created', 'not_created', 'uncertain', 'adopted', 'void'])
       .meta(told('Outcome of the attempt; in_flight and uncertain are not final', 'not_created')),

@@ -5,21 +5,25 @@ import type { Logger } from 'pino'
 import { classifyDatabaseError, type DatabaseErrorClass, isRetryable, sqlState } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { createPool } from './pool.ts'
-import type { Sql } from './statement.ts'
+import type { Sql, ThroughPrisma } from './statement.ts'
 
-export type { Sql } from './statement.ts'
+export type { Sql, ThroughPrisma } from './statement.ts'
 
-export interface Database extends Sql {
-  /** For plain reads. */
-  readonly prisma: PrismaClient
+export interface Database extends Sql, ThroughPrisma {
+  /** For typed queries. */
+  readonly prisma: Prisma
   /**
    * Runs `work` in one READ COMMITTED transaction. Deadlocks and serialization failures are tried again, so
    * `work` must have no effect outside the transaction.
    */
   transaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
+  /** The same through Prisma, tried once. */
+  prismaTransaction<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result>
   /** Ends every connection, once the work on it has ended. May be called more than once. */
   close(): Promise<void>
 }
+
+type Prisma = ReturnType<typeof createPrisma>
 
 export interface DatabaseOptions {
   url: string
@@ -35,14 +39,13 @@ export interface DatabaseOptions {
 }
 
 /**
- * Postgres as the service uses it: one pool, on which the statements of *.sql.ts run as they are and Prisma's plain
- * reads through its adapter. See docs/decisions/0017.
+ * Postgres as the service uses it: one pool with two doors. Prisma is the one for whatever is not hot; the statements of
+ * the hot loop go past it. See docs/decisions/0017.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const { url, poolSize, logger, onError = () => undefined } = options
   const { statementTimeoutMs = 10_000, silentMs = 1000 } = options
   const pool = createPool({ url, size: poolSize, statementTimeoutMs, silentMs, logger })
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
 
   // A named statement is parsed and planned once per connection. There are as many as constants in files *.sql.ts.
   const names = new Map<string, string>()
@@ -67,6 +70,16 @@ export function createDatabase(options: DatabaseOptions): Database {
       throw error
     }
   }
+
+  const prisma = createPrisma(pool, { counted, nameOf: (text) => names.get(text) })
+
+  const through = (client: Pick<Prisma, '$queryRawUnsafe'>): Sql => ({
+    // Async, since a promise of Prisma's begins only when somebody waits for it.
+    query: async (text, ...values) => {
+      nameOf(text)
+      return client.$queryRawUnsafe(text, ...values)
+    },
+  })
 
   const transact = async <Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> => {
     const connection = await pool.connect()
@@ -104,6 +117,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   return {
     prisma,
     query: (text, ...values) => counted(() => run(pool, text, values)),
+    throughPrisma: through(prisma),
+    prismaTransaction: (work) => prisma.$transaction((client) => work(through(client))),
     transaction: async (work) => {
       for (let tries = 1; ; tries += 1) {
         try {
@@ -119,4 +134,22 @@ export function createDatabase(options: DatabaseOptions): Database {
       return closing
     },
   }
+}
+
+/** The client on the same connections. What it makes up itself has no name and is planned each time: it may be anything. */
+function createPrisma(
+  pool: pg.Pool,
+  {
+    counted,
+    nameOf,
+  }: {
+    counted: <Result>(work: () => Promise<Result>) => Promise<Result>
+    nameOf: (text: string) => string | undefined
+  },
+) {
+  const adapter = new PrismaPg(pool, { statementNameGenerator: ({ sql }) => nameOf(sql) ?? '' })
+  // In the other formats an error quotes the source around it.
+  return new PrismaClient({ adapter, errorFormat: 'minimal' }).$extends({
+    query: { $allOperations: ({ args, query }) => counted(async () => query(args)) },
+  })
 }

@@ -37,7 +37,10 @@ const PASSING = new Set(['25006', '3D000', '3F000', '42P01', '42703', '42501', '
  */
 export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
   const state = sqlState(error)
-  if (state === undefined) return prismaCode(error) === 'P2034' ? 'conflict' : 'unavailable'
+  if (state === undefined) {
+    if (coerceError(error).name === 'PrismaClientValidationError') return 'rejected'
+    return prismaCode(error) === 'P2034' ? 'conflict' : 'unavailable'
+  }
   if (CONFLICT.has(state)) return 'conflict'
   if (PASSING.has(state)) return 'unavailable'
   return REJECTED_CLASSES.has(state.slice(0, 2)) ? 'rejected' : 'unavailable'

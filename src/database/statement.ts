@@ -2,3 +2,8 @@
 export interface Sql {
   query<Row>(text: string, ...values: unknown[]): Promise<Row[]>
 }
+
+/** The same by way of the Prisma client: for statements that are not on the hot loop. Values come as Prisma's. */
+export interface ThroughPrisma {
+  readonly throughPrisma: Sql
+}

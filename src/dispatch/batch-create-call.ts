@@ -1,10 +1,10 @@
 import { buildBatchCreateBody } from '../attempt/create-body.ts'
-import { MARKER_KEY, markerPlace } from '../attempt/marker.ts'
+import { attemptMarker } from '../attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../attempt/outcome.ts'
-import { type ArrivalGuard, allowedSpreadMs } from '../budget/arrival-guard.ts'
+import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { NOT_SENDABLE } from '../budget/call-effect.ts'
+import type { Lateness } from '../budget/lateness.ts'
 import type { TightToken } from '../budget/tight-tokens.ts'
-import type { CallLimit } from '../budget/token-bucket.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
@@ -15,9 +15,13 @@ import type { CallLog } from './call-log.ts'
 import type { ClaimedRequest } from './claim-requests.sql.ts'
 
 /** A request that was claimed with its token, and its call with it. */
-export interface Claim {
+export interface ClaimedCall {
   request: ClaimedRequest
+  /** The claim that holds it, together with others. */
+  claim: OpenClaim
   replicaId: string
+  /** This installation's name in the attempt's marker. */
+  installation: string
   /** Milliseconds since the claim was sent: no less than since the claim on the database's clock. */
   age: () => number
   /** Of a tight bucket, else null. */
@@ -28,62 +32,58 @@ export interface CallContext {
   client: Pick<CloudDcClient, 'batchCreate'>
   sealer: Sealer
   replica: Replica
-  limitOf: (projectId: string) => CallLimit
   /** Shared by all batch-create calls of the process. */
-  arrivals: ArrivalGuard
+  lateness: Lateness
   callLog: CallLog
   metrics: Metrics
 }
 
-/** Makes the call, and returns its outcome and duration in milliseconds. Never rejects. */
-export async function callBatchCreate(
-  context: CallContext,
-  claim: Claim,
-): Promise<{ outcome: Outcome; callMs: number }> {
+/** Makes the call, and returns its outcome. Never rejects. */
+export async function callBatchCreate(context: CallContext, call: ClaimedCall): Promise<Outcome> {
   const { callLog, metrics } = context
   const startedAt = performance.now()
-  const outcome = await send(context, claim).catch(unsent)
-  const callMs = performance.now() - startedAt
+  const outcome = await send(context, call).catch(unsent)
+  const seconds = (performance.now() - startedAt) / 1000
   const reason = outcome.class === 'created' ? 'accepted' : outcome.reason
-  metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, callMs / 1000)
+  metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, seconds)
   metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
   if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
-  callLog.tell(claim.request.projectId, outcome)
-  return { outcome, callMs }
+  callLog.tell(call.request.projectId, outcome)
+  return outcome
 }
 
-async function send(context: CallContext, claim: Claim): Promise<Outcome> {
-  const { request } = claim
+async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {
+  const { request, installation } = call
   const password = context.sealer.open(
     request.sealedPassword,
     sealContext(request.projectId, request.requestId),
   )
-  const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
+  const marker = attemptMarker({
+    provisionRequestId: request.id,
+    attempt: request.attemptNumber,
+    installation,
+    requestId: request.requestId,
+  })
   const evidence = await context.client.batchCreate({
     projectId: request.projectId,
     body: buildBatchCreateBody(request.spec, password, marker),
     beforeWrite: () => {
       reached('dispatch.sending')
-      refuseToSend(context, claim)
+      refuseToSend(context, call)
     },
   })
   return classifyOutcome(evidence, request)
 }
 
 /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-function refuseToSend({ replica, limitOf, arrivals }: CallContext, claim: Claim): void {
-  const { request, replicaId, age, tightToken } = claim
+function refuseToSend({ replica, lateness }: CallContext, call: ClaimedCall): void {
+  const { request, replicaId, age, tightToken } = call
   if (!replica.holdsLease() || replica.id() !== replicaId)
     throw new NotSentError('the lease of the claim is lost')
-  const ageMs = age()
-  if (request.deadlineInMs !== null && ageMs >= request.deadlineInMs)
+  if (request.deadlineInMs !== null && age() >= request.deadlineInMs)
     throw new NotSentError('the deadline has passed')
-  const spreadMs = allowedSpreadMs(request.tokens, limitOf(request.projectId))
-  const inTime = tightToken?.admits(ageMs) ?? arrivals.admits({ ageMs, spreadMs })
-  // A probe is alone: it may be as late as it likes, and lasting slowness must not hold it back for ever.
-  if (!inTime && !request.probing)
-    throw new NotSentError(`held up for ${Math.round(ageMs)} ms, the token is stale`)
-  tightToken?.written(age)
+  lateness.check({ age: tightToken?.age ?? age, roomMs: request.roomMs })
+  tightToken?.written()
 }
 
 class NotSentError extends Error {}

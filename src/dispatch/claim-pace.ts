@@ -1,6 +1,13 @@
 import type { RunResult } from '../runtime/run-loop.ts'
-import { createClaimRoom } from './claim-room.ts'
 
+/** Outcomes that may wait for the database, per call that may be in flight. */
+const UNRECORDED_PER_CALL = 8
+/**
+ * Where a claim has left work behind, the next one waits for room for this part of the calls that may be in flight, or
+ * for so many milliseconds: a claim has a cost whatever it brings, and calls that hang must not hold up the others.
+ */
+const WORTH_CLAIMING = 0.75
+const GATHER_ROOM_MS = 15
 /** Waits for tokens shorter than this are gathered into one claim, so that replicas do not race for each token. */
 const GATHER_MS = 20
 /** A replica that comes too late for tokens waits longer each time, so that the same one comes first the next time. */
@@ -12,8 +19,8 @@ export interface ClaimPace {
   room(): number
   /** A claim that asked for so many requests has got these, each with a call to make. */
   claimed(requests: { asked: number; got: number }): void
-  /** One of the calls has its outcome, after so many milliseconds. */
-  answered(callMs: number): void
+  /** One of the calls has its outcome. */
+  answered(): void
   /** One of the outcomes is recorded, or will never be by this replica. */
   recorded(): void
   /** When to claim again; `tokenInMs` until the next token of work that waits for one, null where none does. */
@@ -22,7 +29,7 @@ export interface ClaimPace {
 
 /**
  * When a replica claims, and how much. A claim that got all it asked for may have left more behind, so the next one is
- * due as soon as there is room for half of the calls that may be in flight. One that got less has taken all there were
+ * due as soon as there is room for most of the calls that may be in flight, or for some of them after a moment. One that got less has taken all there were
  * tokens for, and the next one waits for theirs.
  */
 export function createClaimPace({
@@ -30,38 +37,45 @@ export function createClaimPace({
   onRoom,
   onInFlight,
   random = Math.random,
+  now = () => performance.now(),
 }: {
   /** Calls that may be in flight at once. */
   concurrency: number
-  /** There is enough room again for a claim. */
-  onRoom: () => void
+  /** There is room for a claim, now or in so many milliseconds. */
+  onRoom: (inMs: number) => void
   /** Told whenever the number of calls without an outcome changes. */
   onInFlight: (calls: number) => void
   random?: () => number
+  now?: () => number
 }): ClaimPace {
-  const claimRoom = createClaimRoom({ concurrency })
-  const worthClaiming = Math.ceil(concurrency / 2)
+  const worthClaiming = Math.ceil(concurrency * WORTH_CLAIMING)
   let unanswered = 0
   let unrecorded = 0
   /** Whether the last claim got all it asked for. */
   let filled = false
+  let claimedAt = Number.NEGATIVE_INFINITY
   /** Claims in a row that got nothing. */
   let emptyHanded = 0
 
-  const room = () => claimRoom.free({ unanswered, unrecorded })
+  // Nothing is claimed that could not be sent at once: its token would wait.
+  const free = () =>
+    Math.max(0, Math.min(concurrency - unanswered, UNRECORDED_PER_CALL * concurrency - unrecorded))
+  /** Milliseconds until what is free is worth a claim. */
+  const worthInMs = () =>
+    filled && free() < worthClaiming ? Math.max(0, claimedAt + GATHER_ROOM_MS - now()) : 0
   const tellOfRoom = () => {
-    if (filled && room() >= worthClaiming) onRoom()
+    if (filled && free() > 0) onRoom(worthInMs())
   }
 
   return {
-    room,
+    room: () => (worthInMs() > 0 ? 0 : free()),
     claimed: ({ asked, got }) => {
       filled = got === asked
+      claimedAt = now()
       unanswered += got
       onInFlight(unanswered)
     },
-    answered: (callMs) => {
-      claimRoom.took(callMs)
+    answered: () => {
       unanswered -= 1
       unrecorded += 1
       onInFlight(unanswered)

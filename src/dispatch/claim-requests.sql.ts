@@ -1,17 +1,19 @@
-import { AHEAD, bucketLevel, RESERVE, TIGHT, TOKEN_TIME } from '../budget/bucket-level.sql.ts'
+import { AHEAD, CREATE_RESERVE_MS, KEPT_BY_CREATING, levelOf, paymentOf } from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
-import { CHANGED_AT } from '../request/event-list.sql.ts'
+import { CHANGED_AT, withChange } from '../request/change.sql.ts'
+import { dealOut } from './deal-out.sql.ts'
 
 /**
- * Takes tokens and claims requests in one step: only a request that has a token is claimed, and each claim records
- * its attempt before the caller may call CloudDC.
+ * Takes tokens and claims requests in one step: only a request that has a token is claimed, and its row holds the
+ * attempt before the caller may call CloudDC.
  *
  * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
- *                after trouble, one less while a readiness call waits for its share. A tight bucket (bucket-level)
- *                gives its token a little before its time
- * grants         free slots dealt out to the projects one by one, round after round
+ *                after trouble, one less while a readiness call waits for its share. A tight bucket gives its
+ *                token a little before its time
+ * grants         free slots dealt out to the projects (deal-out)
  * picked         the first requests of each project, by rank
+ * held           one row that names them all: where the work of a silent replica is found
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
  *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
  *                place in the line. A tight bucket fills again when the reserve is over
@@ -23,8 +25,9 @@ import { CHANGED_AT } from '../request/event-list.sql.ts'
  * and once it guesses hundreds, it reads a whole table instead of probing its index; and the plan of a prepared
  * statement, made while the tables were small, lasts. Of an equality with a fenced subquery it expects a single row.
  *
- * $1 replica, $2 ids for new attempts (as many as free slots), $3 most projects per claim (never more than slots), $4
- * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness.
+ * $1 replica, $2 id of the claim, which names its payments as well, $3 most projects per claim (never more than slots), $4
+ * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness, $6 free slots, $7
+ * milliseconds that all calls of the process are late by.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -35,48 +38,34 @@ due_buckets AS MATERIALIZED (
   FROM rate_bucket b, clock
   WHERE b.due_at <= clock.ts
   ORDER BY b.due_at
-  LIMIT least($3::int, cardinality($2::uuid[]))
+  LIMIT least($3::int, $6::int)
   FOR UPDATE OF b SKIP LOCKED
 ),
 refilled AS MATERIALIZED (
   SELECT
     b.project_id,
     b.due_at,
-    level.refill,
-    level.tokens,
-    level.poll_credit,
-    greatest(b.refilled_at, clock.ts) AS refilled_at,
+    level.*,
     greatest(1, least(b.capacity / 2, level.refill * 0.05)) AS worthwhile,
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
-    ${TIGHT} AS tight,
-    token.at AS token_at,
     CASE
-      WHEN b.blocked_until > clock.ts THEN 0
+      WHEN level.closed THEN 0
       WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
-      WHEN ${TIGHT} AND token.at <= clock.ts + ${AHEAD} AND NOT polls.next THEN 1
+      WHEN level.tight AND level.token_at <= clock.ts + ${AHEAD} AND NOT polls.next THEN 1
       ELSE floor(greatest(0, level.tokens - polls.next::int))
     END::int AS available
   FROM due_buckets b
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${bucketLevel('$5::float8')} level
-  CROSS JOIN LATERAL ${TOKEN_TIME} token
+  CROSS JOIN LATERAL ${levelOf('$5::float8')} level
   CROSS JOIN LATERAL (SELECT coalesce(b.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false) AS next) polls
 ),
 grants AS (
-  SELECT dealt.project_id, count(*)::int AS n
-  FROM (
-    SELECT r.project_id
-    FROM refilled r
-    CROSS JOIN LATERAL generate_series(1, least(r.available, cardinality($2::uuid[]))) AS round
-    ORDER BY round, r.due_at
-    LIMIT cardinality($2::uuid[])
-  ) dealt
-  GROUP BY dealt.project_id
+  ${dealOut({ from: 'FROM refilled d', slots: '$6::int' })}
 ),
 picked AS MATERIALIZED (
-  SELECT q.id, g.project_id, row_number() OVER () AS slot
+  SELECT q.id, g.project_id
   FROM grants g
   CROSS JOIN clock
   CROSS JOIN LATERAL (
@@ -95,54 +84,58 @@ claimed AS (
   UPDATE provision_request r
   SET
     state = 'dispatching',
+    previous_state = r.state,
     version = r.version + 1,
     queue_rank = NULL,
     expires_at = NULL,
     attempts = r.attempts + 1,
     attempt_number = r.attempt_number + 1,
-    updated_at = ${CHANGED_AT}
+    claim_id = $2::uuid,
+    updated_at = ${CHANGED_AT},
+    history = ${withChange(`'{"to":"dispatching","cause":"claimed","attempt":' || (r.attempt_number + 1) || '}'`)}
   FROM picked p
   JOIN LATERAL (SELECT p.id OFFSET 0) one_row_hint ON one_row_hint.id = p.id
   CROSS JOIN clock
   WHERE r.id = p.id
-  RETURNING r.*, ($2::uuid[])[p.slot] AS attempt_id
+  RETURNING r.id, r.project_id, r.request_id, r.attempt_number, r.attempts, r.version, octet_length(r.history) AS history_bytes,
+    r.spec, r.sealed_password, r.min_count, r.max_count, r.deadline
 ),
-attempted AS (
-  INSERT INTO attempt (id, provision_request_id, project_id, number, state, replica_id, started_at)
-  SELECT c.attempt_id, c.id, c.project_id, c.attempt_number, 'in_flight', $1::uuid, clock.ts
-  FROM claimed c, clock
-),
-recorded AS (
-  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id)
-  SELECT c.id, c.version, c.updated_at, 'queued', 'dispatching', 'claimed', c.attempt_id
+held AS (
+  INSERT INTO claim (id, replica_id, claimed_at, request_ids)
+  SELECT $2::uuid, $1::uuid, clock.ts, array_agg(c.id)
   FROM claimed c
+  CROSS JOIN clock
+  GROUP BY clock.ts
 ),
 spent AS MATERIALIZED (
-  SELECT r.*, coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n
+  SELECT r.*, taken.granted, taken.n, payment.tokens AS tokens_left, payment.refilled_at AS paid_at, payment.room_ms
   FROM refilled r
   LEFT JOIN grants g USING (project_id)
   LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
+  CROSS JOIN clock
+  CROSS JOIN LATERAL (SELECT coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n) taken
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'taken.n', lateMs: '$7::float8', reserveMs: `${CREATE_RESERVE_MS}`, kept: KEPT_BY_CREATING })} payment
   WHERE g.n > 0 OR r.available = 0
 ),
 paid AS (
   UPDATE rate_bucket b
   SET
-    tokens = greatest(0, s.tokens - s.n),
-    refilled_at = CASE WHEN s.tight AND s.n > 0 THEN greatest(s.refilled_at, s.token_at + ${RESERVE}) ELSE s.refilled_at END,
+    tokens = s.tokens_left,
+    refilled_at = s.paid_at,
+    payment = CASE WHEN s.n > 0 THEN $2::uuid ELSE b.payment END,
     poll_credit = s.poll_credit,
     due_at = CASE
       WHEN s.n < s.granted THEN NULL
-      WHEN s.blocked_until > clock.ts THEN s.blocked_until
+      WHEN s.closed THEN s.blocked_until
       WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
-      WHEN s.tight AND s.n > 0 THEN s.token_at + ${RESERVE} + make_interval(secs => 1 / s.refill) - ${AHEAD}
-      WHEN s.tight THEN greatest(clock.ts, s.token_at - ${AHEAD})
-      ELSE clock.ts + make_interval(secs => greatest(0, (s.worthwhile - (s.tokens - s.n)) / s.refill))
+      ELSE greatest(clock.ts, s.paid_at + make_interval(secs => greatest(0, (s.worthwhile - s.tokens_left) / s.refill))
+        - CASE WHEN s.tight THEN ${AHEAD} ELSE interval '0' END)
     END
   FROM spent s
   JOIN LATERAL (SELECT s.project_id OFFSET 0) one_row_hint USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
-  RETURNING b.project_id, b.due_at, b.refilled_at
+  RETURNING b.project_id, b.due_at
 ),
 next AS (
   SELECT extract(epoch FROM least(
@@ -161,52 +154,46 @@ SELECT
   c.id::text AS "id",
   c.project_id AS "projectId",
   c.request_id AS "requestId",
-  c.attempt_id::text AS "attemptId",
   c.attempt_number AS "attemptNumber",
   c.attempts AS "attempts",
+  c.version AS "version",
+  c.history_bytes AS "historyBytes",
   c.spec AS "spec",
   c.sealed_password AS "sealedPassword",
   c.min_count AS "minCount",
   c.max_count AS "maxCount",
   extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
-  c.correlation_id AS "correlationId",
-  c.traceparent AS "traceparent",
-  c.tracestate AS "tracestate",
-  r.tokens AS "tokens",
-  CASE WHEN r.tight THEN extract(epoch FROM r.token_at)::float8 * 1000 END AS "tokenAt",
-  CASE WHEN r.tight THEN p.refilled_at::text END AS "reservedUntil",
-  r.troubles AS "troubles",
-  r.probing AS "probing"
+  s.room_ms AS "roomMs",
+  CASE WHEN s.tight THEN extract(epoch FROM s.token_at)::float8 * 1000 END AS "tokenAt",
+  s.troubles AS "troubles",
+  s.probing AS "probing"
 FROM next
 CROSS JOIN clock
 LEFT JOIN claimed c ON true
-LEFT JOIN refilled r ON r.project_id = c.project_id
-LEFT JOIN paid p ON p.project_id = c.project_id
+LEFT JOIN spent s ON s.project_id = c.project_id
 `
 
 export interface ClaimedRequest {
   id: string
   projectId: string
   requestId: string
-  attemptId: string
   /** 1, 2, ... over all attempts of the request. */
   attemptNumber: number
   /** Attempts that may have reached CloudDC, this one included. */
   attempts: number
+  /** After the claim. */
+  version: number
+  historyBytes: number
   spec: Record<string, unknown>
   sealedPassword: Uint8Array
   minCount: number
   maxCount: number
   /** Milliseconds from the claim to the deadline, null without one. */
   deadlineInMs: number | null
-  correlationId: string | null
-  traceparent: string | null
-  tracestate: string | null
-  /** The project's tokens before this claim. */
-  tokens: number
-  /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs; and the end of its reserve. */
+  /** How long after the claim, or of a tight bucket after `tokenAt`, its call may be made, in milliseconds (budget/pay.sql.ts). */
+  roomMs: number
+  /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs. */
   tokenAt: number | null
-  reservedUntil: string | null
   /** Consecutive troubles of the project before this claim. */
   troubles: number
   /** The claim is the probe of a project that had trouble. */
@@ -227,19 +214,36 @@ export async function claimRequests(
   sql: Sql,
   params: {
     replicaId: string
-    attemptIds: readonly string[]
+    /** UUIDv7, made by the caller: where the answer is lost, it finds by it what was claimed. */
+    claimId: string
+    /** Most requests. */
+    slots: number
     maxProjects: number
     probeMs: number
     /** 0..1 */
     readinessShare: number
+    /** What all calls of the process are late by. */
+    lateMs: number
   },
 ): Promise<ClaimResult> {
-  type Row = Omit<ClaimResult, 'requests'> & (ClaimedRequest | { id: null })
-  const { replicaId, attemptIds, maxProjects, probeMs, readinessShare } = params
-  const rows = await sql.query<Row>(TEXT, replicaId, attemptIds, maxProjects, probeMs, readinessShare)
+  type Row = Omit<ClaimResult, 'requests'> &
+    ((Omit<ClaimedRequest, 'spec'> & { spec: string }) | { id: null })
+  const { replicaId, claimId, slots, maxProjects, probeMs, readinessShare, lateMs } = params
+  const rows = await sql.query<Row>(
+    TEXT,
+    replicaId,
+    claimId,
+    maxProjects,
+    probeMs,
+    readinessShare,
+    slots,
+    lateMs,
+  )
   return {
     clockMs: rows[0]?.clockMs ?? Number.NaN,
-    requests: rows.filter((row): row is ClaimedRequest & Omit<ClaimResult, 'requests'> => row.id !== null),
+    requests: rows.flatMap((row) =>
+      row.id === null ? [] : [{ ...row, spec: JSON.parse(row.spec) as Record<string, unknown> }],
+    ),
     waitMs: rows[0]?.waitMs ?? null,
     asleep: rows[0]?.asleep ?? [],
   }

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
+import type { Installation } from '../attempt/installation.ts'
 import { namedOthers, type Outcome } from '../attempt/outcome.ts'
-import type { OutcomeRecorder } from '../attempt/outcome-recorder.ts'
+import type { OpenClaim, OutcomeRecorder, Settlement } from '../attempt/outcome-recorder.ts'
 import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
-import { createArrivalGuard } from '../budget/arrival-guard.ts'
 import { bucketEffect } from '../budget/call-effect.ts'
+import { createLateness } from '../budget/lateness.ts'
 import { createTightTokens, type TightTokens } from '../budget/tight-tokens.ts'
-import { bucketLimit, type CallLimit, creditBack } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
@@ -13,13 +13,12 @@ import { isTaken } from '../database/errors.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
-import { createSlots, type Slots } from '../runtime/slots.ts'
+import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type CallContext, type Claim, callBatchCreate } from './batch-create-call.ts'
+import { type CallContext, type ClaimedCall, callBatchCreate } from './batch-create-call.ts'
 import { createCallLog } from './call-log.ts'
 import { type ClaimPace, createClaimPace } from './claim-pace.ts'
 import { claimRequests } from './claim-requests.sql.ts'
@@ -27,7 +26,7 @@ import { createUnansweredClaims, type UnansweredClaims } from './unanswered-clai
 
 /** The most projects one claim serves. */
 const MAX_PROJECTS = 200
-/** How long work that another replica stored may go unnoticed. */
+/** The longest wait for room and tokens; and for work of other replicas, where these are not heard. */
 const IDLE_MS = 250
 
 export interface DispatcherOptions extends LookTimes {
@@ -35,16 +34,19 @@ export interface DispatcherOptions extends LookTimes {
   client: CloudDcClient
   sealer: Sealer
   replica: Replica
-  /** Brings the buckets to the configured limits; called once, before the first claim. */
+  /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
   syncLimits: () => Promise<void>
+  installation: Installation
   recorder: OutcomeRecorder
   concurrency: number
   callTimeoutMs: number
-  limitOf: (projectId: string) => CallLimit
   /** Whether a 429 slows the refill down. */
   adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
+  idleMs?: IdleMs
+  /** A claim got all it asked for, so there may be more than this replica takes. */
+  onSurplus?: () => void
   metrics: Metrics
   logger: Logger
   quiet?: Quiet
@@ -53,8 +55,6 @@ export interface DispatcherOptions extends LookTimes {
 interface DispatchContext extends DispatcherOptions, CallContext {
   client: CloudDcClient
   pace: ClaimPace
-  /** For the calls that may be in flight at once. */
-  slots: Slots
   tightTokens: TightTokens
   unansweredClaims: UnansweredClaims
   /** Claims whose outcome is not recorded yet. */
@@ -66,30 +66,24 @@ interface DispatchContext extends DispatcherOptions, CallContext {
  * before the call; the call is made only while the lease under which it was claimed surely holds.
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
-  const { database, replica, limitOf, concurrency, metrics, quiet, logger } = options
-  let limitsSynced = false
+  const { database, replica, concurrency, idleMs = unheard, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
-    syncLimits: async () => {
-      if (!limitsSynced) await options.syncLimits()
-      limitsSynced = true
-    },
     pace: createClaimPace({
       concurrency,
-      onRoom: () => loop.wake(),
+      onRoom: (inMs) => loop.wake(inMs),
       onInFlight: (calls) => metrics.dispatch.inFlight.set(calls),
     }),
-    slots: createSlots({ slots: concurrency, maxWaiting: Number.POSITIVE_INFINITY }),
-    arrivals: createArrivalGuard(),
+    lateness: createLateness(),
     callLog: createCallLog({ logger }),
     tightTokens: createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() }),
-    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, limitOf, logger }),
+    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, logger }),
     inHand: new Set(),
   }
   const loop = createLoop({
     name: 'dispatcher',
     logger,
-    idleMs: IDLE_MS,
+    idleMs: () => idleMs(IDLE_MS),
     gapMs: 3,
     runOnce: () => claimOnce(context),
     onStop: async () => {
@@ -105,30 +99,35 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const { database, replica, pace, unansweredClaims } = context
   await unansweredClaims.putBack()
   const asked = pace.room()
-  if (asked <= 0 || !replica.holdsLease()) return { again: false }
+  if (asked <= 0 || !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
   await context.syncLimits()
-  const { claims, tokenInMs, asleep } = await claim(context, asked)
-  const got = claims.length
+  const { calls, tokenInMs, asleep } = await claim(context, asked, await context.installation())
+  const got = calls.length
   pace.claimed({ asked, got })
-  for (const claimed of claims) setGoing(context, claimed)
+  for (const call of calls) setGoing(context, call)
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
-  return pace.next({ got, tokenInMs })
+  if (got === asked) context.onSurplus?.()
+  const next = pace.next({ got, tokenInMs })
+  const isAllTaken = got < asked && tokenInMs === null && !unansweredClaims.any()
+  return next.again || isAllTaken ? next : { again: false, waitMs: Math.min(next.waitMs ?? IDLE_MS, IDLE_MS) }
 }
 
-async function claim(context: DispatchContext, asked: number) {
+async function claim(context: DispatchContext, slots: number, installation: string) {
   const { database, replica, tightTokens, unansweredClaims, metrics } = context
   const claimedAt = performance.now()
   const age = startAge()
   const replicaId = replica.id()
-  const attemptIds = Array.from({ length: asked }, () => newUuid())
+  const claimId = newUuid()
   const { clockMs, requests, waitMs, asleep } = await claimRequests(database, {
     replicaId,
-    attemptIds,
+    claimId,
+    slots,
     maxProjects: MAX_PROJECTS,
     probeMs: context.callTimeoutMs + 5000,
     readinessShare: context.readinessShare,
+    lateMs: context.lateness.usualMs(),
   }).catch((error: unknown) => {
-    unansweredClaims.add({ replicaId, attemptIds, claimedAt })
+    unansweredClaims.add({ replicaId, claimId })
     throw error
   })
   const receivedAt = performance.now()
@@ -136,18 +135,25 @@ async function claim(context: DispatchContext, asked: number) {
   metrics.dispatch.claimSeconds.observe((receivedAt - claimedAt) / 1000)
   metrics.dispatch.claimed.inc(requests.length)
   metrics.dispatch.tokensTaken.inc(requests.length)
-  const claims = requests.map(
-    (request): Claim => ({ request, replicaId, age, tightToken: tightTokens.tokenOf(request, claimedAt) }),
+  const claim: OpenClaim = { id: claimId, unsettled: requests.length }
+  const calls = requests.map(
+    (request): ClaimedCall => ({
+      request,
+      claim,
+      replicaId,
+      installation,
+      age,
+      tightToken: tightTokens.tokenOf({ ...request, payment: claimId }, { age, claimedAt }),
+    }),
   )
-  return { claims, tokenInMs: waitMs, asleep }
+  return { calls, tokenInMs: waitMs, asleep }
 }
 
-function setGoing(context: DispatchContext, claim: Claim): void {
+function setGoing(context: DispatchContext, call: ClaimedCall): void {
   const { inHand, pace, logger } = context
-  const carried = carryOut(context, claim)
+  const carried = carryOut(context, call)
     .catch((error: unknown) => {
-      const { attemptId } = claim.request
-      logger.error({ err: error, attemptId }, 'outcome not recorded, left to be rescued')
+      logger.error({ err: error, ...namesOf(call) }, 'outcome not recorded, left to be rescued')
     })
     .finally(() => {
       inHand.delete(carried)
@@ -156,47 +162,52 @@ function setGoing(context: DispatchContext, claim: Claim): void {
   inHand.add(carried)
 }
 
-async function carryOut(context: DispatchContext, claim: Claim): Promise<void> {
+async function carryOut(context: DispatchContext, call: ClaimedCall): Promise<void> {
   reached('dispatch.claimed')
-  await claim.tightToken?.due(claim.age)
-  const { outcome, callMs } = await context.slots.run(() => callBatchCreate(context, claim))
-  context.pace.answered(callMs)
+  await call.tightToken?.due()
+  const outcome = await callBatchCreate(context, call)
+  context.pace.answered()
   reached('dispatch.answered')
-  await record(context, claim, outcome)
+  await record(context, call, outcome)
   reached('dispatch.recorded')
 }
 
 /** Records the outcome with its events; as unknown, where the ids it names belong to instances of other requests. */
-async function record(context: DispatchContext, claim: Claim, outcome: Outcome): Promise<void> {
+async function record(context: DispatchContext, call: ClaimedCall, outcome: Outcome): Promise<void> {
   try {
-    await context.recorder.record(settlementFor(context, claim, outcome))
+    await context.recorder.record(settlementFor(context, call, outcome))
   } catch (error) {
     if (outcome.class !== 'created' || !isTaken(error)) throw error
-    const { projectId, requestId, attemptId } = claim.request
-    context.logger.error(
-      { projectId, requestId, attemptId },
-      'CloudDC answered with ids of instances of other requests',
-    )
-    await context.recorder.record(settlementFor(context, claim, namedOthers(outcome)))
+    context.logger.error(namesOf(call), 'CloudDC answered with ids of instances of other requests')
+    await context.recorder.record(settlementFor(context, call, namedOthers(outcome)))
   }
 }
 
-function settlementFor(context: DispatchContext, { request, replicaId, age }: Claim, outcome: Outcome) {
+function settlementFor(
+  context: DispatchContext,
+  { request, claim }: ClaimedCall,
+  outcome: Outcome,
+): Settlement {
   const { name } = request.spec
   const attempt: OpenAttempt = {
-    ...request,
-    replicaId,
-    from: 'in_flight',
+    id: request.id,
+    attempt: request.attemptNumber,
+    from: 'dispatching',
+    claimId: claim.id,
+    minCount: request.minCount,
+    maxCount: request.maxCount,
     instanceName: typeof name === 'string' ? name : null,
+    seen: { version: request.version, historyBytes: request.historyBytes },
   }
-  const limit = bucketLimit(context.limitOf(request.projectId))
   return {
     projectId: request.projectId,
     row: settlementOf(attempt, outcome, context),
-    bucket: bucketEffect(outcome, {
-      ...request,
-      adaptive: context.adaptive ?? false,
-      refund: creditBack(request.tokens, limit, age() / 1000),
-    }),
+    bucket: bucketEffect(outcome, { ...request, payment: claim.id, adaptive: context.adaptive ?? false }),
+    claim,
   }
+}
+
+/** What the log calls the attempt. */
+function namesOf({ request: { projectId, requestId, attemptNumber } }: ClaimedCall) {
+  return { projectId, requestId, attempt: attemptNumber }
 }

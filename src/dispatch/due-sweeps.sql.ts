@@ -1,5 +1,5 @@
-import type { Sql } from '../database/database.ts'
-import { CHANGED_AT } from '../request/event-list.sql.ts'
+import type { ThroughPrisma } from '../database/database.ts'
+import { CHANGED_AT } from '../request/change.sql.ts'
 import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
 
 /** Requests whose retry time has come go back into the queue. $1 minutes per step of priority, $2 most rows. */
@@ -30,14 +30,13 @@ SELECT DISTINCT p.project_id AS "projectId"
 FROM promoted p
 `
 
-/** Locks requests that are to end: whose deadline has passed. $1 most rows. */
-const LOCK_EXPIRED = `
-SELECT r.id::text AS "id"
+/** Requests whose deadline has passed while they were queued. $1 most rows. */
+const FIND_EXPIRED = `
+SELECT r.id::text AS "id", r.version AS "version"
 FROM provision_request r
 WHERE r.expires_at <= clock_timestamp()
 ORDER BY r.expires_at
 LIMIT $1::int
-FOR UPDATE OF r SKIP LOCKED
 `
 
 /**
@@ -54,17 +53,33 @@ WHERE b.due_at IS NULL
   )
 `
 
-export async function promoteRetries(sql: Sql, limit: number): Promise<string[]> {
-  const rows = await sql.query<{ projectId: string }>(PROMOTE_RETRIES, PRIORITY_STEP_MINUTES, limit)
+/** When the next retry or deadline is due. */
+const NEXT = `
+SELECT extract(epoch FROM least(
+  (SELECT r.retry_at FROM provision_request r WHERE r.retry_at IS NOT NULL ORDER BY r.retry_at LIMIT 1),
+  (SELECT r.expires_at FROM provision_request r WHERE r.expires_at IS NOT NULL ORDER BY r.expires_at LIMIT 1)
+) - clock_timestamp())::float8 * 1000 AS "inMs"
+`
+
+/** Milliseconds until a retry or a deadline is due; infinite where there is none. */
+export async function nextSweepMs({ throughPrisma }: ThroughPrisma): Promise<number> {
+  const [row] = await throughPrisma.query<{ inMs: number | null }>(NEXT)
+  return row?.inMs ?? Number.POSITIVE_INFINITY
+}
+
+export async function promoteRetries({ throughPrisma }: ThroughPrisma, limit: number): Promise<string[]> {
+  const rows = await throughPrisma.query<{ projectId: string }>(PROMOTE_RETRIES, PRIORITY_STEP_MINUTES, limit)
   return rows.map((row) => row.projectId)
 }
 
-export async function lockExpired(sql: Sql, limit: number): Promise<string[]> {
-  const rows = await sql.query<{ id: string }>(LOCK_EXPIRED, limit)
-  return rows.map((row) => row.id)
+export function findExpired(
+  { throughPrisma }: ThroughPrisma,
+  limit: number,
+): Promise<{ id: string; version: number }[]> {
+  return throughPrisma.query(FIND_EXPIRED, limit)
 }
 
-export async function findSleepingProjects(sql: Sql): Promise<string[]> {
-  const rows = await sql.query<{ projectId: string }>(FIND_SLEEPING)
+export async function findSleepingProjects({ throughPrisma }: ThroughPrisma): Promise<string[]> {
+  const rows = await throughPrisma.query<{ projectId: string }>(FIND_SLEEPING)
   return rows.map((row) => row.projectId)
 }

@@ -1,35 +1,36 @@
 import type { Logger } from 'pino'
-import { recoverRates } from '../budget/recover-rates.sql.ts'
+import { RECOVERY_INTERVAL_MS, recoverRates } from '../budget/adaptive-rate.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
-import { requestCompleted } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
+import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
-import { type LockedRequest, lockRequests } from '../request/lock-requests.sql.ts'
-import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
-import { createLoop, type Loop } from '../runtime/run-loop.ts'
-import { findSleepingProjects, lockExpired, promoteRetries } from './due-sweeps.sql.ts'
+import { changeRequests } from '../request/change-requests.sql.ts'
+import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from './due-sweeps.sql.ts'
 
+/** How soon what another replica has put off is known, where replicas do not hear each other. */
 const INTERVAL_MS = 250
-const LEASE_MS = 5000
 const BATCH = 500
-/** A rate that a 429 has slowed down recovers by this part of itself each time: all of it in two minutes or so. */
-const RECOVERY_INTERVAL_MS = 1000
-const RECOVERY_PART = 0.01
 /** The safety net under the wake-ups looks this rarely. */
 const SLEEPING_INTERVAL_MS = 5000
 
 export interface SweeperOptions {
   database: Database
   replica: Replica
+  /** Whether rates are lowered by a 429, and recover. */
+  adaptive?: boolean
   logger: Logger
   /** Called after requests became eligible or ended. */
   onMoved: () => void
+  idleMs?: IdleMs
 }
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
-export function createSweeper({ database, replica, logger, onMoved }: SweeperOptions): Loop {
+export function createSweeper(options: SweeperOptions): SharedLoop {
+  const { database, replica, adaptive = false, logger, onMoved, idleMs = unheard } = options
+  const duty = createHeldDuty({ replica, duty: 'sweep' })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
-  let recoveredAt = Number.NEGATIVE_INFINITY
+  let recoveredAt = performance.now()
 
   const promote = async () => {
     const projectIds = await promoteRetries(database, BATCH)
@@ -37,27 +38,28 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
     return projectIds.length
   }
 
+  /** One that is claimed or withdrawn meanwhile does not expire. */
   const expire = async () => {
-    const ends = await database.transaction(async (sql) => {
-      const ids = await lockExpired(sql, BATCH)
-      const moves = (ids.length === 0 ? [] : await lockRequests(sql, ids)).map(endingOf)
-      if (moves.length > 0) await moveRequests(sql, moves)
-      return moves
-    })
-    return ends.length
+    const due = await findExpired(database, BATCH)
+    const expired = await changeRequests(
+      database,
+      due.map(({ id, version }) => ({ id, version, ...EXPIRY })),
+    )
+    return expired.size
   }
 
-  return createLoop({
+  const loop = createLoop({
     name: 'queue sweeper',
     logger,
-    idleMs: 1000,
+    idleMs: () => idleMs(INTERVAL_MS),
     runOnce: async () => {
-      if (!(await replica.holdDuty('sweep', LEASE_MS))) return { again: false, waitMs: 1000 }
-      const moved = [await promote(), await expire()]
+      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+      const dueInMs = await nextSweepMs(database)
+      const moved = dueInMs > 0 ? [] : [await promote(), await expire()]
       const now = performance.now()
-      if (now - recoveredAt >= RECOVERY_INTERVAL_MS) {
+      if (adaptive && now - recoveredAt >= RECOVERY_INTERVAL_MS) {
+        await recoverRates(database, now - recoveredAt)
         recoveredAt = now
-        await recoverRates(database, RECOVERY_PART)
       }
       if (now - lookedForSleepingAt >= SLEEPING_INTERVAL_MS) {
         lookedForSleepingAt = now
@@ -69,31 +71,19 @@ export function createSweeper({ database, replica, logger, onMoved }: SweeperOpt
         moved.push(sleeping.length)
       }
       if (moved.some((count) => count > 0)) onMoved()
-      return moved.some((count) => count >= BATCH) ? { again: true } : { again: false, waitMs: INTERVAL_MS }
+      return moved.some((count) => count >= BATCH)
+        ? { again: true }
+        : { again: false, waitMs: dueInMs > 0 ? dueInMs : INTERVAL_MS }
     },
   })
+  return { ...loop, serves: duty.had }
 }
 
-const NOT_IN_TIME = {
-  state: 'expired',
-  code: 'deadline_passed',
-  message: 'the deadline passed before the request was dispatched',
+/** The end of a request that was not dispatched in time. */
+export const EXPIRY = {
+  to: 'expired',
+  change: {
+    cause: 'deadline_passed',
+    error: { code: 'deadline_passed', message: 'the deadline passed before the request was dispatched' },
+  },
 } as const
-
-/** The end of a request that was not dispatched in time. Pure. */
-export function endingOf(request: LockedRequest): MoveRow {
-  const { state, code, message } = NOT_IN_TIME
-  const counts = { min: request.minCount, max: request.maxCount, created: 0, running: 0, failed: 0 }
-  return {
-    id: request.id,
-    from: request.state,
-    to: state,
-    cause: code,
-    evidence: null,
-    running: 0,
-    failed: 0,
-    errorCode: code,
-    errorMessage: message,
-    events: [requestCompleted(request, { state, counts, error: { code, message } })],
-  }
-}

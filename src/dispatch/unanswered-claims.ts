@@ -1,7 +1,13 @@
 import type { Logger } from 'pino'
-import { type SettledAttempt, type SettleRow, settleAttempts } from '../attempt/settle-attempts.sql.ts'
+import { type ClaimedAttempt, findClaims, type HeldClaim } from '../attempt/rescue-claims.sql.ts'
+import {
+  NO_POLLS,
+  type SettledAttempt,
+  type SettleRow,
+  settleAttempts,
+} from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
-import { bucketLimit, type CallLimit, leastCreditBack } from '../budget/token-bucket.ts'
+import { CLAIM_AHEAD_MS } from '../budget/pay.sql.ts'
 import type { Database } from '../database/database.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
@@ -10,9 +16,7 @@ const LOOK_EVERY_MS = 1000
 
 export interface UnansweredClaim {
   replicaId: string
-  attemptIds: readonly string[]
-  /** performance.now() before the claim was sent. */
-  claimedAt: number
+  claimId: string
 }
 
 export interface UnansweredClaims {
@@ -23,24 +27,24 @@ export interface UnansweredClaims {
    * unreachable.
    */
   putBack(): Promise<void>
+  /** Whether there are any. */
+  any(): boolean
 }
 
 /**
- * Claims that were lost with their connection. No call was made for them, and no other replica knows: the attempts
- * belong to a lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue,
- * and their tokens into the buckets.
+ * Claims that were lost with their connection. No call was made for them, and no other replica knows: they belong to a
+ * lease still renewed. So this replica, which gave them their ids, puts their requests back into the queue, and
+ * their tokens into the buckets: not before the time of a token that was claimed ahead.
  */
 export function createUnansweredClaims({
   database,
   holderId,
-  limitOf,
   logger,
   now = () => performance.now(),
 }: {
   database: Database
   /** The replica's present id. Claims under a former one are rescued with its lease. */
   holderId: () => string
-  limitOf: (projectId: string) => CallLimit
   logger: Logger
   now?: () => number
 }): UnansweredClaims {
@@ -48,6 +52,7 @@ export function createUnansweredClaims({
   let lookedAt = Number.NEGATIVE_INFINITY
 
   return {
+    any: () => claims.length > 0,
     add: (claim) => {
       claims.push({ ...claim, lostAt: now() })
       lookedAt = Number.NEGATIVE_INFINITY
@@ -55,63 +60,58 @@ export function createUnansweredClaims({
     putBack: async () => {
       const at = now()
       if (claims.length === 0 || at - lookedAt < LOOK_EVERY_MS) return
-      claims = claims.filter((claim) => claim.replicaId === holderId())
-      const rows = claims.flatMap(({ attemptIds, replicaId }) =>
-        attemptIds.map((attemptId) => unansweredOf(attemptId, replicaId)),
+      claims = claims.filter(
+        ({ replicaId, lostAt }) => replicaId === holderId() && at - lostAt < DOUBT_MS + LOOK_EVERY_MS,
       )
-      const oldestAt = Math.min(...claims.map((claim) => claim.claimedAt))
-      const settled = await database.transaction(async (sql) => {
-        const requests = await settleAttempts(sql, rows, 1)
-        await applyCallResults(sql, effectsOf(requests, (now() - oldestAt) / 1000, limitOf))
-        return requests
-      })
+      const lost = claims.filter(({ lostAt }) => at - lostAt >= CLAIM_AHEAD_MS).map(({ claimId }) => claimId)
+      if (lost.length === 0) return
+      const found = await findClaims(database, lost)
+      const settled = await release(database, found)
       lookedAt = at
-      claims = claims.filter((claim) => at - claim.lostAt < DOUBT_MS)
-      if (settled.length > 0)
-        logger.warn({ attempts: settled.length }, 'put back claims that were not answered')
+      const done = new Set(found.map(({ id }) => id))
+      claims = claims.filter(({ claimId, lostAt }) => !done.has(claimId) && at - lostAt < DOUBT_MS)
+      if (settled > 0) logger.warn({ attempts: settled }, 'put back claims that were not answered')
     },
   }
 }
 
-/**
- * Their projects have work again, and the guaranteed minimum of their tokens back; `seconds` since the oldest claim.
- * Pure.
- */
-function effectsOf(
-  settled: readonly SettledAttempt[],
-  seconds: number,
-  limitOf: (projectId: string) => CallLimit,
-): BucketEffect[] {
+/** Puts back what the claims hold, and removes them; returns how many requests went back. */
+async function release(database: Database, claims: readonly HeldClaim[]): Promise<number> {
+  if (claims.length === 0) return 0
+  const rows = claims.flatMap(({ id, attempts }) => attempts.map((attempt) => unansweredOf(attempt, id)))
+  const claimIds = claims.map(({ id }) => id)
+  return database.transaction(async (sql) => {
+    const settled = await settleAttempts(sql, rows, NO_POLLS, claimIds)
+    await applyCallResults(sql, effectsOf(settled, claims))
+    return settled.length
+  })
+}
+
+/** Their projects have work again, and their tokens back; the claim names its payments. Pure. */
+function effectsOf(settled: readonly SettledAttempt[], claims: readonly HeldClaim[]): BucketEffect[] {
+  const claimOf = new Map(claims.flatMap(({ id, attempts }) => attempts.map((attempt) => [attempt.id, id])))
   const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
-  return [...byProject].map(([projectId, { length }]) => {
-    const { refillPerSecond } = bucketLimit(limitOf(projectId))
-    const refund = length * leastCreditBack(refillPerSecond, seconds)
-    return { projectId, effect: 'work', blockMs: null, reason: null, refund }
+  return [...byProject].map(([projectId, requests]) => {
+    const refunds = requests.flatMap(({ id }) => claimOf.get(id) ?? [])
+    return { projectId, effect: 'work', blockMs: null, reason: null, refunds }
   })
 }
 
 /** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */
-export function unansweredOf(attemptId: string, replicaId: string): SettleRow {
-  const code = 'claim_unanswered'
+export function unansweredOf({ id, attempt }: Omit<ClaimedAttempt, 'projectId'>, claimId: string): SettleRow {
   const message = 'the answer to the claim was lost, no call was made'
+  const evidence = { error_code: 'claim_unanswered', error_message: message }
   return {
-    attemptId,
-    replicaId,
-    from: 'in_flight',
-    to: 'not_created',
-    httpStatus: null,
-    errorCode: code,
-    errorMessage: message,
-    evidence: { error_code: code, error_message: message },
-    reconcileInMs: null,
-    auditInMs: null,
-    listingsWithout: null,
-    requestState: 'queued',
-    cause: 'not_sent',
-    failed: false,
+    id,
+    attempt,
+    from: 'dispatching',
+    claimId,
+    to: 'queued',
+    change: { cause: 'not_sent', attempt, outcome: 'not_created', evidence },
     refund: 1,
     retryInMs: null,
-    instances: [],
-    events: [],
+    instanceIds: [],
+    instanceName: null,
+    look: null,
   }
 }

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { TakenRow } from './insert-requests.sql.ts'
 
@@ -9,15 +9,29 @@ SELECT
   encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
   coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
 FROM json_to_recordset($1::json) AS i("id" uuid, "projectId" text, "requestId" text)
-LEFT JOIN provision_request r ON r.project_id = i."projectId" AND r.request_id = i."requestId"
-LEFT JOIN retired_key k ON k.project_id = i."projectId" AND k.request_id = i."requestId"
+LEFT JOIN LATERAL (
+  -- The limits make each of the two one index probe per row.
+  SELECT r.id, r.content_digest, r.password_digest
+  FROM provision_request r
+  WHERE r.project_id = i."projectId" AND r.request_id = i."requestId"
+  LIMIT 1
+) r ON true
+LEFT JOIN LATERAL (
+  SELECT k.request_id, k.content_digest, k.password_digest
+  FROM retired_key k
+  WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"
+  LIMIT 1
+) k ON true
 WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
 `
 
 export async function findTaken(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   keys: readonly { id: string; projectId: string; requestId: string }[],
 ): Promise<TakenRow[]> {
   if (keys.length === 0) return []
-  return sql.query(TEXT, toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))))
+  return throughPrisma.query(
+    TEXT,
+    toJson(keys.map(({ id, projectId, requestId }) => ({ id, projectId, requestId }))),
+  )
 }

@@ -1,12 +1,12 @@
 import type { ProjectLimit } from '../budget/call-limits.ts'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
-import { bodyAt } from '../request/event-list.sql.ts'
+import { historyLine, insertSegment } from '../request/change.sql.ts'
 import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
 
 /**
- * Stores a batch of new requests with their first transition, their accepted event, and a bucket for each project that
- * has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
+ * Stores a batch of new requests with the begin of their history, the segment of their accepted events, and a bucket for
+ * each project that has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
  * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects).
  *
  * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock.
@@ -22,26 +22,25 @@ const TEXT = `
 WITH input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
-    "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" jsonb,
+    "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" json,
     "sealedPassword" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
-    "correlationId" text, "traceparent" text, "tracestate" text,
-    "eventId" uuid, "orderingKey" text, "routingKey" text, "eventType" text, "eventBody" text[]
+    "correlationId" text, "traceparent" text, "tracestate" text
   )
 ),
 clock AS MATERIALIZED (
-  SELECT clock_timestamp() AS ts
+  SELECT clock_timestamp()::timestamptz(3) AS ts
 ),
 inserted AS (
   INSERT INTO provision_request (
     id, project_id, request_id, content_digest, password_digest, spec, sealed_password, state, priority,
     min_count, max_count, deadline, expires_at, queue_rank, correlation_id, traceparent, tracestate,
-    created_at, updated_at
+    created_at, updated_at, history
   )
   SELECT
-    i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec",
+    i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec"::text,
     decode(i."sealedPassword", 'base64'), 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
-    i."deadline", clock.ts::timestamptz(3) - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
-    i."tracestate", clock.ts, clock.ts
+    i."deadline", clock.ts - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
+    i."tracestate", clock.ts, clock.ts, ${historyLine({ version: '1', at: 'clock.ts', change: `'{"to":"queued","cause":"accepted"}'` })}
   FROM input i
   CROSS JOIN clock
   WHERE (
@@ -49,18 +48,10 @@ inserted AS (
     SELECT k.request_id FROM retired_key k WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"
   ) IS NULL
   ON CONFLICT (project_id, request_id) DO NOTHING
-  RETURNING id, project_id, created_at
+  RETURNING id, project_id
 ),
-recorded AS (
-  INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause)
-  SELECT id, 1, created_at, NULL, 'queued', 'accepted'
-  FROM inserted
-),
-events AS (
-  INSERT INTO outbox_event (id, ordering_key, routing_key, type, correlation_id, body)
-  SELECT i."eventId", i."orderingKey", i."routingKey", i."eventType", i."correlationId", ${bodyAt('i."eventBody"', 'inserted.created_at')}
-  FROM inserted
-  JOIN input i ON i."id" = inserted.id
+segment AS (
+  ${insertSegment({ from: 'FROM inserted', id: 'inserted.id', version: '1' })}
 ),
 touched AS (
   INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at)
@@ -96,6 +87,7 @@ export interface InsertRequestRow {
   /** base64 */
   contentDigest: string
   passwordDigest: string
+  /** Without the password. */
   spec: unknown
   /** base64 */
   sealedPassword: string
@@ -106,11 +98,6 @@ export interface InsertRequestRow {
   correlationId: string | null
   traceparent: string | null
   tracestate: string | null
-  eventId: string
-  orderingKey: string
-  routingKey: string
-  eventType: string
-  eventBody: readonly string[]
 }
 
 /** A row that was not stored; the digests (base64) are null when the other row is not visible yet. */
@@ -121,9 +108,9 @@ export interface TakenRow {
 }
 
 export function insertRequests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   rows: readonly InsertRequestRow[],
   limits: readonly ProjectLimit[],
 ): Promise<TakenRow[]> {
-  return sql.query<TakenRow>(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
+  return throughPrisma.query(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
 }

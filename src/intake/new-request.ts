@@ -1,4 +1,3 @@
-import { requestAccepted } from '../contracts/events.ts'
 import type { ProvisionCommand } from '../contracts/request-message.ts'
 import type { Tracing } from '../contracts/tracing.ts'
 import { newUuid } from '../runtime/uuid.ts'
@@ -26,6 +25,5 @@ export function toNewRequest(
     maxCount,
     deadline,
     ...tracing,
-    acceptedEvent: requestAccepted({ projectId, requestId, ...tracing }, { state: 'queued' }),
   }
 }

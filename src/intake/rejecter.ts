@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { isObjection, PublishError } from '../amqp/errors.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
-import { type NewEvent, requestRejected } from '../contracts/events.ts'
+import type { Rejection } from '../contracts/events.ts'
 import type { MessageRejection } from '../contracts/rejection.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
+import { newUuid } from '../runtime/uuid.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
 import type { RequestStore } from './request-store.ts'
@@ -43,12 +44,12 @@ export function createRejecter(options: RejecterOptions): Rejecter {
   const { store, publisher, retry, logger, metrics, now, signal, onEvents } = options
   const outage = createOutageLog({ logger, subject: 'intake: dead letters' })
 
-  const events = createBatcher<NewEvent, boolean>({
+  const events = createBatcher<Rejection, boolean>({
     maxSize: EVENTS_PER_INSERT,
     concurrency: 1,
     flush: async (batch) => {
       const results = await writeEach(retry, batch, async (part) => {
-        await store.insertEvents(part)
+        await store.insertRejections(part)
         return part
       })
       if (results.some(({ kind }) => kind === 'written')) onEvents()
@@ -86,7 +87,7 @@ export function createRejecter(options: RejecterOptions): Rejecter {
     reject: async (delivery, { code, detail, projectId, requestId, tracing }) => {
       const at = now()
       if (projectId !== undefined && requestId !== undefined) {
-        const event = requestRejected({ projectId, requestId, ...tracing }, { code, detail })
+        const event = { id: newUuid(), projectId, requestId, ...tracing, code, detail }
         if (!(await events.add(event))) return false
       }
       if (!(await publish(delivery, { code, detail, at }))) return false

@@ -1,8 +1,8 @@
 import { bucketLimit, type CallLimit } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
-import type { NewEvent } from '../contracts/events.ts'
+import type { Rejection } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
-import { insertEvents } from '../request/insert-events.sql.ts'
+import { toJson } from '../database/json.ts'
 import { findTaken } from './find-taken.sql.ts'
 import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
 
@@ -25,7 +25,6 @@ export interface NewRequest {
   correlationId: string | null
   traceparent: string | null
   tracestate: string | null
-  acceptedEvent: NewEvent
 }
 
 export type InsertOutcome =
@@ -38,7 +37,8 @@ export interface RequestStore {
    * the rows. The keys within one batch must be distinct.
    */
   insertRequests(rows: readonly NewRequest[]): Promise<InsertOutcome[]>
-  insertEvents(events: readonly NewEvent[]): Promise<void>
+  /** Stores what the events of rejected messages are made from, as one segment of the outbox. */
+  insertRejections(rejections: readonly Rejection[]): Promise<void>
 }
 
 export interface RequestStoreOptions {
@@ -48,7 +48,9 @@ export interface RequestStoreOptions {
 
 export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
   return {
-    insertEvents: (events) => insertEvents(database, events),
+    insertRejections: async (rejections) => {
+      await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) } })
+    },
     insertRequests: async (rows) => {
       const sorted = rows.toSorted(byKey)
       const projects = [...new Set(sorted.map((row) => row.projectId))]
@@ -85,15 +87,10 @@ function byKey(a: NewRequest, b: NewRequest): number {
   return a.requestId < b.requestId ? -1 : 1
 }
 
-function toRow({ acceptedEvent, ...request }: NewRequest): InsertRequestRow {
+function toRow(request: NewRequest): InsertRequestRow {
   return {
     ...request,
     contentDigest: request.contentDigest.toString('base64'),
     sealedPassword: request.sealedPassword.toString('base64'),
-    eventId: acceptedEvent.id,
-    orderingKey: acceptedEvent.orderingKey,
-    routingKey: acceptedEvent.routingKey,
-    eventType: acceptedEvent.type,
-    eventBody: acceptedEvent.body,
   }
 }

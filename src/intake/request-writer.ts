@@ -1,4 +1,5 @@
 import type { ProvisionCommand } from '../contracts/request-message.ts'
+import { requestKey } from '../request/request-key.ts'
 import { reached } from '../runtime/steps.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -58,7 +59,7 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
   const write = async (entries: readonly Entry[]): Promise<EntryOutcome[]> => {
     const firsts = new Map<string, Entry>()
     for (const entry of entries) {
-      const key = keyOf(entry)
+      const key = requestKey(entry.row)
       if (!firsts.has(key)) firsts.set(key, entry)
     }
     const rows = [...firsts.values()].map(({ row }) => row)
@@ -68,13 +69,14 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
     metrics.batchSize.observe(rows.length)
     reached('intake.inserted')
     const stored = outcomes.filter(({ kind }) => kind === 'inserted').length
-    if (stored > 0) onStored(stored)
+    // Also where all were there: an earlier try may have stored them, and lost its answer.
+    if (outcomes.some(({ kind }) => kind === 'inserted' || kind === 'existing')) onStored(stored)
 
     const byKey = new Map([...firsts.keys()].map((key, index) => [key, outcomes[index]]))
     return Promise.all(
       entries.map(async (entry): Promise<EntryOutcome> => {
-        const outcome = byKey.get(keyOf(entry))
-        const first = firsts.get(keyOf(entry))
+        const outcome = byKey.get(requestKey(entry.row))
+        const first = firsts.get(requestKey(entry.row))
         if (outcome === undefined || first === undefined)
           throw new Error('the store has not answered for every row')
         if (outcome.kind === 'existing') return compare(entry.command, entry.row, outcome)
@@ -91,8 +93,4 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
   }
 
   return { write }
-}
-
-function keyOf({ row }: Entry): string {
-  return `${row.projectId}/${row.requestId}`
 }

@@ -1,62 +1,75 @@
 export interface OrderedLanes<Item> {
   add(item: Item): void
-  /** Resolves when no item runs or waits. */
-  drained(): Promise<void>
+  /** Runs again what was put off. */
+  resume(): void
+  /** Takes nothing more, and forgets what is put off from now on, with those behind it. Resolves when all have run. */
+  finish(): Promise<void>
 }
 
-export type LaneStep = 'go on' | 'give up'
+export type LaneStep = 'done' | 'put off'
 
 export interface OrderedLanesOptions<Item> {
   keyOf: (item: Item) => string
-  /** `give up` drops the item and those that wait behind it. */
-  run: (item: Item) => Promise<LaneStep>
-  onDropped: (items: readonly Item[]) => void
+  /** Calls `done` once. `put off` keeps the item, and those behind it, until `resume`. */
+  run: (item: Item, done: (step: LaneStep) => void) => void
+}
+
+interface Lane<Item> {
+  key: string
+  /** The item that runs or is put off. */
+  item: Item
+  /** Those behind it, in the order in which they came. */
+  waiting: Item[] | undefined
 }
 
 /**
  * Runs the items of one key one after the other, in the order in which they came, and those of different keys at
- * once.
+ * once. Nothing overtakes: an item is run again before any behind it. With callbacks, since promises for each event
+ * are a good part of what an event costs.
  */
-export function createOrderedLanes<Item>({
-  keyOf,
-  run,
-  onDropped,
-}: OrderedLanesOptions<Item>): OrderedLanes<Item> {
-  const waitingByKey = new Map<string, Item[]>()
-  let drainers: (() => void)[] = []
+export function createOrderedLanes<Item>({ keyOf, run }: OrderedLanesOptions<Item>): OrderedLanes<Item> {
+  const lanes = new Map<string, Lane<Item>>()
+  let putOff: Lane<Item>[] = []
+  let finished: PromiseWithResolvers<void> | undefined
 
-  // Without async and await: this runs for every event, and each would cost it two more promises.
-  const drive = (key: string, item: Item, waiting: Item[]) => {
-    run(item).then(
-      (step) => proceed(key, item, waiting, step),
-      () => proceed(key, item, waiting, 'give up'),
-    )
+  const drive = (lane: Lane<Item>) => run(lane.item, (step) => proceed(lane, step))
+
+  const proceed = (lane: Lane<Item>, step: LaneStep) => {
+    const next = step === 'done' ? lane.waiting?.shift() : undefined
+    if (next !== undefined) {
+      lane.item = next
+      drive(lane)
+    } else if (step === 'done' || finished !== undefined) end(lane)
+    else putOff.push(lane)
   }
 
-  const proceed = (key: string, item: Item, waiting: Item[], step: LaneStep) => {
-    if (step === 'give up') onDropped([item, ...waiting.splice(0)])
-    const next = waiting.shift()
-    if (next !== undefined) return drive(key, next, waiting)
-    waitingByKey.delete(key)
-    if (waitingByKey.size === 0) {
-      for (const done of drainers) done()
-      drainers = []
-    }
+  const end = (lane: Lane<Item>) => {
+    lanes.delete(lane.key)
+    if (lanes.size === 0) finished?.resolve()
   }
 
   return {
     add: (item) => {
+      if (finished !== undefined) return
       const key = keyOf(item)
-      const waiting = waitingByKey.get(key)
-      if (waiting !== undefined) {
-        waiting.push(item)
-        return
-      }
-      const lane: Item[] = []
-      waitingByKey.set(key, lane)
-      drive(key, item, lane)
+      const lane = lanes.get(key)
+      if (lane === undefined) {
+        const opened = { key, item, waiting: undefined }
+        lanes.set(key, opened)
+        drive(opened)
+      } else if (lane.waiting === undefined) lane.waiting = [item]
+      else lane.waiting.push(item)
     },
-    drained: () =>
-      waitingByKey.size === 0 ? Promise.resolve() : new Promise((resolve) => drainers.push(resolve)),
+    resume: () => {
+      const resumed = putOff
+      putOff = []
+      for (const lane of resumed) drive(lane)
+    },
+    finish: () => {
+      finished ??= Promise.withResolvers()
+      for (const lane of putOff.splice(0)) end(lane)
+      if (lanes.size === 0) finished.resolve()
+      return finished.promise
+    },
   }
 }

@@ -1,66 +1,75 @@
-import { PublishError } from '../amqp/errors.ts'
+import type { Logger } from 'pino'
+import type { PublishError } from '../amqp/errors.ts'
 import type { OutgoingMessage } from '../amqp/message.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import { EVENT_EXCHANGE } from '../amqp/topology.ts'
+import { EVENT_CONTENT_TYPE, type Event } from '../contracts/events.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { LaneStep } from './ordered-lanes.ts'
-import type { OutboxEvent } from './outbox-events.sql.ts'
-import type { Removals } from './removals.ts'
 
 export interface PublishContext {
-  publisher: Pick<Publisher, 'publish'>
-  removals: Removals
+  publisher: Pick<Publisher, 'send'>
   metrics: Metrics
+  /** No queue takes the event. */
+  onReturned: (kind: string) => void
+  logger: Logger
+}
+
+/** An event as it is published, or, with another address, as it is replayed. */
+export function messageOf(
+  event: Event,
+  { exchange, routingKey }: Pick<OutgoingMessage, 'exchange' | 'routingKey'> = {
+    exchange: EVENT_EXCHANGE,
+    routingKey: event.routingKey,
+  },
+): OutgoingMessage {
+  const { id: messageId, type, correlationId, body } = event
+  const properties = { messageId, type, contentType: EVENT_CONTENT_TYPE, deliveryMode: 2 }
+  return {
+    exchange,
+    routingKey,
+    body,
+    mandatory: true,
+    properties: correlationId === null ? properties : { ...properties, correlationId },
+  }
 }
 
 /**
- * Publishes the event and has its row removed once it is confirmed. `give up` where that is in doubt: the event, and
- * those of its request behind it, are to be read again.
+ * Publishes an event. It is done when the broker has it, or when nobody is there to get it; else it is put off, to be
+ * published again. `writtenAt`: when it was stored, on the clock of performance.now().
  */
-export function publishEvent(context: PublishContext, event: OutboxEvent): Promise<LaneStep> {
+export function publishEvent(
+  context: PublishContext,
+  { event, writtenAt }: { event: Event; writtenAt: number },
+  done: (step: LaneStep) => void,
+): void {
   const startedAt = performance.now()
-  // Without async and await: this runs for every event, and each would cost it two more promises.
-  return context.publisher.publish(messageOf(event)).then(
-    () => confirmed(context, event, performance.now() - startedAt),
-    (error: unknown) => notConfirmed(context, event, error),
-  )
+  context.publisher.send(messageOf(event), (error) => {
+    if (error !== null) return done(notConfirmed(context, event, error))
+    reached('outbox.confirmed')
+    const { published, confirmSeconds, delaySeconds } = context.metrics.outbox
+    const now = performance.now()
+    published.inc()
+    confirmSeconds.observe((now - startedAt) / 1000)
+    delaySeconds.observe((now - writtenAt) / 1000)
+    done('done')
+  })
 }
 
-function messageOf(event: OutboxEvent): OutgoingMessage {
-  return {
-    exchange: EVENT_EXCHANGE,
-    routingKey: event.routingKey,
-    body: event.body,
-    mandatory: true,
-    properties: {
-      messageId: event.id,
-      type: event.type,
-      contentType: 'application/cloudevents+json',
-      deliveryMode: 2,
-      ...(event.correlationId === null ? {} : { correlationId: event.correlationId }),
-    },
+function notConfirmed(context: PublishContext, event: Event, error: PublishError): LaneStep {
+  const { metrics, onReturned, logger } = context
+  if (error.kind === 'returned') {
+    metrics.outbox.returned.inc()
+    onReturned(event.kind)
+    return 'done'
   }
-}
-
-function confirmed({ removals, metrics }: PublishContext, event: OutboxEvent, confirmMs: number): LaneStep {
-  reached('outbox.confirmed')
-  metrics.outbox.published.inc()
-  metrics.outbox.confirmSeconds.observe(confirmMs / 1000)
-  metrics.outbox.delaySeconds.observe((event.ageMs + confirmMs) / 1000)
-  removals.confirmed(event.position)
-  return 'go on'
-}
-
-function notConfirmed({ removals, metrics }: PublishContext, event: OutboxEvent, error: unknown): LaneStep {
-  if (!(error instanceof PublishError)) throw error
-  if (error.kind !== 'returned' && error.kind !== 'unencodable') {
-    if (error.kind === 'nacked') metrics.outbox.nacked.inc()
-    if (error.kind === 'unknown') metrics.outbox.unknown.inc()
-    return 'give up'
+  if (error.kind === 'unencodable') {
+    metrics.invariantViolations.inc({ invariant: 'missing_event' })
+    logger.error({ event: event.id, err: error }, 'an event that AMQP cannot carry is left out')
+    return 'done'
   }
-  // No queue is bound for this kind: set aside, so that it does not hold up events that are waited for.
-  metrics.outbox.returned.inc()
-  removals.returned(event.position)
-  return 'go on'
+  if (error.kind === 'nacked') metrics.outbox.nacked.inc()
+  if (error.kind === 'unknown') metrics.outbox.unknown.inc()
+  return 'put off'
 }

@@ -9,8 +9,8 @@ const BEGINNING = 0
 export interface ReadMark {
   /** The last position read. */
   position: number
-  /** Transactions from this id on had not begun when the read looked; a 64-bit integer in decimal. */
-  xmax: string
+  /** Transactions that were under way when the read looked are below this id; a 64-bit integer in decimal. */
+  barrier: string
   /** Transactions below this id had ended when the read looked. */
   xmin: string
 }
@@ -34,7 +34,7 @@ export interface ReadCursor {
  */
 export function createReadCursor(now: () => number = () => performance.now()): ReadCursor {
   let floor = BEGINNING
-  let marks: { at: number; position: number; xmax: bigint; settled: boolean }[] = []
+  let marks: { at: number; position: number; barrier: bigint; settled: boolean }[] = []
   let restartedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -55,10 +55,10 @@ export function createReadCursor(now: () => number = () => performance.now()): R
     readTo: (mark, cutShort) => {
       if (mark === undefined) return
       const ended = BigInt(mark.xmin)
-      marks.push({ at: now(), position: mark.position, xmax: BigInt(mark.xmax), settled: false })
+      marks.push({ at: now(), position: mark.position, barrier: BigInt(mark.barrier), settled: false })
       for (const known of marks) {
         const isRead = !cutShort || known.position <= mark.position
-        if (isRead && known.xmax <= ended) known.settled = true
+        if (isRead && known.barrier <= ended) known.settled = true
       }
     },
     restart: () => {

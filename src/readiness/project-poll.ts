@@ -1,15 +1,15 @@
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfRecovery } from '../budget/call-effect.ts'
-import type { StaleGuard } from '../budget/stale-guard.ts'
-import { takeToken } from '../budget/take-token.sql.ts'
+import type { Lateness, PaidCall } from '../budget/lateness.ts'
+import { payForReading } from '../budget/pay-for-reading.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
-import { startAge } from '../runtime/age.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { ClaimedInstance } from './claim-instances.sql.ts'
+import type { ClaimedPoll } from './claim-polls.sql.ts'
 import type { Sighting } from './observation.ts'
+import type { PollMember } from './poll-member.ts'
 import type { RecordSightings } from './sighting-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
@@ -23,45 +23,42 @@ export interface PollContext {
   /** 0..1 of the call budget. */
   readinessShare: number
   /** Shared by all polls of the process. */
-  stale: StaleGuard
+  lateness: Lateness
   recordSightings: RecordSightings
   metrics: Metrics
 }
 
-/** Instances of one project that a claim has paid a call for. */
-export interface ClaimedCall {
-  projectId: string
-  /** At most 100. */
-  instances: readonly ClaimedInstance[]
-  /** Milliseconds since the claim was sent. */
-  age: () => number
+/** A call that a claim has paid for. */
+export interface PaidPoll extends PaidCall {
+  poll: ClaimedPoll
 }
 
 /**
  * Asks CloudDC for the instances of one call, and records what it says. Throws the first failure, after it has recorded
- * all that was answered. A stale call is not made: it would arrive together with those of later tokens.
+ * all that was answered.
  */
 export async function pollInstances(
   context: PollContext,
-  { projectId, instances, age }: ClaimedCall,
+  paid: PaidPoll,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, client, stale, recordSightings, metrics } = context
-  const instanceIds = instances.map(({ id }) => id)
-  const beforeWrite = () => stale.check(age)
+  const { database, client, lateness, recordSightings, metrics } = context
+  const { poll } = paid
+  const { projectId, members, probing } = poll
+  const instanceIds = members.map(({ id }) => id)
+  const beforeWrite = () => lateness.check(paid)
   const page = await measured(metrics, 'list', () =>
     client.listInstances({ projectId, instanceIds, beforeWrite }),
   )
   reached('readiness.observed')
   const sightings = new Map<string, Sighting>(page.instances.map((instance) => [instance.id, instance]))
-  const missing = instances.filter(({ id }) => !sightings.has(id))
+  const missing = members.filter(({ id }) => !sightings.has(id))
   // An instance that runs by ShowInstanceStatus waits for the listing: nothing else names its server.
-  const [waiting, unknown] = [missing.filter(hasRun), missing.filter((instance) => !hasRun(instance))]
+  const [waiting, unknown] = [missing.filter(hasRun), missing.filter((member) => !hasRun(member))]
   for (const { id } of waiting) sightings.set(id, 'not_found')
-  await recordSightings(instances, sightings)
-  if (instances.some(({ probing }) => probing))
-    await applyCallResults(database, [effectOfRecovery(projectId)])
-  if (unknown.length > 0) await askSingly(context, projectId, unknown, signal)
+  await recordSightings(poll, sightings)
+  if (probing) await applyCallResults(database, [effectOfRecovery(projectId)])
+  if (unknown.length > 0) await askSingly(context, poll, unknown, signal)
 }
 
 /**
@@ -70,19 +67,26 @@ export async function pollInstances(
  */
 async function askSingly(
   context: PollContext,
-  projectId: string,
-  missing: readonly ClaimedInstance[],
+  poll: ClaimedPoll,
+  missing: readonly PollMember[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, readinessShare } = context
+  const { database, readinessShare, lateness } = context
+  const { projectId } = poll
   const first = Math.floor(Math.random() * missing.length)
   const chosen = [...missing.slice(first), ...missing.slice(0, first)].slice(0, SINGLE_CALLS)
   const failures: unknown[] = []
-  for (const instance of chosen) {
-    const age = startAge()
-    if (signal.aborted || !(await takeToken(database, { projectId, share: readinessShare }))) break
+  for (const { id } of chosen) {
+    if (signal.aborted) break
+    const payment = await payForReading(database, {
+      projectId,
+      purpose: 'poll',
+      share: readinessShare,
+      lateMs: lateness.usualMs(),
+    })
+    if (!payment?.granted) break
     try {
-      await askForOne(context, projectId, instance, age)
+      await askForOne(context, { ...payment, poll }, id)
     } catch (error) {
       if (!isAboutTheInstance(error)) throw error
       failures.push(error)
@@ -92,17 +96,17 @@ async function askSingly(
 }
 
 async function askForOne(
-  { client, stale, recordSightings, metrics }: PollContext,
-  projectId: string,
-  instance: ClaimedInstance,
-  age: () => number,
+  { client, lateness, recordSightings, metrics }: PollContext,
+  paid: PaidPoll,
+  instanceId: string,
 ): Promise<void> {
-  const beforeWrite = () => stale.check(age)
+  const { poll } = paid
+  const beforeWrite = () => lateness.check(paid)
   const status = await measured(metrics, 'status', () =>
-    client.showInstanceStatus({ projectId, instanceId: instance.id, beforeWrite }),
+    client.showInstanceStatus({ projectId: poll.projectId, instanceId, beforeWrite }),
   )
   const sighting = status === 'not_found' ? status : { ...UNLISTED, ...status }
-  await recordSightings([instance], new Map([[instance.id, sighting]]))
+  await recordSightings(poll, new Map([[instanceId, sighting]]))
 }
 
 async function measured<Answer>(
@@ -123,7 +127,7 @@ async function measured<Answer>(
   }
 }
 
-const hasRun = ({ ranMs }: ClaimedInstance) => ranMs !== null
+const hasRun = ({ ranMs }: PollMember) => ranMs !== null
 
 /** Another instance may fare better. */
 function isAboutTheInstance(error: unknown): boolean {

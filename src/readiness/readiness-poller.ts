@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
-import { createStaleGuard } from '../budget/stale-guard.ts'
+import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
-import { type ClaimedInstance, claimInstances } from './claim-instances.sql.ts'
+import { newUuid } from '../runtime/uuid.ts'
+import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
-import { type ClaimedCall, type PollContext, pollInstances } from './project-poll.ts'
+import { type PaidPoll, type PollContext, pollInstances } from './project-poll.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
-/** ListInstances takes at most 100 ids, according to CloudDC's API reference. */
-const IDS_PER_CALL = 100
-/** Most instances due that one claim looks at. */
-const CLAIM_LIMIT = 2000
+/** Most polls due that one claim looks at. */
+const CLAIM_LIMIT = 256
 /** Calls in progress, of all projects and of one: a project whose calls hang must leave room for others. */
 export const POLLS_AT_ONCE = 64
 const POLLS_PER_PROJECT = 4
@@ -26,7 +26,10 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   client: CloudDcClient
   /** 0..1 of the call budget. */
   readinessShare: number
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean
   pollMaxMs: number
+  idleMs?: IdleMs
   logger: Logger
 }
 
@@ -34,31 +37,32 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
   client: CloudDcClient
   /** From one poll of an instance to the next (poll-schedule.ts). */
   intervalsMs: number[]
-  /** The longest wait, for instances that are due as well as for calls under way. */
-  idleMs: number
+  /** The longest wait for calls under way, and for instances that are not known to be due. */
+  waitMs: number
   /** Projects with calls under way. Claims leave them out, so that a slow one holds up no other. */
   busy: Map<string, Promise<void>>
-  underWay: Set<ClaimedCall>
+  underWay: Set<PaidPoll>
   outages: ProjectOutages
 }
 
-/** Claims instances whose poll is due, asks CloudDC for up to 100 of a project per call, and records what it says. */
+/** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { pollMinMs, pollMaxMs, logger } = options
+  const { pollMinMs, pollMaxMs, idleMs = unheard, logger } = options
+  const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
+    waitMs,
     intervalsMs: pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs }),
-    idleMs: Math.min(500, pollMinMs),
     busy: new Map(),
     underWay: new Set(),
     outages: createProjectOutages({ logger, forgetMs: 2 * pollMaxMs }),
-    stale: createStaleGuard(),
+    lateness: createLateness(),
     recordSightings: createSightingRecorder(options),
   }
   return createLoop({
     name: 'readiness poller',
     logger,
-    idleMs: context.idleMs,
+    idleMs: () => idleMs(waitMs),
     runOnce: (signal) => pollOnce(context, signal),
     onStop: async () => {
       await Promise.all(context.busy.values())
@@ -66,41 +70,46 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   })
 }
 
-/** Claims what is due, sets its calls going, and gives them `idleMs` before the next claim. */
+/** Claims what is due, sets its calls going, and gives them `waitMs` before the next claim. */
 async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<RunResult> {
-  const { database, limits, idleMs, busy, underWay, metrics } = context
+  const { database, limits, waitMs, busy, underWay, metrics } = context
   if (underWay.size >= POLLS_AT_ONCE) {
-    await atMost(Promise.race(busy.values()), idleMs)
+    await atMost(Promise.race(busy.values()), waitMs)
     return { again: true }
   }
   const age = startAge()
-  const { instances, more } = await claimInstances(database, {
+  const payment = newUuid()
+  const { polls, more, nextInMs } = await claimPolls(database, {
+    ...limits,
     limit: CLAIM_LIMIT,
     intervalsMs: context.intervalsMs,
-    idsPerCall: IDS_PER_CALL,
+    idsPerCall: MEMBERS_PER_POLL,
     share: context.readinessShare,
     postponeMs: Math.min(1000, context.pollMinMs),
-    provisionTimeoutMs: limits.provisionTimeoutMs,
-    serverWaitMs: limits.serverWaitMs,
     exceptProjects: [...busy.keys()],
     callsPerProject: POLLS_PER_PROJECT,
     calls: POLLS_AT_ONCE - underWay.size,
+    lateMs: context.lateness.usualMs(),
+    payment,
   })
   reached('readiness.claimed')
-  metrics.readiness.polls.inc(instances.length)
-  const projects = Map.groupBy(instances, (instance) => instance.projectId)
+  metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
+  const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
-    const calls = callsFor(claimed).map((call) => ({ projectId, instances: call, age }))
+    const calls = claimed.map((poll) => ({ poll, age, roomMs: poll.roomMs, payment }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
-  await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), idleMs)
-  return { again: more }
+  // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell. What calls under way
+  // find may be due sooner.
+  if (polls.length === 0 && nextInMs > 0 && busy.size === 0) return { again: false, waitMs: nextInMs }
+  await atMost(Promise.all([...projects.keys()].map((projectId) => busy.get(projectId))), waitMs)
+  return more ? { again: true } : { again: false, waitMs }
 }
 
 async function pollProject(
   context: PollerContext,
   projectId: string,
-  calls: readonly ClaimedCall[],
+  calls: readonly PaidPoll[],
   signal: AbortSignal,
 ): Promise<void> {
   const results = await Promise.all(calls.map((call) => pollSafely(context, call, signal)))
@@ -109,16 +118,16 @@ async function pollProject(
 }
 
 /** Whether all went well. Never throws: what is not recorded now is polled again. */
-async function pollSafely(context: PollerContext, call: ClaimedCall, signal: AbortSignal): Promise<boolean> {
-  const { database, underWay, outages } = context
-  const { projectId } = call
+async function pollSafely(context: PollerContext, call: PaidPoll, signal: AbortSignal): Promise<boolean> {
+  const { database, adaptive, underWay, outages } = context
+  const { projectId } = call.poll
   underWay.add(call)
   try {
     await pollInstances(context, call, signal)
     return true
   } catch (error) {
     if (!(error instanceof CloudDcNotSentError)) outages.failed(projectId, error)
-    const effect = effectOf(call, error)
+    const effect = effectOf(call, adaptive ?? false, error)
     if (effect !== null)
       await applyCallResults(database, [effect]).catch((fault: unknown) => outages.failed(projectId, fault))
     return false
@@ -127,10 +136,11 @@ async function pollSafely(context: PollerContext, call: ClaimedCall, signal: Abo
   }
 }
 
-function effectOf({ projectId, instances: [one], age }: ClaimedCall, error: unknown): BucketEffect | null {
+function effectOf({ poll, payment }: PaidPoll, adaptive: boolean, error: unknown): BucketEffect | null {
+  const { projectId, troubles } = poll
   return error instanceof CloudDcNotSentError
-    ? effectOfNoCall(projectId, age(), one?.refillPerSecond ?? 0)
-    : effectOfFailedReading(projectId, error, one?.troubles ?? 0)
+    ? effectOfNoCall({ projectId, payment })
+    : effectOfFailedReading(error, { projectId, troubles, adaptive })
 }
 
 /** Resolves when `work` does, or after `ms`. */
@@ -139,13 +149,4 @@ async function atMost(work: Promise<unknown>, ms: number): Promise<void> {
   const pause = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined)
   await Promise.race([work, pause])
   ended.abort()
-}
-
-/** Cuts the instances of a project into calls. */
-export function callsFor(instances: readonly ClaimedInstance[]): ClaimedInstance[][] {
-  const calls: ClaimedInstance[][] = []
-  for (let from = 0; from < instances.length; from += IDS_PER_CALL) {
-    calls.push(instances.slice(from, from + IDS_PER_CALL))
-  }
-  return calls
 }

@@ -1,99 +1,82 @@
 import { demandAudits } from '../attempt/demand-audits.sql.ts'
-import { instanceFailed, instanceRunning, type NewEvent, requestCompleted } from '../contracts/events.ts'
-import type { Database } from '../database/database.ts'
+import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
-import { type MoveRow, moveRequests } from '../request/move-requests.sql.ts'
-import { type Counts, completion, isTerminal } from '../request/provision-request.ts'
-import { type EndedInstance, type ObservationRow, recordObservations } from './record-observations.sql.ts'
+import { requestKey } from '../request/request-key.ts'
+import { findPending } from './find-pending.sql.ts'
+import { type KnownNews, type News, rowsOf } from './news.ts'
+import type { MemberLimits } from './poll-member.ts'
+import { recordObservations } from './record-observations.sql.ts'
 
-export interface ObservationResult {
-  /** The instances that ended with these observations. */
-  ended: readonly EndedInstance[]
-  /** Requests that ended with them. */
-  completed: number
+/** Each next one means that another change of the same request came first. */
+const MOST_TRIES = 10
+
+export interface RecordTimes extends MemberLimits {
+  /** From the first answer that an instance runs to the next poll, where it is not listed so, in milliseconds. */
+  waitingPollMs: number
+}
+
+export interface RecordedReadiness {
+  /** The instances that ended with this record, with the time from their creation until they ran or failed. */
+  ended: { state: 'running' | 'failed'; ageMs: number }[]
   /** Keys of the requests with events: `<project id>/<request id>`. */
   changed: string[]
 }
 
 /**
- * Records observations, the counts and completion of their requests, and all events, in one transaction. The attempts
- * of instances that do not exist are audited.
- * `serverPollMs`: to the next poll of an instance that runs and is not listed so yet.
+ * Records news, the counts and completion of their requests, and all events; their polls keep the members that are
+ * still pending. News of a poll that is not held any more is left out. The attempts of instances that do not exist
+ * are audited.
+ *
+ * The decision rests on the requests as they were read. Where one has changed meanwhile, what is left of its polls is
+ * read and decided again: the next poll of it would cost a call.
  */
 export async function recordReadiness(
-  database: Database,
-  rows: readonly ObservationRow[],
-  serverPollMs: number,
-): Promise<ObservationResult> {
-  return database.transaction(async (sql) => {
+  database: Sql & ThroughPrisma,
+  news: readonly News[],
+  times: RecordTimes,
+): Promise<RecordedReadiness> {
+  const ended: RecordedReadiness['ended'] = []
+  const changed = new Set<string>()
+  let open = news
+  for (let tries = 1; open.length > 0; tries += 1) {
+    if (tries > MOST_TRIES)
+      throw new Error('requests change faster than the ends of instances can be recorded')
+    const known = await findKnown(database, open)
     await demandAudits(
-      sql,
-      rows.filter((row) => row.errorCode === INSTANCE_NOT_FOUND),
+      database,
+      known
+        .filter(({ observation }) => observation.errorCode === INSTANCE_NOT_FOUND)
+        .map(({ facts }) => facts),
     )
-    const ended = await recordObservations(sql, rows, serverPollMs)
-    const moves = [...Map.groupBy(ended, (instance) => instance.provisionRequestId).values()].map(moveOf)
-    if (moves.length > 0) await moveRequests(sql, moves)
-    return {
-      ended,
-      completed: moves.filter((move) => move.to !== null).length,
-      changed: moves.flatMap((move) => move.events.slice(0, 1).map((event) => event.orderingKey)),
+    const rows = rowsOf(open, known, times)
+    const recorded = await recordObservations(database, rows, times)
+    const still = new Set(recorded.held)
+    const won = new Set(recorded.changed)
+    for (const { facts, poll, observation } of known) {
+      const { state, member } = observation
+      if (state === 'pending' || !won.has(facts.provisionRequestId)) continue
+      ended.push({ state, ageMs: (member.ranMs ?? poll.claimedMs) - member.createdMs })
+      changed.add(requestKey(facts))
     }
-  })
+    const membersOf = new Map(rows.polls.map(({ id, members }) => [id, members]))
+    for (const { poll } of open) {
+      if (recorded.settled.includes(poll.id)) poll.members = membersOf.get(poll.id) ?? poll.members
+    }
+    open = open.filter(({ poll }) => still.has(poll.id) && !recorded.settled.includes(poll.id))
+  }
+  return { ended, changed: [...changed] }
 }
 
-/**
- * The change of a request some of whose instances have ended, at least one: pure. A request that had ended before they
- * were found counts them, and stays in its state.
- */
-export function moveOf(ended: readonly EndedInstance[]): MoveRow {
-  const [request] = ended
-  if (request === undefined) throw new Error('no instance has ended')
-  const running = ended.filter((instance) => instance.state === 'running').length
-  const failed = ended.length - running
-  const counts: Counts = {
-    min: request.minCount,
-    max: request.maxCount,
-    created: request.createdCount,
-    running: request.runningCount + running,
-    failed: request.failedCount + failed,
-  }
-  const to = isTerminal(request.requestState) ? null : completion(counts)
-  const error = to === 'failed' ? tooFewRunning(counts) : null
-  const events: NewEvent[] = ended.map((instance) =>
-    instance.state === 'running'
-      ? instanceRunning(request, {
-          instanceId: instance.id,
-          name: instance.name ?? '',
-          serverId: instance.serverId,
-          networkInterfaces: instance.networkInterfaces,
-          imageId: instance.imageId,
-          runningAt: instance.runningAt,
-        })
-      : instanceFailed(request, {
-          instanceId: instance.id,
-          error: { code: instance.errorCode ?? 'instance_failed', message: instance.errorMessage ?? '' },
-        }),
+/** The news of instances that are still pending. */
+async function findKnown(sql: Sql, news: readonly News[]): Promise<KnownNews[]> {
+  const keyOf = (projectId: string, id: string) => `${projectId}/${id}`
+  const facts = await findPending(
+    sql,
+    news.map(({ poll: { projectId }, observation: { member } }) => ({ projectId, id: member.id })),
   )
-  if (to !== null) {
-    events.push(requestCompleted(request, { state: to, counts, error }))
-  }
-  return {
-    id: request.provisionRequestId,
-    from: request.requestState,
-    to,
-    cause: 'instances_ended',
-    evidence: to === null ? null : counts,
-    running,
-    failed,
-    errorCode: error?.code ?? null,
-    errorMessage: error?.message ?? null,
-    events,
-  }
-}
-
-function tooFewRunning({ min, running, failed }: Counts) {
-  return {
-    code: 'too_few_running',
-    message: `${running} of at least ${min} instances run, ${failed} failed`,
-  }
+  const byKey = new Map(facts.map((one) => [keyOf(one.projectId, one.id), one]))
+  return news.flatMap((one) => {
+    const known = byKey.get(keyOf(one.poll.projectId, one.observation.member.id))
+    return known === undefined ? [] : [{ ...one, facts: known }]
+  })
 }

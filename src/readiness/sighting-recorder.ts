@@ -4,11 +4,11 @@ import { createBatcher } from '../runtime/batcher.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { ClaimedInstance } from './claim-instances.sql.ts'
-import { observe, type ReadinessLimits, type Sighting } from './observation.ts'
+import type { ClaimedPoll } from './claim-polls.sql.ts'
+import type { News } from './news.ts'
+import { isNews, observe, type ReadinessLimits, type Sighting } from './observation.ts'
 import { type HoldsPassword, withoutPasswords } from './quoted-password.ts'
 import { recordReadiness } from './readiness-recorder.ts'
-import type { ObservationRow } from './record-observations.sql.ts'
 
 /** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
 const RECORDS_AT_ONCE = 10
@@ -25,45 +25,47 @@ export interface SightingRecorderOptions {
   onEvents: (requestKeys: readonly string[]) => void
 }
 
-/** Resolves once what was seen of these instances is committed; those without a sighting are left as they are. */
-export type RecordSightings = (
-  claimed: readonly ClaimedInstance[],
-  sightings: ReadonlyMap<string, Sighting>,
-) => Promise<void>
+/**
+ * Resolves once what was seen of members of a poll is committed, and its members are those still pending. Costs the
+ * database nothing where nothing of it is new. Members without a sighting are left as they are.
+ */
+export type RecordSightings = (poll: ClaimedPoll, sightings: ReadonlyMap<string, Sighting>) => Promise<void>
 
 /** Records what several answers say in one transaction. */
 export function createSightingRecorder(options: SightingRecorderOptions): RecordSightings {
   const { database, limits, holdsPassword } = options
-  const batcher = createBatcher<readonly ObservationRow[], PromiseSettledResult<ObservationRow>[]>({
+  const batcher = createBatcher<readonly News[], PromiseSettledResult<News>[]>({
     maxSize: RECORDS_AT_ONCE,
     concurrency: 2,
     gatherMs: GATHER_MS,
     flush: async (answers) => {
-      const results = await writeInHalves(answers.flat(), (rows) => commit(options, rows), isRejected)
-      return answers.map((rows) => results.splice(0, rows.length))
+      const results = await writeInHalves(answers.flat(), (news) => commit(options, news), isRejected)
+      return answers.map((news) => results.splice(0, news.length))
     },
   })
 
-  return async (claimed, sightings) => {
-    const rows = claimed.flatMap((instance) => {
-      const sighting = sightings.get(instance.id)
-      return sighting === undefined ? [] : [observe(instance, sighting, limits)]
+  return async (poll, sightings) => {
+    const news = poll.members.flatMap((member) => {
+      const sighting = sightings.get(member.id)
+      return sighting === undefined ? [] : [observe(member, poll.claimedMs, sighting, limits)].filter(isNews)
     })
-    const results = await batcher.add(await withoutPasswords(database, rows, holdsPassword))
+    if (news.length === 0) return
+    const shown = await withoutPasswords(database, poll.projectId, news, holdsPassword)
+    const results = await batcher.add(shown.map((observation) => ({ poll, observation })))
     results.forEach(resultOf)
   }
 }
 
 async function commit(
-  { database, pollMinMs, metrics, onEvents }: SightingRecorderOptions,
-  rows: readonly ObservationRow[],
-): Promise<readonly ObservationRow[]> {
-  const { ended, changed } = await recordReadiness(database, rows, pollMinMs)
+  { database, limits, pollMinMs, metrics, onEvents }: SightingRecorderOptions,
+  news: readonly News[],
+): Promise<readonly News[]> {
+  const { ended, changed } = await recordReadiness(database, news, { ...limits, waitingPollMs: pollMinMs })
   reached('readiness.recorded')
   for (const { state, ageMs } of ended) {
     metrics.readiness.instances.inc({ result: state })
     metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
   }
   if (changed.length > 0) onEvents(changed)
-  return rows
+  return news
 }

@@ -1,4 +1,4 @@
-import { claimUncertain } from '../attempt/claim-uncertain.sql.ts'
+import { claimDoubts } from '../attempt/claim-doubts.sql.ts'
 import { type DueAudits, findDueAudits } from '../attempt/due-audits.sql.ts'
 import type { Database } from '../database/database.ts'
 import type { ListingPace } from './listing-pace.ts'
@@ -8,8 +8,8 @@ import type { ProjectClaim } from './project-look.ts'
 const AUDITS_EVERY_MS = 1000
 
 /**
- * Claims uncertain attempts that are due for a look, by project, with the audits that one listing serves as well. A
- * claim moves its attempts on by `moveOnMs`, which is the cost of a replica that dies in mid-look.
+ * Claims doubts that are due for a look, by project, with the audits that one listing serves as well. A claim moves its
+ * doubts on by `moveOnMs`, which is the cost of a replica that dies in mid-look.
  */
 export function createProjectClaims({
   database,
@@ -41,14 +41,14 @@ export function createProjectClaims({
     const tooSlow = pace.tooSlow(lookedAt, looksAtOnce)
     const exceptProjects = [...new Set([...lookedAt, ...pace.resting(), ...tooSlow])]
     const maxProjects = looksAtOnce - lookedAt.length
-    const attempts = await claimUncertain(database, { exceptProjects, maxProjects, moveOnMs })
+    const doubts = await claimDoubts(database, { exceptProjects, maxProjects, moveOnMs })
     const claimedAt = performance.now()
-    const byProject = Map.groupBy(attempts, ({ projectId }) => projectId)
+    const byProject = Map.groupBy(doubts, ({ projectId }) => projectId)
     const audits = await dueAudits(new Set(byProject.keys()), { exceptProjects, limit: maxProjects })
     const auditsOf = new Map(audits.map((due) => [due.projectId, due]))
     return [...new Set([...byProject.keys(), ...auditsOf.keys()])].map((projectId) => ({
       projectId,
-      attempts: byProject.get(projectId) ?? [],
+      doubts: byProject.get(projectId) ?? [],
       audits: auditsOf.get(projectId) ?? null,
       claimedAt,
     }))

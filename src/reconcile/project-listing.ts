@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
-import type { ArrivalGuard } from '../budget/arrival-guard.ts'
-import type { StaleGuard } from '../budget/stale-guard.ts'
-import { takeListingToken } from '../budget/take-listing-token.sql.ts'
-import { leastCreditBack } from '../budget/token-bucket.ts'
+import { effectOfNoCall } from '../budget/call-effect.ts'
+import { LateCallError, type Lateness, type PaidCall } from '../budget/lateness.ts'
+import { payForReading } from '../budget/pay-for-reading.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcError } from '../clouddc/errors.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
@@ -12,10 +11,6 @@ import { startAge } from '../runtime/age.ts'
 
 /** ListInstances takes at most 100 server ids, according to CloudDC's API reference. */
 const SERVERS_PER_CALL = 100
-/** How much later than others a call may come after its token: what token-bucket.ts leaves room for. */
-const SPREAD_MS = 50
-/** This many late tokens in a row are no accident: the path to the database has become slow. */
-const LATE_IN_A_ROW = 3
 /** Between two tries for a token; a bucket may be opened before its time. */
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
@@ -56,65 +51,58 @@ export interface ProjectListingOptions {
   limitMs: number
   /** Servers that are asked for by id as well, given when the listing began. */
   serverIds: (beganAt: number) => readonly string[]
-  /** Both shared by all listings of the process. */
-  arrivals: ArrivalGuard
-  stale: StaleGuard
+  /** Shared by all listings of the process. */
+  lateness: Lateness
   signal: AbortSignal
   onToken: () => void
 }
 
 /**
  * Lists a project completely, or throws. Each page waits for a token of the project's call budget, as long as the
- * listing may take; a closed bucket is not waited for. A token that came late is let go: its call would arrive
- * together with another's.
+ * listing may take; a closed bucket is not waited for. A token that came too late is paid back.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
-  const { database, client, projectId, keep, limitMs, serverIds, arrivals, stale, signal, onToken } = options
+  const { database, client, projectId, keep, limitMs, serverIds, lateness, signal, onToken } = options
   const listingAge = startAge()
   let beganAt: number | undefined
-  let paidFor = startAge()
+  let paid: PaidCall | undefined
   let calls = 0
   let refillPerSecond = Number.POSITIVE_INFINITY
 
-  /** Whether a token that took so long can still be used; one that took as long as the last ones can. */
-  const inTime = (ageMs: number, late: number[]): boolean => {
-    if (arrivals.admits({ ageMs, spreadMs: SPREAD_MS })) return true
-    late.push(ageMs)
-    return late.length >= LATE_IN_A_ROW && ageMs - Math.min(...late) <= SPREAD_MS / 2
+  const beforeWrite = () => {
+    if (paid !== undefined) lateness.check(paid)
   }
 
   const pay = async (): Promise<void> => {
-    const late: number[] = []
     for (;;) {
       signal.throwIfAborted()
       if (listingAge() > limitMs) {
         const message = `the listing was not complete after ${calls} pages and ${limitMs} ms`
         throw new ListingOverdueError(message, { code: 'LISTING_OVERDUE' })
       }
-      const age = startAge()
-      const token = await takeListingToken(database, projectId)
-      if (token === null) break
-      refillPerSecond = token.refillPerSecond
-      if (token.granted) {
+      const lateMs = lateness.usualMs()
+      const payment = await payForReading(database, { projectId, purpose: 'listing', share: 0, lateMs })
+      if (payment === null) break
+      refillPerSecond = payment.refillPerSecond
+      if (payment.granted) {
         onToken()
-        if (inTime(age(), late)) {
-          paidFor = startAge()
+        paid = payment
+        try {
+          // A listing that is called off at a later page begins anew.
+          beforeWrite()
           break
+        } catch (error) {
+          if (!(error instanceof LateCallError)) throw error
+          await applyCallResults(database, [effectOfNoCall({ projectId, payment: payment.payment })])
+          continue
         }
-        const refund = leastCreditBack(refillPerSecond, age() / 1000)
-        await applyCallResults(database, [
-          { projectId, effect: 'refund', blockMs: null, reason: null, refund },
-        ])
-        continue
       }
-      if (token.blocked && token.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()
-      await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, token.waitMs)), undefined, { signal })
+      if (payment.closed && payment.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()
+      await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, payment.waitMs)), undefined, { signal })
     }
     calls += 1
     beganAt ??= performance.now()
   }
-
-  const beforeWrite = () => stale.check(paidFor)
 
   const instances = new Map<string, UpstreamInstance>()
   const listing = await client.listAllInstances({ projectId, keep, beforeCall: pay, beforeWrite })

@@ -1,15 +1,16 @@
-import type { UncertainAttempt } from '../attempt/claim-uncertain.sql.ts'
 import { type DueAudits, endAudits } from '../attempt/due-audits.sql.ts'
-import { addLook, timeAfter } from '../attempt/look-evidence.ts'
+import { findOwners } from '../attempt/find-owners.sql.ts'
+import type { createForeignInstallations } from '../attempt/foreign-installations.ts'
+import type { Installation } from '../attempt/installation.ts'
+import { addLook, foundBy, timeAfter } from '../attempt/look-evidence.ts'
 import { relevanceTo, type SearchTarget, soughtOf } from '../attempt/matching.ts'
+import type { OpenDoubt } from '../attempt/open-doubt.ts'
 import { recordLooks } from '../attempt/record-looks.sql.ts'
-import { findOwners } from '../attempt/unexpected-instances.sql.ts'
 import type { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import type { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
-import type { ArrivalGuard } from '../budget/arrival-guard.ts'
 import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
-import type { StaleGuard } from '../budget/stale-guard.ts'
+import type { Lateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
@@ -27,10 +28,10 @@ import {
 
 const FAILED = { minMs: 500, maxMs: 30_000 }
 
-/** Uncertain attempts and audits of one project that one listing serves. */
+/** Doubts and audits of one project that one listing serves. */
 export interface ProjectClaim {
   projectId: string
-  attempts: UncertainAttempt[]
+  doubts: OpenDoubt[]
   audits: DueAudits | null
   /** performance.now() when the claim was known: no earlier than the ages in it. */
   claimedAt: number
@@ -41,11 +42,14 @@ export interface LookContext {
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   /** How long an attempt without an answer is looked for before it counts as not created. */
   settleMs: number
-  /** How far a claim moves its attempts on. */
+  /** How far a claim moves its doubts on. */
   moveOnMs: number
   pace: ListingPace
-  arrivals: ArrivalGuard
-  stale: StaleGuard
+  lateness: Lateness
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean | undefined
+  installation: Installation
+  tellOfForeign: ReturnType<typeof createForeignInstallations>
   recordVerdicts: ReturnType<typeof createVerdictRecorder>
   storeUnexpected: ReturnType<typeof createUnexpectedInstances>
   /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
@@ -65,7 +69,7 @@ export async function lookAtProject(context: LookContext, claim: ProjectClaim): 
   try {
     await look(context, claim)
   } catch (error) {
-    // The claim has moved the attempts on so far.
+    // The claim has moved the doubts on so far.
     pace.postpone(claim.projectId, moveOnMs)
     // A closed bucket is logged elsewhere.
     if (signal.aborted || error instanceof BucketClosedError) return
@@ -79,8 +83,9 @@ export async function lookAtProject(context: LookContext, claim: ProjectClaim): 
 async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
   const { database, pace, recordVerdicts, storeUnexpected, onEvents, outage, metrics } = context
   const { projectId } = claim
-  const sought = new Map(claim.attempts.map((attempt) => [attempt, soughtOf(attempt)]))
-  const listing = await listFor(context, claim, sought)
+  const installation = await context.installation()
+  const sought = new Map(claim.doubts.map((doubt) => [doubt, soughtOf(doubt, installation)]))
+  const listing = await listFor(context, claim, { sought, installation })
   metrics.reconcile.listings.inc({ result: 'ok' })
   pace.listed(projectId, listing)
   outage.recovered()
@@ -88,7 +93,7 @@ async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
 
   const ids = new Set(listing.instances.map((instance) => instance.id))
   for (const { named } of sought.values()) for (const id of named) ids.add(id)
-  const known = await findOwners(database, projectId, [...ids])
+  const known = await findOwners(database.throughPrisma, projectId, [...ids])
   await recordVerdicts({
     sought,
     instances: listing.instances,
@@ -105,23 +110,26 @@ async function look(context: LookContext, claim: ProjectClaim): Promise<void> {
 
 function listFor(
   context: LookContext,
-  { projectId, attempts, claimedAt }: ProjectClaim,
-  sought: ReadonlyMap<UncertainAttempt, SearchTarget>,
+  { projectId, doubts, claimedAt }: ProjectClaim,
+  { sought, installation }: { sought: ReadonlyMap<OpenDoubt, SearchTarget>; installation: string },
 ): Promise<ProjectListing> {
-  const { database, client, settleMs, pace, arrivals, stale, metrics, signal } = context
+  const { database, client, settleMs, pace, tellOfForeign, lateness, metrics, signal } = context
+  const isRelevant = relevanceTo([...sought.values()], installation)
   return listProject({
     database,
     client,
     projectId,
-    keep: relevanceTo([...sought.values()]),
+    keep: (instance) => {
+      tellOfForeign(projectId, instance, installation)
+      return isRelevant(instance)
+    },
     limitMs: pace.limitMs(projectId),
     // Instances of selected servers are asked for in both ways before their absence is believed.
     serverIds: (beganAt) => {
-      const settled = attempts.filter((attempt) => attempt.ageMs + beganAt - claimedAt >= settleMs)
-      return [...new Set(settled.flatMap((attempt) => sought.get(attempt)?.servers ?? []))]
+      const settled = doubts.filter((doubt) => doubt.ageMs + beganAt - claimedAt >= settleMs)
+      return [...new Set(settled.flatMap((doubt) => sought.get(doubt)?.servers ?? []))]
     },
-    arrivals,
-    stale,
+    lateness,
     signal,
     onToken: () => metrics.dispatch.tokensTaken.inc(),
   })
@@ -129,32 +137,27 @@ function listFor(
 
 /** Sets the next look after a failed listing; what failed is kept, though it proves nothing. */
 async function postpone(context: LookContext, claim: ProjectClaim, error: CloudDcError): Promise<void> {
-  const { database, pace, metrics } = context
-  const { projectId, attempts, claimedAt } = claim
+  const { database, pace, adaptive, metrics } = context
+  const { projectId, doubts, claimedAt } = claim
   metrics.reconcile.listings.inc({ result: 'failed' })
   const count = pace.failed(projectId, { overran: error instanceof ListingOverdueError })
   if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
-  const effect = effectOfFailedReading(projectId, error, count - 1)
+  const effect = effectOfFailedReading(error, { projectId, troubles: count - 1, adaptive })
   if (effect !== null) await applyCallResults(database, [effect])
   const patient = error instanceof CloudDcAccessError || !error.retryable
   const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
   pace.postpone(projectId, lookInMs)
   await recordLooks(
-    database,
-    attempts.map((attempt) => {
-      const afterMs = Math.round(attempt.ageMs + performance.now() - claimedAt)
+    database.throughPrisma,
+    doubts.map((doubt) => {
+      const afterMs = Math.round(doubt.ageMs + performance.now() - claimedAt)
       const failedLook = {
-        at: timeAfter(attempt, afterMs),
+        at: timeAfter(doubt, afterMs),
         after_ms: afterMs,
         error: error.code ?? error.name,
       }
-      return {
-        attemptId: attempt.attemptId,
-        claim: attempt.claim,
-        evidence: addLook(attempt.evidence, failedLook),
-        listingsWithout: attempt.listingsWithout,
-        lookInMs,
-      }
+      const found = foundBy(addLook(doubt.evidence, failedLook))
+      return { doubt, found, listingsWithout: doubt.listingsWithout, lookInMs }
     }),
   )
 }

@@ -1,24 +1,24 @@
 import type { Logger } from 'pino'
-import type { SettleRow } from '../attempt/settle-attempts.sql.ts'
+import { createForeignInstallations } from '../attempt/foreign-installations.ts'
+import type { Installation } from '../attempt/installation.ts'
+import { nextLookMs } from '../attempt/next-look.sql.ts'
+import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
-import { createArrivalGuard } from '../budget/arrival-guard.ts'
-import { createStaleGuard } from '../budget/stale-guard.ts'
+import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
-import { createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
+import { ASK_MS, createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import { createLoop, type Loop, type RunResult } from '../runtime/run-loop.ts'
+import { createLoop, type IdleMs, type RunResult, type SharedLoop, unheard } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createProjectClaims } from './claim-projects.ts'
 import { createListingPace } from './listing-pace.ts'
 import { type LookContext, lookAtProject } from './project-look.ts'
 
-/** How soon an attempt that another replica left uncertain is noticed. */
+/** How soon a doubt that another replica has recorded is noticed, where replicas do not hear each other. */
 const IDLE_MS = 250
-const DUTY_LEASE_MS = 5000
-const DUTY_RENEW_MS = 1000
 /** Projects looked at in parallel. */
 export const LOOKS_AT_ONCE = 64
 
@@ -26,12 +26,14 @@ export interface ReconcilerOptions {
   database: Database
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   replica: Replica
+  installation: Installation
   /** How long an attempt without an answer is looked for before it counts as not created. */
   settleMs: number
   /** Attempts of one request that may have reached CloudDC. */
   maxAttempts: number
-  /** From an adoption to its instances' first poll. */
-  firstPollMs: number
+  pollTimes: PollTimes
+  /** Whether a 429 lowers the rate of its project. */
+  adaptive?: boolean
   /** The cost of a reconciler that dies in mid-look. */
   intervalMs?: number
   /** Projects looked at in parallel. */
@@ -41,9 +43,10 @@ export interface ReconcilerOptions {
   metrics: Metrics
   logger: Logger
   /** Called after each commit that settled attempts. */
-  onSettled: (rows: readonly SettleRow[]) => void
+  onSettled: (settled: readonly SettledAttempt[]) => void
   /** Called with the keys (`project/request`) of requests that unexpected instances were stored for. */
   onEvents?: (keys: readonly string[]) => void
+  idleMs?: IdleMs
 }
 
 interface ReconcileContext extends LookContext {
@@ -55,26 +58,33 @@ interface ReconcileContext extends LookContext {
 }
 
 /**
- * Finds out what became of calls of unknown outcome. Lists a project once, completely, for all its uncertain attempts,
- * and judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
+ * Finds out what became of calls of unknown outcome. Lists a project once, completely, for all its doubts, and
+ * judges each (verdict.ts): adopted as if the 202 had arrived, void and queued again, or looked for once more. The
  * same listing serves the audits that are due: it shows instances that no outcome has named.
  * A listing that fails proves nothing. One replica at a time has the duty, yet two do no harm: a look is recorded
  * only under the claim it was made for.
  */
-export function createReconciler(options: ReconcilerOptions): Loop {
-  const { database, replica, logger, intervalMs = 5000, looksAtOnce = LOOKS_AT_ONCE } = options
+export function createReconciler(options: ReconcilerOptions): SharedLoop {
+  const {
+    database,
+    replica,
+    idleMs = unheard,
+    logger,
+    intervalMs = 5000,
+    looksAtOnce = LOOKS_AT_ONCE,
+  } = options
   const stopping = new AbortController()
   const pace = createListingPace({ limitMs: options.lookLimitMs })
   const context: ReconcileContext = {
     ...options,
-    duty: createHeldDuty({ replica, duty: 'reconcile', leaseMs: DUTY_LEASE_MS, renewMs: DUTY_RENEW_MS }),
+    duty: createHeldDuty({ replica, duty: 'reconcile' }),
     claimProjects: createProjectClaims({ database, pace, looksAtOnce, moveOnMs: intervalMs }),
     looksAtOnce,
     looks: new Map(),
     moveOnMs: intervalMs,
     pace,
-    arrivals: createArrivalGuard(),
-    stale: createStaleGuard(),
+    lateness: createLateness(),
+    tellOfForeign: createForeignInstallations(logger),
     recordVerdicts: createVerdictRecorder(options),
     storeUnexpected: createUnexpectedInstances(options),
     outage: createOutageLog({ logger, subject: 'reconciling' }),
@@ -83,7 +93,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   const loop = createLoop({
     name: 'reconciler',
     logger,
-    idleMs: IDLE_MS,
+    idleMs: () => idleMs(IDLE_MS),
     runOnce: () => reconcileOnce(context),
     onStop: async () => {
       await Promise.all(context.looks.values())
@@ -91,6 +101,7 @@ export function createReconciler(options: ReconcilerOptions): Loop {
   })
   return {
     ...loop,
+    serves: context.duty.had,
     stop: () => {
       stopping.abort()
       return loop.stop()
@@ -100,8 +111,11 @@ export function createReconciler(options: ReconcilerOptions): Loop {
 
 /** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
-  const { duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
-  if (!(await duty.has()) || looks.size >= looksAtOnce) return { again: false }
+  const { database, duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
+  if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+  if (looks.size >= looksAtOnce) return { again: false, waitMs: IDLE_MS }
+  const dueInMs = await nextLookMs(database)
+  if (dueInMs > 0) return { again: false, waitMs: dueInMs }
   for (const claim of await claimProjects([...looks.keys()])) {
     const { projectId } = claim
     if (pace.tooSlow([...looks.keys()], looksAtOnce).includes(projectId)) {
@@ -111,5 +125,5 @@ async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
     const running = lookAtProject(context, claim).finally(() => looks.delete(projectId))
     looks.set(projectId, running)
   }
-  return { again: false }
+  return { again: false, waitMs: IDLE_MS }
 }

@@ -1,7 +1,7 @@
-import { lockUncertain } from '../attempt/find-uncertain.sql.ts'
-import { timeAfter } from '../attempt/look-evidence.ts'
-import { settleAttempts } from '../attempt/settle-attempts.sql.ts'
-import { findOwners } from '../attempt/unexpected-instances.sql.ts'
+import { lockDoubt } from '../attempt/find-doubt.sql.ts'
+import { findOwners } from '../attempt/find-owners.sql.ts'
+import { settledEvidence, timeAfter } from '../attempt/look-evidence.ts'
+import { type PollTimes, settleAttempts } from '../attempt/settle-attempts.sql.ts'
 import { adoptionOf, type SettlementRules, voidOf } from '../attempt/verdict-settlement.ts'
 import type { Database } from '../database/database.ts'
 
@@ -18,20 +18,18 @@ export class ResolveError extends Error {
  * events. The evidence says that it was a person. Returns the state that the request is in then.
  */
 export async function resolveByHand(
-  database: Database,
+  database: Pick<Database, 'prismaTransaction'>,
   { projectId, requestId }: { projectId: string; requestId: string },
   verdict: HandVerdict,
-  { firstPollMs, ...rules }: SettlementRules & { firstPollMs: number },
+  { pollTimes, ...rules }: SettlementRules & { pollTimes: PollTimes },
 ): Promise<string> {
-  return database.transaction(async (sql) => {
-    const attempt = await lockUncertain(sql, { projectId, requestId })
-    if (attempt === null) {
+  return database.prismaTransaction(async (sql) => {
+    const doubt = await lockDoubt(sql, { projectId, requestId })
+    if (doubt === null) {
       throw new ResolveError(`request ${requestId} of project ${projectId} has no attempt of unknown outcome`)
     }
-    const evidence = {
-      ...(attempt.evidence as object | null),
-      resolved_by_hand: timeAfter(attempt, attempt.ageMs),
-    }
+    const seen = settledEvidence(doubt.evidence, doubt.listingsWithout)
+    const evidence = { ...seen, resolved_by_hand: timeAfter(doubt, doubt.ageMs) }
     if (verdict !== 'void') {
       if (verdict.adopt.length === 0) throw new ResolveError('no instance to adopt')
       const [known] = await findOwners(sql, projectId, verdict.adopt)
@@ -39,9 +37,9 @@ export async function resolveByHand(
     }
     const row =
       verdict === 'void'
-        ? voidOf(attempt, { listingsWithout: attempt.listingsWithout, evidence }, rules)
-        : adoptionOf(attempt, { instanceIds: [...new Set(verdict.adopt)], evidence }, rules)
-    await settleAttempts(sql, [row], firstPollMs)
-    return row.requestState
+        ? voidOf(doubt, { evidence }, rules)
+        : adoptionOf(doubt, { instanceIds: [...new Set(verdict.adopt)], evidence }, rules)
+    await settleAttempts(sql, [row], pollTimes)
+    return row.to
   })
 }

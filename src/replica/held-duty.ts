@@ -1,24 +1,26 @@
 import type { Duty, Replica } from './replica.ts'
 
+/** Short, so that a duty is soon taken over; two replicas that have the same one for a moment do no harm. */
+const LEASE_MS = 6000
+const RENEW_MS = 3000
+/** How often a replica without the duty asks for it. */
+export const ASK_MS = 1500
+
 export interface HeldDuty {
-  /** Whether this replica has the duty, as of `renewMs` ago at the most; takes it if no other replica has it. */
+  /** Whether this replica has the duty, as of its last asking; takes it if no other replica has it. */
   has(): Promise<boolean>
   /** The last known answer, without asking. */
   had(): boolean
 }
 
-/** A duty that is looked at far more often than its lease needs to be renewed. */
+/** A duty that is looked at more often than its lease needs to be renewed. */
 export function createHeldDuty({
   replica,
   duty,
-  leaseMs,
-  renewMs,
   onTaken = () => undefined,
 }: {
   replica: Replica
   duty: Duty
-  leaseMs: number
-  renewMs: number
   /** This replica has the duty now, and had not before. */
   onTaken?: () => void
 }): HeldDuty {
@@ -27,8 +29,8 @@ export function createHeldDuty({
   return {
     has: async () => {
       const now = performance.now()
-      if (now - askedAt >= renewMs) {
-        const heldNow = await replica.holdDuty(duty, leaseMs)
+      if (now - askedAt >= (held ? RENEW_MS : ASK_MS)) {
+        const heldNow = await replica.holdDuty(duty, LEASE_MS)
         if (heldNow && !held) onTaken()
         held = heldNow
         askedAt = now

@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { Database, ThroughPrisma } from '../database/database.ts'
 
 /** Registers a replica. $1 replica, $2 lease in milliseconds. */
 const REGISTER = `
@@ -32,30 +32,51 @@ WHERE duty_lease.replica_id = excluded.replica_id OR duty_lease.lease_until <= c
 RETURNING duty
 `
 
-/** $1 replica, $2 duty, or null for all of its duties. */
-const RELEASE_DUTY = `
-DELETE FROM duty_lease
-WHERE replica_id = $1::uuid AND ($2::text IS NULL OR duty = $2)
+/** When the next lease of another replica runs out. $1 this replica. */
+const NEXT_END = `
+SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 * 1000 AS "inMs"
+FROM replica
+WHERE id <> $1::uuid
 `
 
-export async function registerReplica(sql: Sql, replicaId: string, leaseMs: number): Promise<void> {
-  await sql.query(REGISTER, replicaId, leaseMs)
+/** Milliseconds until the lease of another replica runs out, as it stands now; infinite where there is no other. */
+export async function nextLeaseEndMs({ throughPrisma }: ThroughPrisma, replicaId: string): Promise<number> {
+  const [row] = await throughPrisma.query<{ inMs: number | null }>(NEXT_END, replicaId)
+  return row?.inMs ?? Number.POSITIVE_INFINITY
+}
+
+export async function registerReplica(
+  { throughPrisma }: ThroughPrisma,
+  replicaId: string,
+  leaseMs: number,
+): Promise<void> {
+  await throughPrisma.query(REGISTER, replicaId, leaseMs)
 }
 
 /** False when the lease had run out: the replica must go on under a new id. */
-export async function renewReplica(sql: Sql, replicaId: string, leaseMs: number): Promise<boolean> {
-  return (await sql.query(RENEW, replicaId, leaseMs)).length > 0
+export async function renewReplica(
+  { throughPrisma }: ThroughPrisma,
+  replicaId: string,
+  leaseMs: number,
+): Promise<boolean> {
+  return (await throughPrisma.query(RENEW, replicaId, leaseMs)).length > 0
 }
 
-export async function resignReplica(sql: Sql, replicaId: string): Promise<void> {
-  await sql.query(RESIGN, replicaId)
+export async function resignReplica({ throughPrisma }: ThroughPrisma, replicaId: string): Promise<void> {
+  await throughPrisma.query(RESIGN, replicaId)
 }
 
 /** True while this replica holds the duty. */
-export async function holdDuty(sql: Sql, duty: string, replicaId: string, leaseMs: number): Promise<boolean> {
-  return (await sql.query(HOLD_DUTY, duty, replicaId, leaseMs)).length > 0
+export async function holdDuty(
+  { throughPrisma }: ThroughPrisma,
+  duty: string,
+  replicaId: string,
+  leaseMs: number,
+): Promise<boolean> {
+  return (await throughPrisma.query(HOLD_DUTY, duty, replicaId, leaseMs)).length > 0
 }
 
-export async function releaseDuty(sql: Sql, replicaId: string, duty: string | null): Promise<void> {
-  await sql.query(RELEASE_DUTY, replicaId, duty)
+/** Leaves all duties of a replica to others. */
+export async function releaseDuties({ prisma }: Pick<Database, 'prisma'>, replicaId: string): Promise<void> {
+  await prisma.dutyLease.deleteMany({ where: { replicaId } })
 }

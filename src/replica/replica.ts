@@ -5,10 +5,10 @@ import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { holdDuty, registerReplica, releaseDuty, renewReplica, resignReplica } from './leases.sql.ts'
+import { holdDuty, registerReplica, releaseDuties, renewReplica, resignReplica } from './leases.sql.ts'
 
 /** Duties that one replica at a time carries out. */
-export type Duty = 'relay' | 'parking' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
+export type Duty = 'relay' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
 
 export interface Replica extends Service {
   /** The present identity; a new one after a lost lease. */
@@ -28,13 +28,15 @@ export interface ReplicaOptions {
   leaseMs: number
   logger: Logger
   metrics?: Pick<Metrics, 'replica'>
+  /** The lease is ended before its time, and whatever was claimed under it is for others. */
+  onResigned?: () => void
 }
 
 /**
  * This process among its peers: an identity with a lease in the database. All attempts in flight belong to that one
  * lease, so that keeping it costs one statement whatever the load.
  */
-export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOptions): Replica {
+export function createReplica({ database, leaseMs, logger, metrics, onResigned }: ReplicaOptions): Replica {
   const marginMs = Math.min(1000, leaseMs / 10)
   let id = newUuid()
   let registered = false
@@ -64,8 +66,9 @@ export function createReplica({ database, leaseMs, logger, metrics }: ReplicaOpt
     },
     onStop: async () => {
       if (!registered) return
-      await releaseDuty(database, id, null)
+      await releaseDuties(database, id)
       await resignReplica(database, id)
+      onResigned?.()
     },
   })
 

@@ -34,6 +34,15 @@ export function canMove(from: RequestState, to: RequestState): boolean {
   return NEXT_STATES[from].includes(to)
 }
 
+/** The condition of the CHECK that holds each change of state of a row against {@link NEXT_STATES}. */
+export function legalMoves(): string {
+  const moves = REQUEST_STATES.filter((from) => !isTerminal(from)).map(
+    (from) =>
+      `(previous_state = '${from}' AND state IN (${NEXT_STATES[from].map((to) => `'${to}'`).join(', ')}))`,
+  )
+  return ["(previous_state IS NULL AND state = 'queued')", ...moves].join(' OR ')
+}
+
 /** Numbers of instances: asked for (min, max), created by CloudDC, and ended either way. */
 export interface Counts {
   min: number

@@ -32,7 +32,7 @@ export interface RetentionOptions {
 
 /**
  * Deletes what ended long ago, in small batches: first the idempotency keys are stored apart, a while later the
- * requests are deleted with their attempts, instances and history, and much later the keys. Passwords are not its
+ * requests are deleted with their instances and history, and much later the keys. Passwords are not its
  * concern: they leave the row with the change of state after which no attempt can need them.
  */
 export function createRetention(options: RetentionOptions): Loop {

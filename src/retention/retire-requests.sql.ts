@@ -1,4 +1,4 @@
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 
 /*
  * Subqueries in these statements are index probes, one per row, whatever the planner assumes about table sizes; and
@@ -36,52 +36,75 @@ RETURNING 1 AS "row"
 `
 
 /**
- * Deletes requests whose key was stored a while ago, with their history; attempts and instances go with them.
+ * Deletes requests whose key was stored a while ago, with all that belongs to them: nothing that is left refers to them.
+ * They have been at rest as long as they have been complete, and whatever their changes owe to consumers is sent: the
+ * oldest segment of the outbox is younger than they are, by more than its statement can have taken.
+ *
  * $1 age in days, $2 most rows, $3 milliseconds since the key was stored: longer than any statement runs,
  * $4 how many of the oldest may have a key.
  */
 const DELETE_REQUESTS = `
 WITH clock AS MATERIALIZED (
-  SELECT clock_timestamp() AS ts
+  SELECT clock_timestamp() AS ts, clock_timestamp() - make_interval(secs => $1::float8 * 86400) AS cutoff
+),
+unsent AS MATERIALIZED (
+  SELECT s.created_at AS since FROM outbox_segment s ORDER BY s.position LIMIT 1
 ),
 oldest AS MATERIALIZED (
-  SELECT r.id, r.project_id, r.request_id
+  SELECT
+    r.id, r.version, r.project_id, r.request_id,
+    r.updated_at < clock.cutoff AND r.running_count + r.failed_count = r.created_count AS at_rest
   FROM provision_request r, clock
-  WHERE r.completed_at < clock.ts - make_interval(secs => $1::float8 * 86400)
+  WHERE r.completed_at < clock.cutoff
   ORDER BY r.completed_at
   LIMIT $4::int
 ),
 keyed AS MATERIALIZED (
-  SELECT o.id
+  SELECT o.id, o.version
   FROM oldest o, clock
-  WHERE (
-    SELECT k.retired_at FROM retired_key k WHERE k.project_id = o.project_id AND k.request_id = o.request_id
-  ) <= clock.ts - make_interval(secs => $3::float8 / 1000)
+  WHERE o.at_rest
+    AND (
+      SELECT k.retired_at FROM retired_key k WHERE k.project_id = o.project_id AND k.request_id = o.request_id
+    ) <= clock.ts - make_interval(secs => $3::float8 / 1000)
+    AND coalesce((SELECT u.since > clock.cutoff + interval '1 hour' FROM unsent u), true)
   LIMIT $2::int
 ),
 due AS MATERIALIZED (
-  SELECT r.id
-  FROM provision_request r
-  WHERE r.id = ANY(ARRAY(SELECT id FROM keyed))
+  SELECT r.id, r.project_id, r.instance_ids
+  FROM keyed
+  JOIN LATERAL (SELECT keyed.id OFFSET 0) one_row_hint ON one_row_hint.id = keyed.id
+  JOIN provision_request r ON r.id = keyed.id AND r.version = keyed.version
   FOR UPDATE OF r SKIP LOCKED
 ),
-history AS (
-  DELETE FROM transition t
-  USING due
-  WHERE t.provision_request_id = due.id
+owned AS MATERIALIZED (
+  SELECT due.project_id, unnest(due.instance_ids) AS id FROM due
+),
+instances AS (
+  DELETE FROM instance i
+  USING owned o
+  JOIN LATERAL (SELECT o.id OFFSET 0) one_row_hint ON one_row_hint.id = o.id
+  WHERE i.project_id = o.project_id AND i.id = o.id
+),
+parts AS (
+  DELETE FROM history_part p WHERE p.provision_request_id = ANY(ARRAY(SELECT id FROM due))
+),
+looks AS (
+  DELETE FROM look l WHERE l.provision_request_id = ANY(ARRAY(SELECT id FROM due))
 )
 DELETE FROM provision_request r
-USING due
-WHERE r.id = due.id
+WHERE r.id = ANY(ARRAY(SELECT id FROM due))
 RETURNING 1 AS "row"
 `
 
 /** Forgets keys whose request ended very long ago and is deleted. $1 age in days, $2 most rows. */
 const DELETE_KEYS = `
-WITH due AS MATERIALIZED (
+WITH clock AS MATERIALIZED (
+  SELECT clock_timestamp() - make_interval(secs => $1::float8 * 86400) AS cutoff
+),
+due AS MATERIALIZED (
   SELECT k.project_id, k.request_id
   FROM retired_key k
-  WHERE k.completed_at < clock_timestamp() - make_interval(secs => $1::float8 * 86400)
+  WHERE k.completed_at < (SELECT cutoff FROM clock)
     AND (
       SELECT r.id FROM provision_request r WHERE r.project_id = k.project_id AND r.request_id = k.request_id
     ) IS NULL
@@ -97,23 +120,23 @@ RETURNING 1 AS "row"
 
 /** Each returns the number of rows it has stored or deleted. */
 export async function keepKeys(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   params: { olderThanDays: number; limit: number; ahead: number },
 ): Promise<number> {
-  return (await sql.query(KEEP_KEYS, params.olderThanDays, params.limit, params.ahead)).length
+  return (await throughPrisma.query(KEEP_KEYS, params.olderThanDays, params.limit, params.ahead)).length
 }
 
 export async function deleteRetiredRequests(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   params: { olderThanDays: number; limit: number; keptForMs: number; ahead: number },
 ): Promise<number> {
   const { olderThanDays, limit, keptForMs, ahead } = params
-  return (await sql.query(DELETE_REQUESTS, olderThanDays, limit, keptForMs, ahead)).length
+  return (await throughPrisma.query(DELETE_REQUESTS, olderThanDays, limit, keptForMs, ahead)).length
 }
 
 export async function deleteRetiredKeys(
-  sql: Sql,
+  { throughPrisma }: ThroughPrisma,
   params: { olderThanDays: number; limit: number },
 ): Promise<number> {
-  return (await sql.query(DELETE_KEYS, params.olderThanDays, params.limit)).length
+  return (await throughPrisma.query(DELETE_KEYS, params.olderThanDays, params.limit)).length
 }

@@ -15,20 +15,23 @@ export interface BatcherOptions<Item, Result> {
   concurrency: number
   /** Flushes of less than `maxSize` begin at least so many milliseconds apart. Default 0. */
   gatherMs?: number
+  /** Only after a flush of so many items: where few come, nothing is gained by waiting for more. Default 1. */
+  gatherAfter?: number
 }
 
 /**
- * Gathers items for as long as the flushes before them take, and for `gatherMs` after the last one began: a single
- * item goes at once, and under load the batches grow by themselves.
+ * Gathers items for as long as the flushes before them take, and under load for `gatherMs` after the last one began: a
+ * single item goes at once, and the batches grow by themselves.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { flush, maxSize, concurrency, gatherMs = 0 } = options
+  const { flush, maxSize, concurrency, gatherMs = 0, gatherAfter = 1 } = options
   type Waiting = { item: Item; resolve: (result: Result) => void; reject: (error: unknown) => void }
   let waiting: Waiting[] = []
   let flushing = 0
   let active = 0
   let scheduled = false
   let flushedAt = Number.NEGATIVE_INFINITY
+  let flushedItems = 0
   let gathering = false
   const drainers: (() => void)[] = []
 
@@ -62,9 +65,11 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const pump = () => {
     while (waiting.length > 0 && active < concurrency) {
       const now = performance.now()
-      if (waiting.length < maxSize && now - flushedAt < gatherMs) return gather(flushedAt + gatherMs - now)
-      flushedAt = now
+      const gathers = waiting.length < maxSize && flushedItems >= gatherAfter
+      if (gathers && now - flushedAt < gatherMs) return gather(flushedAt + gatherMs - now)
       const batch = waiting.slice(0, maxSize)
+      flushedAt = now
+      flushedItems = batch.length
       waiting = waiting.slice(maxSize)
       void run(batch)
     }

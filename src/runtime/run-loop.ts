@@ -15,8 +15,8 @@ export interface LoopOptions {
   logger: Logger
   /** One pass. It takes the stop signal for its own waits, and throws when it could not do its work. */
   runOnce: (signal: AbortSignal) => Promise<RunResult>
-  /** The longest wait between two passes, in milliseconds. */
-  idleMs: number
+  /** The longest wait between two passes, in milliseconds; as a function, asked at the end of each pass. */
+  idleMs: number | (() => number)
   /** Passes after wake-ups begin at least so many milliseconds apart, to coalesce wake-ups. Default 0. */
   gapMs?: number
   /** Called once after the last pass. */
@@ -24,9 +24,29 @@ export interface LoopOptions {
 }
 
 export interface Loop extends Service {
-  /** Ends the present or the next wait at once. */
-  wake(): void
+  /** Ends the present wait, or else the next one, after so many milliseconds at the latest. Default 0. */
+  wake(inMs?: number): void
 }
+
+/** A loop that does what others may do too. */
+export interface SleepyLoop extends Loop {
+  /** Whether this replica does its work now, as far as is known. */
+  serves(): boolean
+}
+
+/** A loop whose work any replica may do. */
+export interface SharedLoop extends Loop {
+  /** Whether this replica does that work now, as far as is known. */
+  serves(): boolean
+}
+
+/**
+ * The longest wait of a loop that has found nothing to do, in milliseconds. `alone`: where no other replica would wake
+ * it, so that it has to look by itself.
+ */
+export type IdleMs = (alone: number) => number
+
+export const unheard: IdleMs = (alone) => alone
 
 /**
  * The skeleton of every background duty: pass, then again at once, or wait for a wake-up, a due time or the stop.
@@ -36,44 +56,53 @@ export function createLoop({ name, logger, runOnce, idleMs, gapMs = 0, onStop }:
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal)
   const outage = createOutageLog({ logger, subject: name })
-  let woken = false
-  let endPause: (() => void) | undefined
-  let pauseIsWakeable = false
+  /** The earliest time at which a pass is wanted by wake-ups since the last one began. */
+  let wakeAt = Number.POSITIVE_INFINITY
+  /** Ends the present wait, to look at `wakeAt` again. */
+  let reconsider: (() => void) | undefined
   let running: Promise<void> | undefined
 
-  const pause = (ms: number, { wakeable }: { wakeable: boolean }) =>
+  const sleep = (ms: number) =>
     new Promise<void>((resolve) => {
-      if ((wakeable && woken) || ms <= 0 || stopping.signal.aborted) return resolve()
       const timer = setTimeout(finish, Math.min(ms, 2 ** 31 - 1))
       function finish() {
         clearTimeout(timer)
-        endPause = undefined
+        reconsider = undefined
         resolve()
       }
-      endPause = finish
-      pauseIsWakeable = wakeable
+      reconsider = finish
     })
-  const wait = (ms: number) => pause(ms, { wakeable: true })
+
+  /** Waits until that time, or the time of a wake-up (`wakeable`), or the stop. */
+  const pauseUntil = async (time: number, { wakeable }: { wakeable: boolean }) => {
+    while (!stopping.signal.aborted) {
+      const left = (wakeable ? Math.min(time, wakeAt) : time) - performance.now()
+      if (left <= 0) return
+      await sleep(left)
+    }
+  }
 
   const run = async () => {
     let failures = 0
     while (!stopping.signal.aborted) {
-      woken = false
+      wakeAt = Number.POSITIVE_INFINITY
       const begunAt = performance.now()
       try {
         const result = await runOnce(stopping.signal)
         failures = 0
         outage.recovered()
         if (!result.again) {
-          await wait(Math.min(result.waitMs ?? idleMs, idleMs))
-          await pause(begunAt + gapMs - performance.now(), { wakeable: false })
+          const mostMs = typeof idleMs === 'number' ? idleMs : idleMs()
+          await pauseUntil(performance.now() + Math.min(result.waitMs ?? mostMs, mostMs), { wakeable: true })
+          await pauseUntil(begunAt + gapMs, { wakeable: false })
         }
       } catch (error) {
         if (stopping.signal.aborted) break
         failures += 1
         outage.failed(error)
-        woken = false
-        await wait(jitteredBackoff(failures, { minMs: 100, maxMs: MAX_BACKOFF_MS }))
+        wakeAt = Number.POSITIVE_INFINITY
+        const backoffMs = jitteredBackoff(failures, { minMs: 100, maxMs: MAX_BACKOFF_MS })
+        await pauseUntil(performance.now() + backoffMs, { wakeable: true })
       }
     }
     await onStop?.()
@@ -87,12 +116,14 @@ export function createLoop({ name, logger, runOnce, idleMs, gapMs = 0, onStop }:
     },
     stop: async () => {
       stopping.abort()
-      endPause?.()
+      reconsider?.()
       await running
     },
-    wake: () => {
-      woken = true
-      if (pauseIsWakeable) endPause?.()
+    wake: (inMs = 0) => {
+      const time = performance.now() + inMs
+      if (time >= wakeAt) return
+      wakeAt = time
+      reconsider?.()
     },
   }
 }

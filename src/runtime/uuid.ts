@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { v7 } from 'uuid'
 import { drawRandomBytes } from './random-bytes.ts'
 
@@ -21,4 +22,11 @@ export function newUuid(): string {
     sequence = 0
   }
   return v7({ random, msecs: millisecond, seq: sequence })
+}
+
+/** The UUIDv8 of a name: always the same for the same name (RFC 9562, 5.8; made like B.2 from SHA-256). */
+export function hashedUuid(name: string): string {
+  const hex = hash('sha256', name, 'hex')
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { Gauge } from 'prom-client'
-import type { Sql } from '../database/database.ts'
+import type { ThroughPrisma } from '../database/database.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { COUNT_CAP, FIGURE_GAUGES, type Figures } from './figure-gauges.ts'
 import type { Metrics } from './metrics.ts'
@@ -11,11 +11,16 @@ const DEADLINE_MS = 3000
 /** The shortest time between two reads, in milliseconds, however often and by whomever /metrics is asked. */
 const FRESH_MS = 5000
 
+/** Bytes of an event's reference in a segment, with its comma (request/change.sql.ts). */
+const BYTES_PER_REF = 43
+
 /**
- * Everything a scrape wants to know about rows, from partial indexes alone: counts end at the cap, ages come from the
- * head of an index. All ages are in seconds, 0 where nothing waits.
+ * Everything a scrape wants to know about rows, from small tables and partial indexes: counts end at the cap, ages come
+ * from the head of an index. All ages are in seconds, 0 where nothing waits.
  *
- * live         requests that have not ended, by where they are
+ * dispatching  a claim counts as a whole until the last of its requests has its outcome
+ * doubts       a request without an outcome was last changed when it became uncertain
+ * waiting      a segment's events by its size, which is known without reading it; rejections one by one
  * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck
  *
  * $1 the cap.
@@ -32,18 +37,17 @@ SELECT
     SELECT 1 FROM provision_request WHERE retry_at IS NOT NULL LIMIT $1::int
   ) capped)::int AS "retrying",
   (SELECT count(*) FROM (
-    SELECT 1 FROM attempt WHERE replica_id IS NOT NULL LIMIT $1::int
+    SELECT unnest(request_ids) FROM claim LIMIT $1::int
   ) capped)::int AS "dispatching",
-  uncertain.n AS "uncertain",
-  uncertain.oldest AS "uncertainAge",
+  doubts.n AS "uncertain",
+  doubts.oldest AS "uncertainAge",
   pending.requests AS "provisioning",
   pending.n AS "pendingInstances",
-  (SELECT count(*) FROM (SELECT 1 FROM outbox_event LIMIT $1::int) capped)::int AS "outboxWaiting",
+  waiting.n AS "outboxWaiting",
   coalesce((
     SELECT greatest(0, extract(epoch FROM clock.ts - created_at))
-    FROM outbox_event ORDER BY position LIMIT 1
+    FROM outbox_segment ORDER BY position LIMIT 1
   ), 0)::float8 AS "outboxAge",
-  (SELECT count(*) FROM (SELECT 1 FROM parked_event LIMIT $1::int) capped)::int AS "parked",
   coalesce((
     SELECT greatest(0, extract(epoch FROM clock.ts - due_at))
     FROM rate_bucket WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1
@@ -57,12 +61,11 @@ SELECT
     FROM provision_request WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1
   ), 0)::float8 AS "expiryOverdue",
   coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - next_poll_at))
-    FROM instance WHERE next_poll_at IS NOT NULL ORDER BY next_poll_at LIMIT 1
+    SELECT greatest(0, extract(epoch FROM clock.ts - due_at)) FROM poll ORDER BY due_at LIMIT 1
   ), 0)::float8 AS "pollOverdue",
   coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - reconcile_at))
-    FROM attempt WHERE reconcile_at IS NOT NULL ORDER BY reconcile_at LIMIT 1
+    SELECT greatest(0, extract(epoch FROM clock.ts - due_at))
+    FROM look WHERE purpose = 'doubt' ORDER BY due_at LIMIT 1
   ), 0)::float8 AS "reconcileOverdue",
   (
     SELECT coalesce(json_object_agg(by_reason.blocked_reason, by_reason.n), '{}')
@@ -77,21 +80,40 @@ SELECT
   (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
 FROM clock
 CROSS JOIN LATERAL (
-  SELECT count(*)::int AS n, coalesce(extract(epoch FROM clock.ts - min(uncertain_at)), 0)::float8 AS oldest
-  FROM (SELECT uncertain_at FROM attempt WHERE reconcile_at IS NOT NULL LIMIT $1::int) capped
-) uncertain
+  SELECT count(*)::int AS n, coalesce(extract(epoch FROM clock.ts - min(r.updated_at)), 0)::float8 AS oldest
+  FROM (SELECT provision_request_id FROM look WHERE purpose = 'doubt' LIMIT $1::int) capped
+  LEFT JOIN LATERAL (
+    SELECT one.updated_at FROM provision_request one WHERE one.id = capped.provision_request_id OFFSET 0
+  ) r ON true
+) doubts
 CROSS JOIN LATERAL (
-  SELECT count(*)::int AS n, count(DISTINCT provision_request_id)::int AS requests
-  FROM (SELECT provision_request_id FROM instance WHERE next_poll_at IS NOT NULL LIMIT $1::int) capped
+  SELECT count(*)::int AS n, count(DISTINCT i.provision_request_id)::int AS requests
+  FROM (SELECT project_id, unnest(members) AS member FROM poll LIMIT $1::int) capped
+  LEFT JOIN LATERAL (
+    SELECT one.provision_request_id
+    FROM instance one
+    WHERE one.project_id = capped.project_id AND one.id = capped.member::json->>0
+    OFFSET 0
+  ) i ON true
 ) pending
+CROSS JOIN LATERAL (
+  SELECT least($1::int, coalesce(round(sum(
+    coalesce((octet_length(refs) + 1) / ${BYTES_PER_REF}::float8, json_array_length(rejections::json))
+  )), 0))::int AS n
+  FROM (SELECT refs, rejections FROM outbox_segment LIMIT $1::int) capped
+) waiting
 `
 
 /**
  * Adds the figures that only the database knows to the metrics. They are read when /metrics is asked, at most every
  * five seconds and once at a time; while the database is unreachable they are absent and provisioner_database_up is 0.
  */
-export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger: Logger }): void {
-  const { metrics, sql, logger } = options
+export function addDatabaseFigures(options: {
+  metrics: Metrics
+  database: ThroughPrisma
+  logger: Logger
+}): void {
+  const { metrics, database, logger } = options
   const outage = createOutageLog({ logger, subject: 'database figures' })
   const registers = [metrics.registry]
   let figures: Promise<Figures | null> | undefined
@@ -99,7 +121,7 @@ export function addDatabaseFigures(options: { metrics: Metrics; sql: Sql; logger
 
   const read = async (): Promise<Figures | null> => {
     try {
-      const [row] = await sql.query<Figures>(TEXT, COUNT_CAP)
+      const [row] = await database.throughPrisma.query<Figures>(TEXT, COUNT_CAP)
       outage.recovered()
       return row ?? null
     } catch (error) {

@@ -14,7 +14,6 @@ export interface Figures {
   pendingInstances: number
   outboxWaiting: number
   outboxAge: number
-  parked: number
   dispatchOverdue: number
   retryOverdue: number
   expiryOverdue: number
@@ -36,7 +35,7 @@ export interface FigureGauge {
 export const FIGURE_GAUGES: readonly FigureGauge[] = [
   {
     name: 'requests',
-    help: `Requests that have not ended, by state; counts end at ${COUNT_CAP}`,
+    help: `Requests that have not ended, by state, those that are dispatching by whole claims; counts end at ${COUNT_CAP}`,
     label: 'state',
     values: (figures) => ({
       queued: figures.eligible + figures.retrying,
@@ -62,18 +61,13 @@ export const FIGURE_GAUGES: readonly FigureGauge[] = [
   },
   {
     name: 'outbox_waiting_events',
-    help: `Events committed and not yet confirmed; the count ends at ${COUNT_CAP}`,
+    help: `Events committed and not yet confirmed, by the size of what stands for them; the count ends at ${COUNT_CAP}`,
     values: (figures) => figures.outboxWaiting,
   },
   {
     name: 'outbox_oldest_seconds',
     help: 'Age of the first event in the outbox',
     values: (figures) => figures.outboxAge,
-  },
-  {
-    name: 'outbox_parked_events',
-    help: 'Events that no queue was bound for, kept for another try',
-    values: (figures) => figures.parked,
   },
   {
     name: 'overdue_seconds',

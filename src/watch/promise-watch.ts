@@ -3,8 +3,8 @@ import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { findIdleRequests, type IdlePage } from './idle-requests.sql.ts'
-import { readOutboxHead } from './outbox-head.sql.ts'
+import { readOutboxHead } from './outbox-head.ts'
+import { createStuckRequests, type StuckRequestsOptions } from './stuck-requests.ts'
 
 const PAGE = 1000
 /** Between pages of one round, and between rounds. */
@@ -20,9 +20,10 @@ const SHOWN = 20
 
 export interface PromiseWatchOptions {
   database: Database
-  replica: Replica
+  replica: Pick<Replica, 'holdDuty'>
   /** Whether publishing has a chance at all. */
   brokerReady: () => boolean
+  restorePolls: StuckRequestsOptions['restorePolls']
   pageSize?: number
   idleMs?: number
   quietMs?: number
@@ -32,22 +33,23 @@ export interface PromiseWatchOptions {
 }
 
 /**
- * Looks for promises broken unnoticed: requests that wait and that no step is due to look at
- * (stuck), and an event that stays the first of the outbox although the broker takes messages (missing_event). Each is
- * counted and logged once by the replica that has this duty.
+ * Looks for promises broken unnoticed: requests that wait and that no step is due to look at (stuck), and a segment that
+ * stays the first of the outbox although the broker takes messages (missing_event). Each is counted and logged once by
+ * the replica that has this duty, and what points to a request is restored.
  */
 export function createPromiseWatch(options: PromiseWatchOptions): Loop {
-  const { database, replica, brokerReady, metrics, logger } = options
+  const { database, replica, brokerReady, restorePolls, metrics, logger } = options
   const { pageSize = PAGE, idleMs = IDLE_MS, quietMs = QUIET_MS, patienceMs = PATIENCE_MS } = options
-  /** How far this round is; what it has found, and what the previous round found. */
-  let page: IdlePage | null = null
+  const requests = createStuckRequests({ database, pageSize, quietMs, restorePolls })
+  /** What this round has found, and what the previous round found. */
   let found = new Set<string>()
   let known = new Set<string>()
-  let head: { id: string; since: number; told: boolean } | null = null
+  let head: { position: string; since: number; told: boolean } | null = null
 
-  const lookForStuckRequests = async () => {
-    page = await findIdleRequests(database, { after: page, limit: pageSize, quietMs })
-    const keyed = (page?.idle ?? []).map((request) => ({ key: `${request.id}/${request.version}`, request }))
+  /** Returns whether there is another page. */
+  const lookForStuckRequests = async (): Promise<boolean> => {
+    const { stuck, roundOver } = await requests.next()
+    const keyed = stuck.map((request) => ({ key: `${request.id}/${request.version}`, request }))
     const fresh = keyed.filter(({ key }) => !known.has(key)).map(({ request }) => request)
     for (const { key } of keyed) found.add(key)
     if (fresh.length > 0) {
@@ -57,22 +59,23 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
         'requests that nobody is due to look at',
       )
     }
-    if (page !== null && page.size === pageSize) return
-    page = null
+    await requests.repair(stuck)
+    if (!roundOver) return true
     known = found
     found = new Set()
+    return false
   }
 
   const lookForMissingEvent = async () => {
     const first = brokerReady() ? await readOutboxHead(database) : null
-    if (first === null || first.id !== head?.id) {
-      head = first && { id: first.id, since: performance.now(), told: false }
+    if (first === null || first.position !== head?.position) {
+      head = first && { position: first.position, since: performance.now(), told: false }
       return
     }
     if (head.told || performance.now() - head.since < patienceMs) return
     head.told = true
     metrics.invariantViolations.inc({ invariant: 'missing_event' })
-    logger.error({ event: first }, 'an event does not leave although the broker is fine')
+    logger.error({ segment: first }, 'an event does not leave although the broker is fine')
   }
 
   return createLoop({
@@ -85,8 +88,8 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
         return { again: false }
       }
       await lookForMissingEvent()
-      await lookForStuckRequests()
-      return page === null ? { again: false } : { again: false, waitMs: PAUSE_MS }
+      const isMore = await lookForStuckRequests()
+      return isMore ? { again: false, waitMs: PAUSE_MS } : { again: false }
     },
   })
 }

@@ -81,7 +81,12 @@ describe.concurrent('a server that does not run', () => {
     world.simulator.instances.force(quick, 'running')
     await world.statusWhen(key, ({ counts }) => expect(counts.running).toBe(1))
     await world.database.query(
-      `UPDATE instance SET created_at = created_at - interval '1 hour' WHERE id = $1`,
+      `UPDATE poll
+       SET limit_at = limit_at - interval '1 hour',
+         members = ARRAY(
+           SELECT json_build_array(m->>0, (m->>1)::bigint - 3600000, m->2, m->3)::text FROM unnest(members::json[]) m
+         )
+       WHERE members[1]::json->>0 = $1`,
       [slow],
     )
     const events = await world.allEventsOf(key)

@@ -5,6 +5,7 @@ import { type EventObserver, observeEvents } from '../../checker/event-observer.
 import { judge } from '../../checker/judge.ts'
 import { createLedgerReader } from '../../checker/ledger-reader.ts'
 import { settle } from '../../dev/chaos/settling.ts'
+import { accessBy } from '../../dev/demo/access.ts'
 import { draftMessages } from '../../dev/demo/messages.ts'
 import { createReleasers, createService, fillInventory, startCloud } from '../../dev/demo/stage.ts'
 import { createMessagePublisher, type MessagePublisher } from '../../dev/publisher.ts'
@@ -37,6 +38,7 @@ let urls: { databaseUrl: string; amqpUrl: string }
 let simulator: SimulatorProcess
 let observer: EventObserver
 let publisher: MessagePublisher
+const access = accessBy('token', batch.secret)
 let replica: ReplicaProcess
 
 beforeAll(async () => {
@@ -47,7 +49,7 @@ beforeAll(async () => {
   urls = { databaseUrl: database.url, amqpUrl: broker.url }
   const folder = createRunFolder()
   releasers.add(folder.remove)
-  simulator = await startCloud({ folder, seed: 1, pace: PACE, token: batch.token })
+  simulator = await startCloud({ folder, seed: 1, pace: PACE, access })
   await fillInventory(simulator, batch)
   observer = await observeEvents(broker.url)
   releasers.add(observer.stop)
@@ -57,7 +59,7 @@ beforeAll(async () => {
     folder,
     count: 1,
     pace: PACE,
-    token: batch.token,
+    access,
     addresses: { ...urls, cloudUrl: simulator.url },
     settings: { LEASE_MS: '1000', RECONCILE_SETTLE_MS: '1500', POLL_MIN_MS: '300', POLL_MAX_MS: '1000' },
   })
@@ -106,7 +108,7 @@ describe('a replica that is killed', () => {
       events: observer.events,
       published: publisher.published,
       limit: { perSecond: PACE.rate, burst: PACE.burst },
-      secrets: [...batch.secrets, batch.token],
+      secrets: [...batch.secrets, batch.secret],
       logs: [{ source: 'log', text: replica.log() }],
     })
     const { violations, unexpected } = judge(evidence)

@@ -227,7 +227,7 @@ describe('a token that CloudDC refuses', () => {
         .filter((line) => /batch-create|calls to CloudDC/.test(line))
         .map((line) => JSON.parse(line))
       expect(lines).toMatchObject([
-        { endpoint: `${own.simulator.url}/`, credential: 'token file' },
+        { endpoint: `${own.simulator.url}/`, credentials: { default: 'token file' } },
         {
           msg: 'batch-create: failing, will keep trying',
           projectId: 'p',

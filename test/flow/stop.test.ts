@@ -41,7 +41,8 @@ describe('a process that is told to stop', () => {
     expect(made).toBeLessThan(100)
     expect(world.simulator.stats().in_flight).toBe(0)
     const open = await world.database.query(
-      `SELECT state FROM attempt WHERE state IN ('in_flight', 'uncertain')`,
+      `SELECT state::text FROM provision_request WHERE state IN ('dispatching', 'uncertain')
+       UNION ALL SELECT 'claim' FROM claim`,
     )
     expect(open).toEqual([])
 

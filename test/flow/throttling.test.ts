@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AppWorld, createAppWorld } from '../support/app-world.ts'
+import { readAttempts } from '../support/attempts.ts'
 import { eventually } from '../support/eventually.ts'
 
 let world: AppWorld
@@ -26,15 +27,17 @@ beforeAll(async () => {
 afterAll(() => world.close())
 
 /** The closings of a project, with the number of attempts that were begun before it opened again. */
-const closingsOf = (project: string) =>
-  world.database.query<{ reason: string; begun: number }>(
-    `SELECT reason, (
-       SELECT count(*)::int FROM attempt a WHERE a.project_id = c.project_id AND a.started_at < c.until
-     ) AS begun
-     FROM closing c
-     WHERE project_id = $1`,
+const closingsOf = async (project: string) => {
+  const closings = await world.database.query<{ reason: string; until: Date }>(
+    'SELECT reason, until FROM closing WHERE project_id = $1',
     [project],
   )
+  const attempts = await readAttempts(world.database, project)
+  return closings.map(({ reason, until }) => ({
+    reason,
+    begun: attempts.filter(({ startedAt }) => startedAt < until.getTime()).length,
+  }))
+}
 
 describe.concurrent('being throttled', () => {
   test.each([

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
 import { expect, onTestFinished, test } from 'vitest'
 import { createReads } from '../../src/api/reads.ts'
 import { createDatabase } from '../../src/database/database.ts'
@@ -8,7 +9,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createApi } from '../support/api-world.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
-import { insertAttemptRow, insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
+import { insertBucketRow, insertClaimRow, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
 import { createTcpProxy } from '../support/tcp-proxy.ts'
 
 const logger = pino({ level: 'silent' })
@@ -86,8 +87,14 @@ test('the figures tell where the requests are, and how far each duty is behind',
       { id: 'i-2', state: 'pending' },
     ],
   })
-  const requestRow = await insertRequestRow(database, { state: 'uncertain' })
-  await insertAttemptRow(database, { requestRow, state: 'uncertain', startedAt: past, reconcileAt: past })
+  const uncertain = await insertRequestRow(database, { state: 'uncertain', attempts: 1, at: past })
+  await insertLookRow(database, { requestRow: uncertain, dueAt: past })
+  await insertLookRow(database, { requestRow: uncertain, attempt: 2, purpose: 'audit', dueAt: past })
+  const dispatching = await insertRequestRow(database, { state: 'dispatching' })
+  await insertClaimRow(database, { requestRows: [dispatching, uuidv7()] })
+  const refs = Array.from({ length: 200 }, () => `["${uuidv7()}",4,"${uuidv7()}"]`)
+  await database.query('INSERT INTO outbox_segment (refs, created_at) VALUES ($1, $2)', refs.join(','), past)
+  await database.query('INSERT INTO outbox_segment (rejections) VALUES ($1)', '[{},{}]')
   const future = new Date(Date.now() + 3_600_000)
   for (const [index, blockedReason] of BLOCKED_REASONS.entries()) {
     // The last is probed: its time is over, and no call has got through yet.
@@ -96,7 +103,7 @@ test('the figures tell where the requests are, and how far each duty is behind',
   }
 
   const metrics = createMetrics()
-  addDatabaseFigures({ metrics, sql: database, logger })
+  addDatabaseFigures({ metrics, database, logger })
   const text = await metrics.registry.metrics()
   const figure = (name: string) => {
     const line = text.split('\n').find((one) => one.startsWith(`provisioner_${name} `))
@@ -106,7 +113,7 @@ test('the figures tell where the requests are, and how far each duty is behind',
   expect(figure('requests{state="queued"}')).toBe(2)
   expect(figure('requests{state="uncertain"}')).toBe(1)
   expect(figure('requests{state="provisioning"}')).toBe(1)
-  expect(figure('requests{state="dispatching"}')).toBe(0)
+  expect(figure('requests{state="dispatching"}')).toBe(2)
   expect(figure('requests_retrying')).toBe(1)
   expect(figure('instances_pending')).toBe(2)
   expect(figure('uncertain_oldest_seconds')).toBeGreaterThanOrEqual(3600)
@@ -115,6 +122,9 @@ test('the figures tell where the requests are, and how far each duty is behind',
   expect(figure('overdue_seconds{duty="dispatch"}')).toBe(0)
   expect(figure('overdue_seconds{duty="expiry"}')).toBe(0)
   for (const reason of BLOCKED_REASONS) expect(figure(`buckets_blocked{reason="${reason}"}`)).toBe(1)
-  expect(figure('outbox_waiting_events')).toBe(0)
+  // Two events for each reference: that of the instance, and that of the request.
+  expect(figure('outbox_waiting_events')).toBeGreaterThan(380)
+  expect(figure('outbox_waiting_events')).toBeLessThan(420)
+  expect(figure('outbox_oldest_seconds')).toBeGreaterThanOrEqual(3600)
   expect(figure('replicas')).toBe(0)
 })

@@ -2,7 +2,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
 import type { RequestList } from '../../src/contracts/status.ts'
 import { REQUEST_STATES } from '../../src/request/provision-request.ts'
-import { insertAttemptRow, insertRequestRow } from '../support/request-rows.ts'
+import { insertLookRow, insertRequestRow } from '../support/request-rows.ts'
 import { useApi } from './api-world.ts'
 
 const world = useApi()
@@ -30,8 +30,8 @@ describe('the list', () => {
 
   test('shows the instances and what each request waits for', async () => {
     const reconcileAt = soon()
-    const uncertain = await insertRequestRow(world.database, { state: 'uncertain' })
-    await insertAttemptRow(world.database, { requestRow: uncertain, state: 'uncertain', reconcileAt })
+    const uncertain = await insertRequestRow(world.database, { state: 'uncertain', attemptNumber: 1 })
+    await insertLookRow(world.database, { requestRow: uncertain, dueAt: reconcileAt })
     await insertRequestRow(world.database, { retryAt: reconcileAt })
     await insertRequestRow(world.database, { state: 'running', instances: [{ id: 'i-1', state: 'running' }] })
     expect(await list('')).toMatchObject({

@@ -2,13 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RequestStatus } from '../../src/contracts/status.ts'
 import { REQUEST_STATES } from '../../src/request/provision-request.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  insertAttemptRow,
-  insertBucketRow,
-  insertRequestRow,
-  insertTransitionRow,
-  SEALED_CANARY,
-} from '../support/request-rows.ts'
+import { insertBucketRow, insertLookRow, insertRequestRow, SEALED_CANARY } from '../support/request-rows.ts'
 import { useApi } from './api-world.ts'
 
 const world = useApi()
@@ -82,6 +76,22 @@ describe('the status', () => {
     expect(body).toMatchObject({ state: 'failed', error: { ...error, at: TIME }, completed_at: TIME })
   })
 
+  test('is that of the request asked for, however many are asked for at once', async () => {
+    const wanted = Array.from({ length: 120 }, (_, n) => ({ project: `p${n % 3}`, order: `order-${n % 80}` }))
+    for (const { project, order } of wanted.slice(0, 60))
+      await insertRequestRow(world.database, { projectId: project, requestId: order })
+    const replies = await Promise.all(
+      wanted.map(({ project, order }) => world.get(`/v1/${project}/provision-requests/${order}`)),
+    )
+    const stored = new Set(wanted.slice(0, 60).map(({ project, order }) => `${project}/${order}`))
+    for (const [index, { project, order }] of wanted.entries()) {
+      const { status, body } = replies[index] ?? {}
+      if (stored.has(`${project}/${order}`))
+        expect(body).toMatchObject({ project_id: project, request_id: order })
+      else expect(status).toBe(404)
+    }
+  })
+
   test('is of the project asked for', async () => {
     await insertRequestRow(world.database, { projectId: 'p', requestId: 'order-1' })
     expect((await world.get('/v1/other/provision-requests/order-1')).status).toBe(404)
@@ -119,9 +129,10 @@ describe('waiting', () => {
 
   test('for the next look at an attempt without an outcome', async () => {
     const reconcileAt = soon()
-    const requestRow = await insertRequestRow(world.database, { requestId: 'order-1', state: 'uncertain' })
-    await insertAttemptRow(world.database, { requestRow, number: 1, state: 'not_created' })
-    await insertAttemptRow(world.database, { requestRow, number: 2, state: 'uncertain', reconcileAt })
+    const row = { requestId: 'order-1', state: 'uncertain', attemptNumber: 2 } as const
+    const requestRow = await insertRequestRow(world.database, row)
+    await insertLookRow(world.database, { requestRow, attempt: 1, purpose: 'audit', dueAt: new Date() })
+    await insertLookRow(world.database, { requestRow, attempt: 2, dueAt: reconcileAt })
     expect(await waitingOf()).toEqual({ reason: 'reconciling', until: reconcileAt.toISOString() })
   })
 })
@@ -156,25 +167,20 @@ describe('a wait', () => {
     const id = await insertRequestRow(world.database, { requestId: 'order-1', state: 'dispatching' })
     const reply = world.get('/v1/p/provision-requests/order-1?wait=60s&since=dispatching')
     await eventually(() => expect(world.watcher.size()).toBe(1))
-    await world.database.query(`UPDATE provision_request SET state = 'uncertain' WHERE id = $1::uuid`, id)
+    await world.database.query(
+      `UPDATE provision_request SET state = 'uncertain', previous_state = state, claim_id = NULL WHERE id = $1::uuid`,
+      id,
+    )
     expect((await reply).body).toMatchObject({ state: 'uncertain' })
   })
 })
 
 test('no reply holds the password, its seal or its digest', async () => {
   for (const state of REQUEST_STATES) {
-    const requestRow = await insertRequestRow(world.database, {
+    await insertRequestRow(world.database, {
       requestId: state,
       state,
       instances: state === 'running' ? [{ id: 'i-1', state: 'running' }] : [],
-    })
-    await insertTransitionRow(world.database, {
-      requestRow,
-      version: 1,
-      at: new Date(),
-      from: null,
-      to: state,
-      cause: 'x',
     })
   }
   const paths = [

@@ -6,7 +6,7 @@ import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-wa
 import type { Database } from '../../src/database/database.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { clearTables, openTestDatabase } from '../support/reconcile-world.ts'
+import { clearTables, openTestDatabase } from '../support/store-database.ts'
 
 export interface ApiWorld {
   database: Database
@@ -26,7 +26,7 @@ export function useApi(): ApiWorld {
     const metrics = createMetrics()
     const reads = createReads({ database })
     const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
-    addDatabaseFigures({ metrics, sql: database, logger })
+    addDatabaseFigures({ metrics, database, logger })
     const checks = {
       database: async () => {
         await database.query('SELECT 1 AS one')

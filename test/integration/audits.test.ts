@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { observe, type Sighting } from '../../src/readiness/observation.ts'
+import { parseMembers } from '../../src/readiness/poll-member.ts'
 import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
-import type { ObservationRow } from '../../src/readiness/record-observations.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import { createReconcileWorld, type ReconcileWorld, useTestDatabase } from '../support/reconcile-world.ts'
 
@@ -17,32 +18,35 @@ async function placeWithout(world: ReconcileWorld) {
   return placed
 }
 
-type End = Pick<ObservationRow, 'state' | 'errorCode' | 'errorMessage'>
-
-/** Ends every pending instance of a request, as a poll would. */
-async function record(world: ReconcileWorld, id: string, endOf: (instanceId: string) => End) {
-  const { instances, projectId } = await world.request(id)
-  const pending = instances.filter(({ state }) => state === 'pending')
-  await recordReadiness(
-    database,
-    pending.map((instance) => ({
-      ...{ projectId, id: instance.id, provisionRequestId: id, polls: instance.polls },
-      ...{ name: 'web', serverId: 's', imageId: 'image', networkInterfaces: [], upstreamState: 'running' },
-      ...{ ran: endOf(instance.id).state === 'running', ...endOf(instance.id) },
-    })),
-    1000,
-  )
+const LIMITS = { visibilityMs: 0, provisionTimeoutMs: 3_600_000, serverWaitMs: 1000, waitingPollMs: 1000 }
+const RUNS: Sighting = {
+  ...{ name: 'web', serverId: 's', imageId: 'image', networkInterfaces: [], error: null },
+  ...{ state: 'running', upstreamState: 'running' },
 }
 
-const letRun = (world: ReconcileWorld, id: string) =>
-  record(world, id, () => ({ state: 'running', errorCode: null, errorMessage: null }))
+/** Ends every pending instance of a request, as a poll would. */
+async function record(world: ReconcileWorld, id: string, sightingOf: (instanceId: string) => Sighting) {
+  const { instanceIds } = await world.request(id)
+  const rows = await database.prisma.poll.findMany()
+  const news = rows.flatMap(({ id: pollId, projectId, members }) => {
+    const poll = {
+      ...{ id: pollId, projectId, members: parseMembers(`[${members}]`), claimedMs: Date.now() },
+      ...{ probing: false, troubles: 0, roomMs: 1000 },
+    }
+    const own = poll.members.filter((member) => instanceIds.includes(member.id))
+    return own.map((member) => ({
+      poll,
+      observation: observe(member, poll.claimedMs, sightingOf(member.id), LIMITS),
+    }))
+  })
+  await recordReadiness(database, news, LIMITS)
+}
 
-const auditsDue = () => database.prisma.attempt.count({ where: { auditAt: { not: null } } })
+const letRun = (world: ReconcileWorld, id: string) => record(world, id, () => RUNS)
+
+const auditsDue = () => database.prisma.look.count({ where: { purpose: 'audit' } })
 /** Audits and looks. */
-const makeDue = () =>
-  database.query(
-    `UPDATE attempt SET audit_at = audit_at - interval '1 hour', reconcile_at = reconcile_at - interval '1 hour'`,
-  )
+const makeDue = () => database.query(`UPDATE look SET due_at = due_at - interval '1 hour'`)
 
 const knows = (world: ReconcileWorld, id: string, created: number) =>
   eventually(async () => {
@@ -91,7 +95,7 @@ describe('an answer that named fewer instances than it could', () => {
     await knows(world, id, 3)
     await letRun(world, id)
     expect(await world.request(id)).toMatchObject({
-      ...{ state: 'running', version: ended.version, completedAt: ended.completedAt, errorCode: null },
+      ...{ state: 'running', completedAt: ended.completedAt, errorCode: null },
       ...{ createdCount: 3, runningCount: 3, failedCount: 0 },
     })
     expect((await world.events(requestId)).map(({ kind }) => kind)).toEqual([
@@ -119,11 +123,7 @@ describe('an answer that named instances which do not exist', () => {
     expect(await auditsDue()).toBe(0)
 
     await world.run(world.reconciler())
-    await record(world, id, (instanceId) =>
-      instanceId === 'not-there'
-        ? { state: 'failed', errorCode: 'instance_not_found', errorMessage: 'not there' }
-        : { state: 'running', errorCode: null, errorMessage: null },
-    )
+    await record(world, id, (instanceId) => (instanceId === 'not-there' ? 'not_found' : RUNS))
     const request = await knows(world, id, 3)
     expect(request).toMatchObject({ state: 'failed', runningCount: 1, failedCount: 1 })
     expect(request.instances.map((instance) => instance.id).toSorted()).toEqual(

@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { queryString } from '../../src/clouddc/auth/percent-encoding.ts'
 import { signatureOf } from '../../src/clouddc/auth/signing.ts'
-import { createClients, silentLogger } from '../support/clouddc-client.ts'
+import { authBy } from '../support/auth.ts'
+import { createClients } from '../support/clouddc-client.ts'
 import { answer, type ScriptedCloudDc, startScriptedCloudDc } from '../support/scripted-clouddc.ts'
 
 const CALL = { projectId: 'p1', body: '{}' }
@@ -29,10 +29,7 @@ afterEach(async () => {
 
 it('after a 401 nothing is sent again; the next call has the new token', async () => {
   await writeFile(tokenFile, 'old')
-  const auth = createAuth({
-    credential: { kind: 'token', token: { file: tokenFile } },
-    logger: silentLogger,
-  })
+  const auth = authBy({ kind: 'token', token: { file: tokenFile } })
   const client = clients.open(cloud.endpoint, { auth })
   cloud.setScript((socket, arrival) => {
     answer(arrival.headers['x-auth-token'] === 'new' ? 202 : 401, { instances: [{ id: 'a' }] })(
@@ -44,16 +41,16 @@ it('after a 401 nothing is sent again; the next call has the new token', async (
   expect(refused.map((evidence) => evidence.kind === 'response' && evidence.status)).toEqual([401, 401])
   expect(cloud.arrivals).toHaveLength(2)
   // Joins the look that the refusals began, which may still have read the old file.
-  await auth.refused()
+  await auth.refused('p1', { 'X-Auth-Token': 'old' })
   await writeFile(tokenFile, 'new')
-  await auth.refused()
+  await auth.refused('p1', { 'X-Auth-Token': 'old' })
   expect(await client.batchCreate(CALL)).toMatchObject({ status: 202 })
   expect(cloud.arrivals.map((arrival) => arrival.headers['x-auth-token'])).toEqual(['old', 'old', 'new'])
 })
 
 it('without a token no header is sent', async () => {
   cloud.setScript(answer(202, { instances: [{ id: 'a' }] }))
-  const auth = createAuth({ credential: null, logger: silentLogger })
+  const auth = authBy(null)
   await clients.open(cloud.endpoint, { auth }).batchCreate(CALL)
   expect(cloud.arrivals[0]?.headers).not.toHaveProperty('x-auth-token')
 })
@@ -63,6 +60,7 @@ it('a 401 starts one renewal; other refusals start none', async () => {
   const auth = {
     headersFor: async () => ({ 'X-Auth-Token': 't' }),
     answered: () => undefined,
+    credentialOf: () => 'c',
     refused: async () => {
       renewals += 1
       return false
@@ -84,12 +82,12 @@ it('a 401 starts one renewal; other refusals start none', async () => {
 
 it('with keys each call is signed as it stands on the wire', async () => {
   const credential = {
-    kind: 'keys',
+    kind: 'aksk',
     accessKey: { value: 'AK' },
     secretKey: { value: 'Secret-key' },
     securityToken: { value: 'Security-token' },
   } as const
-  const auth = createAuth({ credential, logger: silentLogger })
+  const auth = authBy(credential)
   const client = clients.open(`${cloud.endpoint}/base`, { auth })
   cloud.setScript(answer(202, { instances: [{ id: 'a' }] }))
   await client.batchCreate({ projectId: 'p-1', body: '{"name":"Zürich"}' })

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { classifyOutcome } from '../../src/attempt/outcome.ts'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
-import { createClients, silentLogger } from '../support/clouddc-client.ts'
+import { authBy } from '../support/auth.ts'
+import { createClients } from '../support/clouddc-client.ts'
 import {
   answer,
   hangUp,
@@ -124,10 +124,7 @@ describe('before the request was started, nothing was created', () => {
   })
 
   it('the token cannot be read', async () => {
-    const auth = createAuth({
-      credential: { kind: 'token', token: { file: '/nonexistent/token' } },
-      logger: silentLogger,
-    })
+    const auth = authBy({ kind: 'token', token: { file: '/nonexistent/token' } })
     const evidence = await clients.open(cloud.endpoint, { auth }).batchCreate(CALL)
     expect(evidence).toMatchObject({ kind: 'no_response', requestStarted: false, code: 'NO_CREDENTIAL' })
     expect(classifyOutcome(evidence, ONE)).toMatchObject({ class: 'not_created', reason: 'unauthorized' })
@@ -137,7 +134,12 @@ describe('before the request was started, nothing was created', () => {
   it('the token does not come before the deadline: the call is never made', async () => {
     let giveToken: (headers: Record<string, string>) => void = () => undefined
     const headersFor = () => new Promise<Record<string, string>>((resolve) => (giveToken = resolve))
-    const auth = { headersFor, refused: async () => false, answered: () => undefined }
+    const auth = {
+      headersFor,
+      refused: async () => false,
+      answered: () => undefined,
+      credentialOf: () => 'c',
+    }
     const client = clients.open(cloud.endpoint, { auth, callTimeoutMs: 20 })
     const evidence = await client.batchCreate(CALL)
     giveToken({})

@@ -97,7 +97,7 @@ describe('schemaDrift', () => {
   test('shows what differs', async () => {
     await using database = await createTestDatabase()
     await database.query('ALTER TABLE instance DROP COLUMN name')
-    await database.query('ALTER TABLE attempt ADD COLUMN odd int')
+    await database.query('ALTER TABLE look ADD COLUMN odd int')
     const drift = await schemaDrift(database.url)
     expect(drift).toContain('ADD COLUMN     "name" TEXT')
     expect(drift).toContain('DROP COLUMN "odd"')

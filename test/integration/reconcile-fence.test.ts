@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { claimUncertain } from '../../src/attempt/claim-uncertain.sql.ts'
+import { claimDoubts } from '../../src/attempt/claim-doubts.sql.ts'
 import { lockClaimed, recordLooks } from '../../src/attempt/record-looks.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { adoptionOf, voidOf } from '../../src/attempt/verdict-settlement.ts'
 import { createRescuer } from '../../src/reconcile/rescuer.ts'
-import { registerReplica } from '../../src/replica/leases.sql.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
+  POLL_TIMES,
   type ReconcileWorld,
-  tirelessReplica,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
+import { tirelessReplica } from '../support/tireless-replica.ts'
 
 const database = await useTestDatabase()
 
@@ -21,22 +21,18 @@ const CLAIM = { exceptProjects: [], maxProjects: 10, moveOnMs: 1000 }
 const endLease = (id: string) =>
   database.query(`UPDATE replica SET lease_until = now() - interval '1 second' WHERE id = $1::uuid`, id)
 
-const rescuer = (world: ReconcileWorld, changes = {}) =>
+const rescuer = (world: ReconcileWorld) =>
   createRescuer({
     database,
     replica: tirelessReplica(world.replicaId),
     firstLookMs: 50,
-    firstPollMs: 1000,
     metrics: world.metrics,
     logger: world.logger,
     onSettled: () => undefined,
-    ...changes,
   })
 
 const makeDue = () =>
-  database.query(
-    `UPDATE attempt SET reconcile_at = now() - interval '1 second' WHERE reconcile_at IS NOT NULL`,
-  )
+  database.query(`UPDATE look SET due_at = now() - interval '1 second' WHERE purpose = 'doubt'`)
 
 describe('a killed replica', () => {
   test('leaves attempts that become uncertain once its lease is over, and is forgotten', async () => {
@@ -49,33 +45,12 @@ describe('a killed replica', () => {
     await endLease(world.replicaId)
     await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
     const request = await world.request(id)
-    expect(request.attempt).toMatchObject({ state: 'uncertain', replicaId: null })
-    expect(request.attempt?.evidence).toMatchObject({ replica_id: world.replicaId })
+    expect(request.attempt).toMatchObject({ state: 'uncertain', evidence: { replica_id: world.replicaId } })
+    expect(await database.prisma.claim.count()).toBe(0)
     const last = (await world.events(requestId)).at(-1)
     expect(last).toMatchObject({ kind: 'request.uncertain', data: { attempt: 1, reason: 'lease_expired' } })
     await eventually(async () => expect(await database.prisma.replica.count()).toBe(0))
     expect(await world.metric('rescued_attempts_total')).toBe(1)
-  })
-
-  test('leaves the next probe of its project to others', async () => {
-    const world = await createReconcileWorld(database)
-    const { id } = await world.place()
-    await world.claim()
-    await database.query(`UPDATE rate_bucket SET due_at = now() + interval '35 seconds'`)
-    await endLease(world.replicaId)
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
-    const [bucket] = await database.prisma.rateBucket.findMany()
-    expect(bucket?.dueAt?.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
-  })
-
-  test('whose row is gone leaves nothing behind either', async () => {
-    const world = await createReconcileWorld(database)
-    const { id } = await world.place()
-    await world.claim()
-    await database.query('DELETE FROM replica')
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
   })
 
   test('whose call had created is rescued and adopted, and not ordered again', async () => {
@@ -91,29 +66,6 @@ describe('a killed replica', () => {
     expect((await world.request(id)).createdCount).toBe(2)
     expect(world.creations()).toHaveLength(1)
   })
-
-  test('is not confused with one that lives', async () => {
-    const world = await createReconcileWorld(database)
-    const other = '0198170e-4ca7-7ee4-89a7-fa6318431111'
-    await registerReplica(database, other, 60_000)
-    const mine = await world.place()
-    await world.claim()
-    const theirs = await world.place()
-    await world.claim(other)
-    await endLease(other)
-    await world.run(rescuer(world))
-    await eventually(async () => expect((await world.request(theirs.id)).state).toBe('uncertain'))
-    expect((await world.request(mine.id)).state).toBe('dispatching')
-  })
-})
-
-test('an outcome that a living replica could not record is taken over in the end', async () => {
-  const world = await createReconcileWorld(database)
-  const { id, requestId } = await world.place()
-  await world.claim()
-  await world.run(rescuer(world, { overdueMs: 100 }))
-  await eventually(async () => expect((await world.request(id)).state).toBe('uncertain'))
-  expect((await world.events(requestId)).at(-1)?.data).toMatchObject({ reason: 'outcome_not_recorded' })
 })
 
 describe('a replica that was paused', () => {
@@ -152,9 +104,8 @@ describe('two reconcilers at once', () => {
       expect(states.filter((state) => state === 'queued')).toHaveLength(10)
     })
     for (const { id, requestId } of placed) {
-      const { state, createdCount } = await world.request(id)
-      const transitions = await database.prisma.transition.findMany({ where: { provisionRequestId: id } })
-      expect(transitions).toHaveLength(4)
+      const { state, createdCount, entries } = await world.request(id)
+      expect(entries).toHaveLength(4)
       const kinds = (await world.events(requestId)).map((event) => event.kind)
       expect(kinds.filter((kind) => kind === 'request.dispatched')).toHaveLength(
         state === 'provisioning' ? 1 : 0,
@@ -171,15 +122,15 @@ describe('a reconciler that was overtaken', () => {
     world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
     await world.dispatch()
     await makeDue()
-    const [stale] = await claimUncertain(database, CLAIM)
+    const [stale] = await claimDoubts(database, CLAIM)
     await makeDue()
-    const [current] = await claimUncertain(database, CLAIM)
+    const [current] = await claimDoubts(database, CLAIM)
     if (stale === undefined || current === undefined) throw new Error('nothing was claimed')
 
     expect(await lockClaimed(database, [stale])).toEqual(new Set())
-    expect(await lockClaimed(database, [current])).toEqual(new Set([current.attemptId]))
+    expect(await lockClaimed(database, [current])).toEqual(new Set([id]))
     const before = await world.request(id)
-    await recordLooks(database, [{ ...stale, evidence: { stale: true }, listingsWithout: 9, lookInMs: 1 }])
+    await recordLooks(database, [{ doubt: stale, found: { stale: true }, listingsWithout: 9, lookInMs: 1 }])
     expect(await world.request(id)).toEqual(before)
   })
 
@@ -189,16 +140,16 @@ describe('a reconciler that was overtaken', () => {
     world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
     await world.dispatch()
     await makeDue()
-    const [attempt] = await claimUncertain(database, CLAIM)
-    if (attempt === undefined) throw new Error('nothing was claimed')
-    const adoption = adoptionOf(attempt, { instanceIds: ['i-1'], evidence: null }, RULES)
-    const voiding = voidOf(attempt, { listingsWithout: 2, evidence: null }, RULES)
-    expect(await settleAttempts(database, [adoption], 1000)).toHaveLength(1)
+    const [doubt] = await claimDoubts(database, CLAIM)
+    if (doubt === undefined) throw new Error('nothing was claimed')
+    const adoption = adoptionOf(doubt, { instanceIds: ['i-1'], evidence: null }, RULES)
+    const voiding = voidOf(doubt, { evidence: null }, RULES)
+    expect(await settleAttempts(database, [adoption], POLL_TIMES)).toHaveLength(1)
     const before = await world.request(id)
     const events = await world.events(requestId)
 
-    expect(await settleAttempts(database, [voiding], 1000)).toHaveLength(0)
-    expect(await settleAttempts(database, [adoption], 1000)).toHaveLength(0)
+    expect(await settleAttempts(database, [voiding], POLL_TIMES)).toHaveLength(0)
+    expect(await settleAttempts(database, [adoption], POLL_TIMES)).toHaveLength(0)
     expect(await world.request(id)).toEqual(before)
     expect(await world.events(requestId)).toEqual(events)
   })
@@ -209,13 +160,14 @@ describe('a reconciler that was overtaken', () => {
     await world.place()
     world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances', count: 2 })
     await world.dispatch()
-    await database.query(`UPDATE attempt SET reconcile_at = now() + interval '1 hour'`)
-    expect(await claimUncertain(database, CLAIM)).toEqual([])
+    await database.query(`UPDATE look SET due_at = now() + interval '1 hour'`)
+    expect(await claimDoubts(database, CLAIM)).toEqual([])
     await database.query(
-      `UPDATE attempt SET reconcile_at = now() - interval '1 second' WHERE id = (SELECT id FROM attempt LIMIT 1)`,
+      `UPDATE look SET due_at = now() - interval '1 second'
+       WHERE provision_request_id = (SELECT provision_request_id FROM look LIMIT 1)`,
     )
-    expect(await claimUncertain(database, { ...CLAIM, exceptProjects: ['p'] })).toEqual([])
-    expect(await claimUncertain(database, CLAIM)).toHaveLength(2)
-    expect(await claimUncertain(database, CLAIM)).toEqual([])
+    expect(await claimDoubts(database, { ...CLAIM, exceptProjects: ['p'] })).toEqual([])
+    expect(await claimDoubts(database, CLAIM)).toHaveLength(2)
+    expect(await claimDoubts(database, CLAIM)).toEqual([])
   })
 })

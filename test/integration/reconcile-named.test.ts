@@ -83,7 +83,7 @@ describe('a 202 that breaks its promise', () => {
     await world.dispatch()
     const [bucket] = await database.prisma.rateBucket.findMany()
     expect(bucket?.blockedUntil).toBeNull()
-    expect(await database.prisma.attempt.count({ where: { state: 'uncertain' } })).toBe(5)
+    expect(await database.prisma.look.count({ where: { purpose: 'doubt' } })).toBe(5)
   })
 
   test('keeps what it named when listings never show it, and orders nothing again', async () => {
@@ -104,16 +104,17 @@ describe('a 202 that breaks its promise', () => {
 
   test('shares no instance with another answer that named the same', async () => {
     const world = await createReconcileWorld(database)
+    const placed: { id: string }[] = []
     for (let n = 0; n < 2; n += 1) {
-      await world.place({ min_count: 2, max_count: 2 })
+      placed.push(await world.place({ min_count: 2, max_count: 2 }))
       const fault = { kind: 'error_before', status: 202, body: { instances: [{ id: 'same' }] } } as const
       world.simulator.faults.add({ ...fault, operation: 'RunInstances' })
     }
     await world.dispatch()
     await world.run(world.reconciler())
     await eventually(async () => {
-      const attempts = await database.prisma.attempt.findMany()
-      expect(attempts.map(({ state }) => state).toSorted()).toEqual(['adopted', 'void'])
+      const attempts = await Promise.all(placed.map(async ({ id }) => (await world.request(id)).attempt))
+      expect(attempts.map((attempt) => attempt?.state).toSorted()).toEqual(['adopted', 'void'])
     })
     expect(await database.prisma.instance.findMany()).toMatchObject([{ id: 'same' }])
   })

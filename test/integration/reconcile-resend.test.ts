@@ -9,12 +9,12 @@ import { createReplica } from '../../src/replica/replica.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
-  LIMIT,
   PASSWORD,
+  POLL_TIMES,
   type ReconcileWorld,
-  tirelessReplica,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
+import { tirelessReplica } from '../support/tireless-replica.ts'
 
 const FAULTS = {
   faultCutBefore: 0.1,
@@ -31,13 +31,13 @@ const database = await useTestDatabase()
 
 /** A replica that dispatches, sweeps and reconciles; its duties are not exclusive. */
 async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: number }) {
-  const { client, logger, metrics } = world
+  const { client, installation, logger, metrics } = world
   const id = uuidv7()
   await registerReplica(database, id, 60_000)
   const replica = tirelessReplica(id)
   const recorder = createOutcomeRecorder({
     database,
-    firstPollMs: 1000,
+    pollTimes: POLL_TIMES,
     metrics,
     logger,
     onRecorded: () => undefined,
@@ -49,10 +49,10 @@ async function runReplica(world: ReconcileWorld, { settleMs }: { settleMs: numbe
     createDispatcher({
       database,
       client,
+      installation,
       sealer: { seal: () => Buffer.from(PASSWORD), open: () => PASSWORD },
       replica,
       syncLimits: async () => undefined,
-      limitOf: () => LIMIT,
       recorder,
       concurrency: 16,
       callTimeoutMs: 5000,
@@ -109,7 +109,7 @@ describe('with the dispatcher at work', () => {
 
     // What answers of ranges have left out comes with the audits.
     await eventually(
-      async () => expect(await database.prisma.attempt.count({ where: { auditAt: { not: null } } })).toBe(0),
+      async () => expect(await database.prisma.look.count({ where: { purpose: 'audit' } })).toBe(0),
       { timeoutMs: 60_000, pollMs: 100 },
     )
     const instances = await database.prisma.instance.findMany()
@@ -149,7 +149,6 @@ test('a real replica that stops renewing is taken over, and goes on under anothe
       database,
       replica: watching,
       firstLookMs: 50,
-      firstPollMs: 1000,
       logger: world.logger,
       onSettled: () => undefined,
     }),

@@ -1,9 +1,14 @@
+import { pino } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
+import { attemptMarker, MARKER_KEY } from '../../src/attempt/marker.ts'
+import { parseHistory } from '../../src/request/history.ts'
 import { eventually } from '../support/eventually.ts'
 import {
   createReconcileWorld,
   PROJECT,
   type ReconcileWorld,
+  SPEC,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
 
@@ -28,6 +33,15 @@ async function becomes(world: ReconcileWorld, id: string, state: string) {
 function looksOf({ attempt }: Awaited<ReturnType<ReconcileWorld['request']>>): unknown[] {
   const evidence = attempt?.evidence as { reconciling?: { looks: unknown[] } } | null | undefined
   return evidence?.reconciling?.looks ?? []
+}
+
+/** The last change of a request, so many milliseconds earlier. */
+async function makeOlder(id: string, ms: number) {
+  const { history } = await database.prisma.provisionRequest.findUniqueOrThrow({ where: { id } })
+  const entries = parseHistory([history])
+  for (const entry of entries.slice(-1)) entry.at -= ms
+  const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`)
+  await database.prisma.provisionRequest.update({ where: { id }, data: { history: lines.join('') } })
 }
 
 const kinds = async (world: ReconcileWorld, requestId: string) =>
@@ -147,7 +161,7 @@ describe('a call cut before creating', () => {
     const { id } = await world.place()
     loseCall(world)
     await world.dispatch()
-    await database.query(`UPDATE attempt SET uncertain_at = now() - interval '1 hour'`)
+    await makeOlder(id, 3_600_000)
     await world.run(world.reconciler({ settleMs: 5000 }))
     const queued = await becomes(world, id, 'queued')
     expect(queued.attempt?.listingsWithout).toBe(2)
@@ -238,8 +252,7 @@ describe('listings that cannot be trusted', () => {
     for (const { id } of placed.slice(0, 2)) {
       await database.query(`UPDATE provision_request SET project_id = $1 WHERE id = $1::uuid`, id)
       await database.query(
-        `UPDATE attempt SET project_id = $1, reconcile_at = now() - interval '1 hour'
-         WHERE provision_request_id = $1::uuid`,
+        `UPDATE look SET project_id = $1, due_at = now() - interval '1 hour' WHERE provision_request_id = $1::uuid`,
         id,
       )
     }
@@ -341,25 +354,34 @@ describe('a closed bucket', () => {
 })
 
 describe('instances of others', () => {
-  test('are ignored, whatever marker they carry', async () => {
+  test('are ignored, whatever marker they carry, and each other installation is logged once', async () => {
     const world = await createReconcileWorld(database)
     const { id, requestId } = await world.place()
     loseCall(world)
     await world.dispatch()
-    const theirs = { ...JSON.parse(JSON.stringify({ name: 'web', image_id: 'i', vpc_id: 'v' })) }
-    for (const marker of ['not-a-uuid', '0198170e-4ca7-7ee4-89a7-fa631843920b']) {
-      const body = {
-        ...theirs,
-        network_interfaces: [{ subnet_id: 's' }],
-        password: 'Passw0rd!',
-        metadata: { 'provisioner-attempt': marker },
-      }
+    const own = { provisionRequestId: id, attempt: 1, installation: await world.installation(), requestId }
+    const markers = [
+      'not-a-marker',
+      attemptMarker(own).short,
+      attemptMarker({ ...own, provisionRequestId: uuidv7() }).whole,
+      attemptMarker({ ...own, requestId: 'other' }).whole,
+      attemptMarker({ ...own, attempt: 2 }).whole,
+      attemptMarker({ ...own, installation: 'zz99zz99' }).whole,
+      attemptMarker({ ...own, installation: 'zz99zz99', attempt: 2 }).whole,
+    ]
+    for (const marker of markers) {
+      const metadata = { [MARKER_KEY]: marker }
+      const body = { ...SPEC, min_count: 1, max_count: 1, password: 'Passw0rd!', metadata }
       await world.client.batchCreate({ projectId: PROJECT, body: JSON.stringify(body) })
     }
-    await world.run(world.reconciler())
-    await becomes(world, id, 'queued')
+    const logged: Record<string, unknown>[] = []
+    const logger = pino({ level: 'warn' }, { write: (line) => logged.push(JSON.parse(line)) })
+    await world.run(world.reconciler({ logger }))
+    const queued = await becomes(world, id, 'queued')
+    expect(looksOf(queued).length).toBeGreaterThanOrEqual(2)
     expect(await kinds(world, requestId)).not.toContain('request.dispatched')
     expect(await world.metric('unexpected_instances_total')).toBe(0)
+    expect(logged).toMatchObject([{ projectId: PROJECT, installation: 'zz99zz99' }])
   })
 })
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ResolveError, resolveByHand } from '../../src/reconcile/resolve-by-hand.ts'
 import {
   createReconcileWorld,
+  POLL_TIMES,
   PROJECT,
   type ReconcileWorld,
   useTestDatabase,
@@ -9,7 +10,7 @@ import {
 
 const database = await useTestDatabase()
 
-const RULES = { settleMs: 1000, maxAttempts: 3, firstPollMs: 1000 }
+const RULES = { settleMs: 1000, maxAttempts: 3, pollTimes: POLL_TIMES }
 
 async function uncertain(world: ReconcileWorld) {
   const placed = await world.place()

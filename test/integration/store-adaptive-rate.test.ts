@@ -1,7 +1,8 @@
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { recoverRates } from '../../src/budget/adaptive-rate.sql.ts'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
-import { recoverRates } from '../../src/budget/recover-rates.sql.ts'
+import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
 import { createDatabase, type Database } from '../../src/database/database.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -60,8 +61,17 @@ it('a rate never falls to nothing', async () => {
 
 it('a slowed rate recovers to the configured one and no further', async () => {
   await applyCallResults(database, [throttled])
-  await recoverRates(database, 0.2)
+  await recoverRates(database, 20_000)
   expect((await factors()).slow).toBeCloseTo(0.9)
-  await recoverRates(database, 0.2)
+  await recoverRates(database, 20_000)
   expect(await factors()).toEqual({ slow: 1, other: 1 })
+})
+
+it('a slowed rate is whole again at the next start without the mode', async () => {
+  await applyCallResults(database, [throttled])
+  const limits = { standard: { refillPerSecond: 10, capacity: 5 }, overrides: [] }
+  await syncBuckets(database, limits, true)
+  expect((await factors()).slow).toBe(0.7)
+  await syncBuckets(database, limits, false)
+  expect((await factors()).slow).toBe(1)
 })

@@ -1,9 +1,15 @@
 import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sqlState } from '../../src/database/errors.ts'
-import { isTerminal, REQUEST_STATES, type RequestState } from '../../src/request/provision-request.ts'
-import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
-import { insertAttemptRow, insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
+import {
+  canMove,
+  isTerminal,
+  NEXT_STATES,
+  REQUEST_STATES,
+  type RequestState,
+} from '../../src/request/provision-request.ts'
+import { insertBucketRow, insertPollRow, insertRequestRow } from '../support/request-rows.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -35,22 +41,55 @@ describe('a request', () => {
     expect(await database.prisma.provisionRequest.count({ where: { id, state } })).toBe(1)
   })
 
-  /** A change of state alone, with all that belongs to it left as it was. */
-  const changeState = (id: string, to: RequestState) =>
-    refusal('UPDATE provision_request SET state = $2::request_state WHERE id = $1::uuid', id, to)
+  /** All that a change of state has to bring along, so that only the move itself can be refused. */
+  const moveTo = (id: string, to: RequestState, from: RequestState | null) =>
+    refusal(
+      `UPDATE provision_request
+       SET state = $2::request_state, previous_state = $3::request_state, retry_at = NULL, expires_at = NULL,
+         queue_rank = CASE WHEN $2 = 'queued' THEN now() END,
+         claim_id = CASE WHEN $2 = 'dispatching' THEN id END,
+         sealed_password = CASE WHEN $2::text = ANY($4::text[]) THEN '\\x00'::bytea END,
+         dispatched_at = now(),
+         completed_at = CASE WHEN $2::text = ANY($5::text[]) THEN now() END,
+         exception_state = NULL
+       WHERE id = $1::uuid`,
+      id,
+      to,
+      from,
+      ['queued', 'dispatching', 'uncertain'],
+      REQUEST_STATES.filter(isTerminal),
+    )
 
-  test.each(REQUEST_STATES.filter(isTerminal))('that is %s cannot come back to life', async (from) => {
-    const id = await placeIn(from)
-    for (const to of REQUEST_STATES.filter((state) => !isTerminal(state))) {
-      expect([to, await changeState(id, to)]).toEqual([to, CHECK_VIOLATION])
+  test.each(REQUEST_STATES)(
+    'that is %s moves as the table of moves says, and in no other way',
+    async (from) => {
+      for (const to of REQUEST_STATES) {
+        const id = await placeIn(from)
+        expect([to, await moveTo(id, to, from)]).toEqual([to, canMove(from, to) ? null : CHECK_VIOLATION])
+      }
+    },
+  )
+
+  test('cannot move without saying from where', async () => {
+    for (const to of NEXT_STATES.queued) {
+      const id = await placeIn('queued')
+      expect([to, await moveTo(id, to, null)]).toEqual([to, CHECK_VIOLATION])
     }
   })
+
+  /** A change of state alone, with all that belongs to it left as it was. */
+  const changeState = (id: string, to: RequestState) =>
+    refusal(
+      'UPDATE provision_request SET previous_state = state, state = $2::request_state WHERE id = $1::uuid',
+      id,
+      to,
+    )
 
   test.each(REQUEST_STATES.filter((state) => !isTerminal(state)))(
     'that is %s cannot end without the time of its end',
     async (from) => {
       const id = await placeIn(from)
-      for (const to of REQUEST_STATES.filter(isTerminal)) {
+      for (const to of NEXT_STATES[from].filter(isTerminal)) {
         expect([to, await changeState(id, to)]).toEqual([to, CHECK_VIOLATION])
       }
     },
@@ -58,18 +97,15 @@ describe('a request', () => {
 
   test('in the queue cannot leave it without leaving its place', async () => {
     const id = await placeIn('queued')
-    for (const to of ['dispatching', 'uncertain', 'provisioning'] as const) {
-      expect(await changeState(id, to)).toBe(CHECK_VIOLATION)
-    }
+    for (const to of NEXT_STATES.queued)
+      expect([to, await changeState(id, to)]).toEqual([to, CHECK_VIOLATION])
   })
 
   test('outside the queue cannot have a place in it', async () => {
     for (const state of REQUEST_STATES.filter((state) => state !== 'queued')) {
       const id = await placeIn(state)
-      // Without an instance to wait for, it has an end to wait for.
-      const created = state === 'provisioning' ? 'created_count = 1, ' : ''
       for (const column of ['queue_rank', 'retry_at', 'expires_at']) {
-        const taken = `UPDATE provision_request SET ${created}deadline = now(), ${column} = now() WHERE id = $1::uuid`
+        const taken = `UPDATE provision_request SET deadline = now(), ${column} = now() WHERE id = $1::uuid`
         expect([state, column, await refusal(taken, id)]).toEqual([state, column, CHECK_VIOLATION])
       }
     }
@@ -87,6 +123,10 @@ describe('a request', () => {
   test.each([
     ['waits in the queue and for a retry', 'retry_at = now()'],
     ['expires at another time than its deadline', `deadline = now(), expires_at = now() + interval '1 hour'`],
+    ['expires without a deadline', 'expires_at = now()'],
+    ['is claimed and not dispatching', 'claim_id = id'],
+    ['has a count of instances that it does not name', 'created_count = 1'],
+    ['names an instance that it does not count', `instance_ids = '{i-1}'`],
     ['wants none', 'min_count = 0'],
     ['wants more at least than at most', 'min_count = 2, max_count = 1'],
     ['has more that ended than were created', 'running_count = 1'],
@@ -109,57 +149,45 @@ describe('a request', () => {
   })
 })
 
-describe('an attempt', () => {
-  test('whose outcome is open keeps the request from a second one', async () => {
-    const requestRow = await placeIn('uncertain')
-    await insertAttemptRow(database, { requestRow, number: 1, state: 'uncertain', reconcileAt: new Date() })
-    const second = refusal(
-      `INSERT INTO attempt (id, provision_request_id, project_id, number, state, replica_id, started_at)
-       VALUES ($1::uuid, $2::uuid, 'p', 2, 'in_flight', $1::uuid, now())`,
-      uuidv7(),
-      requestRow,
-    )
-    expect(await second).toBe(UNIQUE_VIOLATION)
-  })
-
-  test('that has ended lets another follow', async () => {
-    const requestRow = await placeIn('queued')
-    await insertAttemptRow(database, { requestRow, number: 1, state: 'not_created' })
-    await insertAttemptRow(database, { requestRow, number: 2, state: 'void' })
-    await expect(insertAttemptRow(database, { requestRow, number: 2 })).rejects.toThrow()
-  })
-
-  test.each([
-    ['in flight under nobody', `state = 'in_flight', finished_at = NULL`],
-    ['in somebody’s hands without being in flight', `replica_id = id`],
-    [
-      'uncertain without a time to look again',
-      `state = 'uncertain', finished_at = NULL, uncertain_at = now()`,
-    ],
-    ['ended with a look ahead', 'reconcile_at = now()'],
-    ['ended without a time', 'finished_at = NULL'],
-    ['adopted without ever having been uncertain', `state = 'adopted'`],
-  ])('is refused that is %s', async (_, change) => {
-    const requestRow = await placeIn('queued')
-    const id = await insertAttemptRow(database, { requestRow })
-    expect(await refusal(`UPDATE attempt SET ${change} WHERE id = $1::uuid`, id)).toBe(CHECK_VIOLATION)
-  })
-})
-
 describe('an instance', () => {
   test.each([
-    ['pending without a poll ahead', 'next_poll_at = NULL'],
-    ['running without a time', `state = 'running', next_poll_at = NULL`],
-    ['running and still polled', `state = 'running', running_at = now()`],
-    ['failed without a time', `state = 'failed', next_poll_at = NULL`],
+    ['pending with the change that ended it', 'ended_version = 2'],
+    ['pending with the time of its end', 'ended_at = now()'],
+    ['running without a time', `state = 'running', ended_version = 2, ended_at = now()`],
+    ['running without the change that counted it', `state = 'running', running_at = now(), ended_at = now()`],
+    ['running without the time of its end', `state = 'running', running_at = now(), ended_version = 2`],
+    ['failed without the change that counted it', `state = 'failed', ended_at = now()`],
     [
       'failed with a time of running',
-      `state = 'failed', failed_at = now(), next_poll_at = NULL, running_at = now()`,
+      `state = 'failed', ended_version = 2, ended_at = now(), running_at = now()`,
     ],
   ])('is refused that is %s', async (_, change) => {
     await insertRequestRow(database, { state: 'provisioning', instances: [{ id: 'i-1', state: 'pending' }] })
     expect(await refusal(`UPDATE instance SET ${change}`)).toBe(CHECK_VIOLATION)
   })
+})
+
+test.each([0, 101])('a poll of %i instances is refused', async (count) => {
+  const instanceIds = Array.from({ length: count }, (_, n) => `i-${n}`)
+  await expect(insertPollRow(database, { instanceIds, dueAt: new Date() })).rejects.toSatisfy(
+    (error) => sqlState(error) === CHECK_VIOLATION,
+  )
+})
+
+describe('a segment of the outbox', () => {
+  test.each([
+    ['nothing', null, null],
+    ['two kinds of content', '["x",1]', '[]'],
+  ])('is refused that holds %s', async (_, refs, rejections) => {
+    const insert = 'INSERT INTO outbox_segment (refs, rejections) VALUES ($1, $2)'
+    expect(await refusal(insert, refs, rejections)).toBe(CHECK_VIOLATION)
+  })
+})
+
+test('the installation has its name from the first migration on', async () => {
+  const installations = await database.prisma.installation.findMany()
+  expect(installations).toEqual([{ id: expect.stringMatching(/^[a-z0-9]{8}$/) }])
+  expect(await refusal(`INSERT INTO installation (id) VALUES ('Upper-01')`)).toBe(CHECK_VIOLATION)
 })
 
 describe('a bucket', () => {

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
+import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
-import { refill, secondsToToken, take } from '../../src/budget/token-bucket.ts'
-import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
-import { claim, placeRequests, readBucket, setBucket } from './store-world.ts'
+import { parseHistory } from '../../src/request/history.ts'
+import { pay, refill } from '../support/bucket-model.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
+import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -35,13 +37,14 @@ describe('a claim', () => {
           const after = await readBucket(database)
 
           const filled = refill(before, before, after.refilledAt)
-          const { taken, level } = take(filled, slots)
+          const { paid, roomMs, level } = pay(before, before, { at: after.refilledAt, wanted: slots })
           const onTheEdge = Math.abs(filled.tokens - Math.round(filled.tokens)) < 1e-4
-          if (onTheEdge && requests.length !== taken) continue
-          expect(requests).toHaveLength(taken)
+          if (onTheEdge && requests.length !== paid) continue
+          expect(requests).toHaveLength(paid)
+          for (const request of requests) expect(request.roomMs).toBeCloseTo(roomMs, 1)
           expect(after.tokens).toBeCloseTo(level.tokens, 4)
           // The next turn comes with the next token, or where the rate is high with those of 50 ms.
-          const next = after.refilledAt + secondsToToken(level, before)
+          const next = after.refilledAt + Math.max(0, 1 - level.tokens) / before.refillPerSecond
           expect(after.dueAt ?? 0).toBeGreaterThan(next - 0.001)
           expect(after.dueAt ?? 0).toBeLessThan(next + 0.051)
         }
@@ -57,18 +60,36 @@ describe('a claim', () => {
     expect((await readBucket(database)).tokens).toBeCloseTo(0.5, 5)
   })
 
-  test('records an attempt and a transition for each request, and nothing for others', async () => {
+  test('records an attempt with its history for each request, and nothing for others', async () => {
     const ids = await placeRequests(database, { count: 4 })
     await setBucket(database, 'p', { tokens: '3', refilled_at: 'now()' })
-    const { requests } = await claim(database)
+    const { requests, claimId } = await claim(database)
     expect(requests.map((request) => request.id).toSorted()).toEqual(ids.slice(0, 3).toSorted())
-    const rows = await database.prisma.attempt.findMany()
-    expect(rows.map((row) => row.id).toSorted()).toEqual(
-      requests.map((request) => request.attemptId).toSorted(),
-    )
-    for (const row of rows) expect(row).toMatchObject({ state: 'in_flight', number: 1, finishedAt: null })
-    const [left] = await database.prisma.provisionRequest.findMany({ where: { state: 'queued' } })
-    expect(left).toMatchObject({ id: ids[3], version: 1, attempts: 0 })
+    const rows = await database.prisma.provisionRequest.findMany({ orderBy: { id: 'asc' } })
+    for (const row of rows.slice(0, 3)) {
+      const state = { state: 'dispatching', previousState: 'queued', claimId, queueRank: null }
+      expect(row).toMatchObject({ ...state, version: 2, attempts: 1, attemptNumber: 1 })
+      const [accepted, claimed, ...others] = parseHistory([row.history])
+      expect(others).toEqual([])
+      expect(accepted).toEqual({ v: 1, at: row.createdAt.getTime(), to: 'queued', cause: 'accepted' })
+      const at = row.updatedAt.getTime()
+      expect(claimed).toEqual({ v: 2, at, to: 'dispatching', cause: 'claimed', attempt: 1 })
+      const request = requests.find(({ id }) => id === row.id)
+      expect(request).toMatchObject({ attemptNumber: 1, attempts: 1, version: 2, spec: JSON.parse(row.spec) })
+      expect(request?.historyBytes).toBe(row.history.length)
+    }
+    expect(rows[3]).toMatchObject({ id: ids[3], state: 'queued', claimId: null, version: 1, attempts: 0 })
+  })
+
+  test('is one row that names what it holds, and none where it holds nothing', async () => {
+    await claim(database)
+    expect(await database.prisma.claim.findMany()).toEqual([])
+    const ids = await placeRequests(database, { count: 2 })
+    await fill()
+    const { claimId } = await claim(database)
+    const rows = await database.prisma.claim.findMany()
+    expect(rows).toMatchObject([{ id: claimId, replicaId: REPLICA }])
+    expect(rows[0]?.requestIds.toSorted()).toEqual(ids.toSorted())
   })
 
   test('takes no request twice, however many claim at once', async () => {
@@ -88,7 +109,8 @@ describe('a claim', () => {
     await Promise.all(Array.from({ length: 6 }, claimAll))
     expect(claimed).toHaveLength(240)
     expect(new Set(claimed).size).toBe(240)
-    expect(await database.prisma.attempt.count()).toBe(240)
+    const held = await database.prisma.claim.findMany()
+    expect(held.flatMap(({ requestIds }) => requestIds).toSorted()).toEqual(claimed.toSorted())
   })
 
   test('goes round the projects, so that a long queue takes no more than a short one', async () => {
@@ -170,40 +192,66 @@ describe('a claim', () => {
   })
 })
 
-test('tokens of calls that were not made come back, as far as the bucket holds them', async () => {
-  await placeRequests(database, { count: 5 })
-  await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
-  const giveBack = (refund: number) =>
-    applyCallResults(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refund }])
-  await giveBack(2)
-  expect((await readBucket(database)).tokens).toBe(5)
-  await giveBack(1000)
-  const { tokens, capacity } = await readBucket(database)
-  expect(tokens).toBe(capacity)
+describe('the token of a call that was not made', () => {
+  const giveBack = (...refunds: string[]) =>
+    applyCallResults(database, [{ projectId: 'p', effect: 'work', blockMs: null, reason: null, refunds }])
+
+  test('comes back as if it had never been taken, one for each call', async () => {
+    await placeRequests(database, { count: 5 })
+    await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
+    const { claimId } = await claim(database, { slots: 2 })
+    await giveBack(claimId)
+    expect((await readBucket(database)).tokens).toBe(2)
+    await giveBack(claimId, uuidv7())
+    expect((await readBucket(database)).tokens).toBe(3)
+  })
+
+  test('is lost where another was paid for since, how late that one may be was reckoned without it', async () => {
+    await placeRequests(database, { count: 5 })
+    await setBucket(database, 'p', { tokens: '3', refilled_at: `now() + interval '1 hour'` })
+    const { claimId } = await claim(database, { slots: 1 })
+    await setBucket(database, 'p', { due_at: 'now()' })
+    expect((await claim(database, { slots: 1 })).requests).toHaveLength(1)
+    await giveBack(claimId)
+    expect((await readBucket(database)).tokens).toBe(1)
+  })
+
+  test('can be spent at once, however long the next one would take', async () => {
+    await placeRequests(database, { count: 2 })
+    await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
+    const { claimId } = await claim(database)
+    expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
+    await giveBack(claimId)
+    expect((await claim(database)).requests).toHaveLength(1)
+  })
 })
 
-test('a token that comes back can be spent at once, however long the next one would take', async () => {
-  await placeRequests(database, { count: 2 })
-  await setBucket(database, 'p', { tokens: '1', capacity: '1', refill_per_second: '0.001' })
-  expect((await claim(database)).requests).toHaveLength(1)
-  expect((await claim(database)).waitMs).toBeGreaterThan(900_000)
-  await applyCallResults(database, [
-    { projectId: 'p', effect: 'work', blockMs: null, reason: null, refund: 1 },
-  ])
-  expect((await claim(database)).requests).toHaveLength(1)
+test('what all calls are late by is paid for, if need be with tokens that are not there yet', async () => {
+  await placeRequests(database, { count: 50, limit: { perSecond: 10, burst: 20 } })
+  await setBucket(database, 'p', { tokens: '10', refilled_at: `now() + interval '1 hour'` })
+  const before = await readBucket(database)
+  const { requests } = await claim(database, { slots: 10, lateMs: 1000 })
+  const { paid, roomMs, level } = pay(before, before, { at: before.refilledAt, wanted: 10, lateMs: 1000 })
+  expect(paid).toBe(10)
+  expect(requests.map((request) => request.roomMs)).toEqual(Array(10).fill(expect.closeTo(roomMs, 3)))
+  const after = await readBucket(database)
+  expect(after.tokens).toBe(0)
+  expect(after.refilledAt).toBeCloseTo(level.refilledAt, 5)
+  expect(after.refilledAt).toBeGreaterThan(before.refilledAt + 0.04)
 })
 
 describe('a closed bucket', () => {
-  const tell = (effect: 'work' | 'served' | 'refund', refund = 0) =>
-    applyCallResults(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refund }])
+  const tell = (effect: 'work' | 'served' | 'refund', ...refunds: string[]) =>
+    applyCallResults(database, [{ projectId: 'p', effect, blockMs: null, reason: null, refunds }])
 
   test('lets the next probe go when one came back without a call', async () => {
     await placeRequests(database, { count: 5 })
     await fill()
     await trouble(1)
     await setBucket(database, 'p', { blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
-    expect((await claim(database)).requests).toHaveLength(1)
-    await tell('refund', 1)
+    const { requests, claimId } = await claim(database)
+    expect(requests).toHaveLength(1)
+    await tell('refund', claimId)
     expect((await claim(database)).requests).toEqual([])
     await tell('work')
     expect((await claim(database)).requests).toMatchObject([{ probing: true }])

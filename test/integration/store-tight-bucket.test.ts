@@ -1,22 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
-import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/budget/bucket-level.sql.ts'
 import { noteWritten } from '../../src/budget/note-written.sql.ts'
-import { takeListingToken } from '../../src/budget/take-listing-token.sql.ts'
-import { takeToken } from '../../src/budget/take-token.sql.ts'
+import { CLAIM_AHEAD_MS, CREATE_RESERVE_MS } from '../../src/budget/pay.sql.ts'
+import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { bucketLimit } from '../../src/budget/token-bucket.ts'
 import type { ClaimedRequest } from '../../src/dispatch/claim-requests.sql.ts'
-import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { runDispatcher } from '../support/dispatch-world.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  clearTables,
-  createReconcileWorld,
-  PASSWORD,
-  tirelessReplica,
-  useTestDatabase,
-} from '../support/reconcile-world.ts'
+import { createReconcileWorld } from '../support/reconcile-world.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claim, placeRequests, readBucket, SHARE, setBucket } from './store-world.ts'
 
 const database = await useTestDatabase()
@@ -29,11 +22,11 @@ const INTERVAL_MS = 1000 / bucketLimit(LIMIT).refillPerSecond
 const pass = (ms: number) =>
   setBucket(database, 'p', { refilled_at: `refilled_at - interval '${ms} ms'`, due_at: 'now()' })
 
-async function claimOne(): Promise<ClaimedRequest & { waitsMs: number }> {
-  const { requests, clockMs } = await claim(database)
+async function claimOne(): Promise<ClaimedRequest & { claimId: string; waitsMs: number }> {
+  const { requests, clockMs, claimId } = await claim(database)
   expect(requests).toHaveLength(1)
   const [request] = requests as [ClaimedRequest]
-  return { ...request, waitsMs: (request.tokenAt ?? 0) - clockMs }
+  return { ...request, claimId, waitsMs: (request.tokenAt ?? 0) - clockMs }
 }
 
 const millisecondsOf = async (expression: string): Promise<number> => {
@@ -43,8 +36,8 @@ const millisecondsOf = async (expression: string): Promise<number> => {
   return row?.ms ?? 0
 }
 
-const note = ({ reservedUntil }: ClaimedRequest, lateMs: number) =>
-  noteWritten(database, [{ projectId: 'p', reservedUntil: reservedUntil ?? '', lateMs }])
+const note = ({ claimId }: { claimId: string }, lateMs: number) =>
+  noteWritten(database, [{ projectId: 'p', payment: claimId, lateMs }])
 
 describe('a bucket of a burst below two', () => {
   test('gives a token a little before its time, with the time', async () => {
@@ -111,20 +104,22 @@ describe('a bucket of a burst below two', () => {
           await pass(idleMs)
           passedMs += idleMs
           if (by === 'creating') {
-            const { requests } = await claim(database)
+            const { requests, claimId } = await claim(database)
             for (const request of requests) {
               const lateMs = late * CREATE_RESERVE_MS
               written.push((request.tokenAt ?? 0) + passedMs + lateMs)
-              if (noted) await note(request, lateMs)
+              if (noted) await note({ claimId }, lateMs)
             }
             continue
           }
           const takenAfter = (await millisecondsOf('clock_timestamp()')) + passedMs
-          const granted =
-            by === 'polling'
-              ? await takeToken(database, { projectId: 'p', share: SHARE })
-              : (await takeListingToken(database, 'p'))?.granted
-          if (granted) written.push(takenAfter + late * 50)
+          const payment = await payForReading(database, {
+            projectId: 'p',
+            purpose: by === 'polling' ? 'poll' : 'listing',
+            share: SHARE,
+            lateMs: 0,
+          })
+          if (payment?.granted) written.push(takenAfter + late * (payment.roomMs - 10))
         }
         for (const [index, at] of written.slice(1).entries())
           expect(at - (written[index] ?? 0)).toBeGreaterThanOrEqual(1000 / LIMIT.perSecond - 0.01)
@@ -136,20 +131,10 @@ describe('a bucket of a burst below two', () => {
 
 test('a call of a burst of one that is held up after its claim is made all the same', async () => {
   const world = await createReconcileWorld(database)
-  const limit = { perSecond: 20, burst: 1 }
   const ids = [(await world.place()).id, (await world.place()).id]
   await database.query(`UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 19.8`)
   let calls = 0
-  const recorder = createOutcomeRecorder({
-    database,
-    firstPollMs: 1000,
-    metrics: world.metrics,
-    logger: world.logger,
-    onRecorded: () => undefined,
-    signal: new AbortController().signal,
-  })
-  const dispatcher = createDispatcher({
-    database,
+  await runDispatcher(world, {
     client: {
       ...world.client,
       batchCreate: async (call) => {
@@ -158,24 +143,11 @@ test('a call of a burst of one that is held up after its claim is made all the s
         return world.client.batchCreate(call)
       },
     },
-    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
-    replica: tirelessReplica(world.replicaId),
-    syncLimits: async () => undefined,
-    recorder,
-    concurrency: 4,
-    callTimeoutMs: 5000,
-    limitOf: () => limit,
-    readinessShare: 0.02,
-    firstLookMs: 100,
-    settleMs: 400,
-    metrics: world.metrics,
-    logger: world.logger,
   })
-  await world.run(dispatcher)
   for (const id of ids) {
     await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
     const { attemptRecords } = await world.request(id)
-    const messages = attemptRecords.map((attempt) => attempt.errorMessage ?? '')
+    const messages = attemptRecords.map(({ evidence }) => String(evidence?.error_message ?? ''))
     // Only a machine that stands still for a second uses up the reserve.
     expect(messages.filter((message) => /held up for \d{1,3} ms/.test(message))).toEqual([])
   }

@@ -3,8 +3,10 @@ import { cancelRequest } from '../../src/api/cancel.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { settlementOf } from '../../src/attempt/settlement.ts'
 import { promoteRetries } from '../../src/dispatch/due-sweeps.sql.ts'
-import { clearTables, useTestDatabase } from '../support/reconcile-world.ts'
-import { claim, placeRequests, REPLICA, setBucket } from './store-world.ts'
+import { parseHistory } from '../../src/request/history.ts'
+import { clearTables, useTestDatabase } from '../support/store-database.ts'
+import { storedEvents } from '../support/stored-events.ts'
+import { attemptOf, claim, LOOK_TIMES, POLL_TIMES, placeRequests, setBucket } from './store-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -20,35 +22,28 @@ async function lastChangedAhead(): Promise<Date> {
 
 /** The times of a request that has ended, of its history, and of its last event. */
 async function timesOf(id: string) {
-  const { updatedAt, completedAt, errorAt } = await database.prisma.provisionRequest.findUniqueOrThrow({
-    where: { id },
-  })
-  const transitions = await database.prisma.transition.findMany({ orderBy: { version: 'asc' } })
-  const event = await database.prisma.outboxEvent.findFirst({ orderBy: { position: 'desc' } })
-  const { time, data } = JSON.parse(event?.body ?? '')
-  return { updatedAt, completedAt, errorAt, history: transitions.slice(1).map(({ at }) => at), time, data }
+  const row = await database.prisma.provisionRequest.findUniqueOrThrow({ where: { id } })
+  const { updatedAt, completedAt, errorAt } = row
+  const history = parseHistory([row.history]).slice(1)
+  const { time, data } = JSON.parse((await storedEvents(database, id)).at(-1)?.body ?? '')
+  return { updatedAt, completedAt, errorAt, history: history.map(({ at }) => new Date(at)), time, data }
 }
 
 test('what is claimed and refused has one time everywhere, and none before an earlier one', async () => {
   const [id = ''] = await placeRequests(database)
   const at = await lastChangedAhead()
   await setBucket(database, 'p', { tokens: 'capacity', due_at: 'now()' })
-  const { requests } = await claim(database)
-  const rows = requests.map((request) =>
-    settlementOf(
-      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
-      {
-        class: 'not_created',
-        reason: 'refused',
-        code: 'iMetal.0001',
-        message: 'no',
-        httpStatus: 400,
-        retryAfterMs: null,
-      },
-      { firstLookMs: 100, settleMs: 60_000 },
-    ),
-  )
-  await settleAttempts(database, rows, 1000)
+  const { requests, claimId } = await claim(database)
+  const refused = {
+    class: 'not_created',
+    reason: 'refused',
+    code: 'iMetal.0001',
+    message: 'no',
+    httpStatus: 400,
+    retryAfterMs: null,
+  } as const
+  const rows = requests.map((request) => settlementOf(attemptOf(request, claimId), refused, LOOK_TIMES))
+  await settleAttempts(database, rows, POLL_TIMES, [claimId])
   expect(await timesOf(id)).toMatchObject({
     updatedAt: at,
     completedAt: at,

@@ -1,16 +1,9 @@
 import { expect, test } from 'vitest'
-import { createOutcomeRecorder } from '../../src/attempt/outcome-recorder.ts'
 import type { Database } from '../../src/database/database.ts'
-import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { runDispatcher } from '../support/dispatch-world.ts'
 import { eventually } from '../support/eventually.ts'
-import {
-  createReconcileWorld,
-  LIMIT,
-  PASSWORD,
-  type ReconcileWorld,
-  tirelessReplica,
-  useTestDatabase,
-} from '../support/reconcile-world.ts'
+import { createReconcileWorld } from '../support/reconcile-world.ts'
+import { useTestDatabase } from '../support/store-database.ts'
 
 const database = await useTestDatabase()
 
@@ -44,48 +37,27 @@ function losingOneClaim({ late, gate }: Loss = {}): { lossy: Database; taken: Pr
   return { lossy, taken: taken.promise }
 }
 
-async function dispatchOn(world: ReconcileWorld, lossy: Database, limit = LIMIT): Promise<void> {
-  const replica = tirelessReplica(world.replicaId)
-  const recorder = createOutcomeRecorder({
-    database,
-    firstPollMs: 1000,
-    metrics: world.metrics,
-    logger: world.logger,
-    onRecorded: () => undefined,
-    signal: new AbortController().signal,
-  })
-  const dispatcher = createDispatcher({
-    database: lossy,
-    client: world.client,
-    sealer: { seal: () => Buffer.alloc(0), open: () => PASSWORD },
-    replica,
-    syncLimits: async () => undefined,
-    recorder,
-    concurrency: 4,
-    callTimeoutMs: 5000,
-    limitOf: () => limit,
-    readinessShare: 0.02,
-    firstLookMs: 100,
-    settleMs: 60_000,
-    metrics: world.metrics,
-    logger: world.logger,
-  })
-  await world.run(dispatcher)
-}
-
 test('a claim that was committed and never answered goes back to the queue, and is then carried out', async () => {
   const world = await createReconcileWorld(database)
   const { id } = await world.place()
   const { lossy, taken } = losingOneClaim()
-  await dispatchOn(world, lossy)
+  await runDispatcher(world, { database: lossy })
   expect(await taken).toEqual([id])
   await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
   const request = await world.request(id)
   expect(request).toMatchObject({ attempts: 1, attemptNumber: 2 })
   expect(request.attemptRecords).toMatchObject([
-    { state: 'not_created', errorCode: 'claim_unanswered', replicaId: null },
+    { state: 'not_created', errorCode: 'claim_unanswered' },
     { state: 'created' },
   ])
+  expect(request.entries.map(({ cause }) => cause)).toEqual([
+    'accepted',
+    'claimed',
+    'not_sent',
+    'claimed',
+    'created',
+  ])
+  await eventually(async () => expect(await database.prisma.claim.count()).toBe(0))
   expect(world.simulator.ledger.calls({ operation: 'RunInstances' })).toHaveLength(1)
 })
 
@@ -94,7 +66,7 @@ test('its token goes back too, so that it is not the next one that the request w
   const { id } = await world.place()
   await database.query('UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 0.001')
   const { lossy, taken } = losingOneClaim()
-  await dispatchOn(world, lossy, { perSecond: 0.001, burst: 1 })
+  await runDispatcher(world, { database: lossy })
   expect(await taken).toEqual([id])
   await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
 })
@@ -105,7 +77,7 @@ test('also when it is committed only after the loss was noticed', async () => {
   let gate = Promise.withResolvers<void>()
   gate.resolve()
   const { lossy, taken } = losingOneClaim({ late: late.promise, gate: () => gate.promise })
-  await dispatchOn(world, lossy)
+  await runDispatcher(world, { database: lossy })
   const { id: first } = await world.place()
   await eventually(async () => expect((await world.request(first)).state).toBe('provisioning'))
 

@@ -7,7 +7,7 @@ import { createRequestStore } from '../../src/intake/request-store.ts'
 import { silentLogger } from '../support/clouddc-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
-import { clearTables } from '../support/reconcile-world.ts'
+import { clearTables } from '../support/store-database.ts'
 import {
   buildNewRequest,
   claim,
@@ -104,7 +104,7 @@ test('work that is committed only after the claim has looked is found by the loo
   try {
     await writer.query('BEGIN')
     // Its look comes before the commit here, and sees nothing to wake.
-    await placeRequests({ ...database, query: writer.query }, { count: 1 })
+    await placeRequests({ ...database, query: writer.query, throughPrisma: writer }, { count: 1 })
     // A store under way holds up no claim.
     const { requests, asleep } = await claim(database)
     expect(requests).toHaveLength(1)

@@ -1,40 +1,64 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
-import { settlementOf } from '../../src/attempt/settlement.ts'
+import type { Outcome } from '../../src/attempt/outcome.ts'
+import { type SettleRow, settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
+import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import type { CallLimit } from '../../src/budget/token-bucket.ts'
-import { requestAccepted } from '../../src/contracts/events.ts'
 import type { Database, Sql } from '../../src/database/database.ts'
-import { type ClaimResult, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
+import {
+  type ClaimedRequest,
+  type ClaimResult,
+  claimRequests,
+} from '../../src/dispatch/claim-requests.sql.ts'
 import { createRequestStore, type NewRequest } from '../../src/intake/request-store.ts'
-import { SPEC } from '../support/reconcile-world.ts'
 
 export const REPLICA = '0198170e-4ca7-7ee4-89a7-fa6318431111'
 export const SHARE = 0.02
+export const LOOK_TIMES = { firstLookMs: 100, settleMs: 60_000 }
+export const POLL_TIMES = { firstPollMs: 1000, provisionTimeoutMs: 3_600_000 }
+
+export const UNKNOWN: Outcome = {
+  class: 'unknown',
+  reason: 'timeout',
+  code: 'UND_ERR_HEADERS_TIMEOUT',
+  message: 'no answer',
+  httpStatus: null,
+}
+export const notCreated = (reason: 'refused' | 'throttled'): Outcome => ({
+  class: 'not_created',
+  reason,
+  code: 'iMetal.0001',
+  message: 'no',
+  httpStatus: 400,
+  retryAfterMs: null,
+})
 
 /** A request as intake hands it to the store. */
 export function buildNewRequest(changes: Partial<NewRequest> = {}): NewRequest {
   const id = uuidv7()
-  const subject = {
-    projectId: changes.projectId ?? 'p',
-    requestId: changes.requestId ?? `order-${id}`,
-    correlationId: null,
-    traceparent: null,
-    tracestate: null,
-  }
   return {
-    ...subject,
     id,
+    projectId: 'p',
+    requestId: `order-${id}`,
     contentDigest: randomBytes(32),
     passwordDigest: `k:${randomBytes(8).toString('base64')}`,
-    spec: { ...SPEC, min_count: 1, max_count: 1 },
+    spec: {
+      name: 'web',
+      image_id: 'image',
+      vpc_id: 'vpc',
+      network_interfaces: [{ subnet_id: 'subnet' }],
+      min_count: 1,
+      max_count: 1,
+    },
     sealedPassword: Buffer.from('sealed'),
     priority: 0,
     minCount: 1,
     maxCount: 1,
     deadline: null,
-    acceptedEvent: requestAccepted(subject, { state: 'queued' }),
+    correlationId: null,
+    traceparent: null,
+    tracestate: null,
     ...changes,
   }
 }
@@ -55,12 +79,52 @@ export async function placeRequests(
 }
 
 /** Claims for this replica with so many free slots. */
-export function claim(
+export async function claim(
   sql: Sql,
-  { slots = 10, replicaId = REPLICA, probeMs = 60_000 } = {},
-): Promise<ClaimResult> {
-  const attemptIds = Array.from({ length: slots }, () => uuidv7())
-  return claimRequests(sql, { replicaId, attemptIds, maxProjects: 100, probeMs, readinessShare: SHARE })
+  { slots = 10, replicaId = REPLICA, claimId = uuidv7(), probeMs = 60_000, lateMs = 0 } = {},
+): Promise<ClaimResult & { claimId: string }> {
+  const times = { probeMs, readinessShare: SHARE, lateMs }
+  const result = await claimRequests(sql, { replicaId, claimId, slots, maxProjects: 100, ...times })
+  return { ...result, claimId }
+}
+
+/** The present attempt of a request that was claimed. */
+export function attemptOf(
+  request: ClaimedRequest,
+  claimId: string,
+  changes: Partial<OpenAttempt> = {},
+): OpenAttempt {
+  return {
+    id: request.id,
+    attempt: request.attemptNumber,
+    from: 'dispatching',
+    claimId,
+    minCount: request.minCount,
+    maxCount: request.maxCount,
+    instanceName: 'web',
+    seen: { version: request.version, historyBytes: request.historyBytes },
+    ...changes,
+  }
+}
+
+export type Claimed = ClaimedRequest & { claimId: string }
+
+/** The next request of a project `p`, claimed with all tokens that its bucket holds. */
+export async function claimNext(sql: Sql): Promise<Claimed> {
+  await setBucket(sql, 'p', { tokens: 'capacity', due_at: 'now()' })
+  const { requests, claimId } = await claim(sql)
+  const [request] = requests
+  if (request === undefined) throw new Error('nothing was claimed')
+  return { ...request, claimId }
+}
+
+/** The record of its outcome. */
+export function settlementFor(
+  claimed: Claimed,
+  outcome: Outcome,
+  changes: Partial<OpenAttempt> = {},
+): SettleRow {
+  return settlementOf(attemptOf(claimed, claimed.claimId, changes), outcome, LOOK_TIMES)
 }
 
 /** Sets columns of a project's bucket; values are SQL. */
@@ -81,24 +145,17 @@ export async function placePending(
   const instanceIds = ids ?? Array.from({ length: count }, () => `i-${uuidv7()}`)
   const [id = ''] = await placeRequests(database, { projectId, minCount: 1, maxCount: instanceIds.length })
   await setBucket(database, projectId, { tokens: 'capacity', due_at: 'now()' })
-  const { requests } = await claim(database)
-  const rows = requests.map((request) =>
-    settlementOf(
-      { ...request, replicaId: REPLICA, from: 'in_flight', instanceName: 'web' },
-      { class: 'created', instanceIds: [...instanceIds], httpStatus: 202 },
-      { firstLookMs: 100, settleMs: 60_000 },
-    ),
-  )
-  await settleAttempts(database, rows, 1000)
+  const { requests, claimId } = await claim(database)
+  const outcome = { class: 'created' as const, instanceIds: [...instanceIds], httpStatus: 202 }
+  const rows = requests.map((request) => settlementFor({ ...request, claimId }, outcome))
+  await settleAttempts(database, rows, POLL_TIMES, [claimId])
   await makePollsDue(database)
   await setBucket(database, projectId, { tokens: 'capacity', refilled_at: 'now()', due_at: 'NULL' })
   return id
 }
 
 export async function makePollsDue(sql: Sql): Promise<void> {
-  await sql.query(
-    `UPDATE instance SET next_poll_at = now() - interval '1 second' WHERE next_poll_at IS NOT NULL`,
-  )
+  await sql.query(`UPDATE poll SET due_at = now() - interval '1 second'`)
 }
 
 export interface BucketRow {

@@ -121,12 +121,12 @@ export async function createAppWorld({
   /** Starts the service in this process; `changes` to its environment, undefined takes a variable away. */
   const startApp = async (
     changes: Readonly<Record<string, string | undefined>> = {},
-    { waitUntilReady = true } = {},
+    { waitUntilReady = true, lookEveryMs }: { waitUntilReady?: boolean; lookEveryMs?: number } = {},
   ): Promise<RunningApp> => {
     const lines: string[] = []
     const config = loadConfig({ ...environment, ...changes })
     const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
-    const app = createApp({ config, logger })
+    const app = createApp({ config, logger, ...(lookEveryMs === undefined ? {} : { lookEveryMs }) })
     let stopping: Promise<void> | undefined
     const stop = () => {
       stopping ??= app.stop()

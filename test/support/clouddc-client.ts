@@ -1,10 +1,10 @@
 import { pino } from 'pino'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import {
   type CloudDcClient,
   type CloudDcClientOptions,
   createCloudDcClient,
 } from '../../src/clouddc/client.ts'
+import { authBy } from './auth.ts'
 
 export const silentLogger = pino({ level: 'silent' })
 
@@ -16,8 +16,8 @@ export function createClients() {
   return {
     open: (endpoint: string, options: Partial<CloudDcClientOptions> = {}): CloudDcClient => {
       const client = createCloudDcClient({
-        endpoint,
-        auth: createAuth({ credential: { kind: 'token', token: { value: TOKEN } }, logger: silentLogger }),
+        endpointOf: () => endpoint,
+        auth: authBy({ kind: 'token', token: { value: TOKEN } }),
         callTimeoutMs: 60_000,
         connections: 2,
         logger: silentLogger,

@@ -1,17 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import type { Delivery, MessageProperties, OutgoingMessage } from '../../src/amqp/message.ts'
-import type { NewEvent } from '../../src/contracts/events.ts'
+import type { Rejection } from '../../src/contracts/events.ts'
 import { createIntake, type IntakeOptions } from '../../src/intake/intake.ts'
 import type { NewRequest, RequestStore } from '../../src/intake/request-store.ts'
+import { requestKey } from '../../src/request/request-key.ts'
 import { createPasswordDigester } from '../../src/secrets/digest.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { buildRequest, toBody } from './request-builder.ts'
 
-/** An error of the database with its SQLSTATE, or without one: a lost connection. */
+/** An error of the database as Prisma throws it: with its SQLSTATE, or without one for a lost connection. */
 export function databaseError(sqlState?: string): Error {
-  return Object.assign(new Error('database error'), sqlState === undefined ? {} : { code: sqlState })
+  const error = new Error('database error')
+  if (sqlState === undefined) return error
+  const meta = { driverAdapterError: { cause: { originalCode: sqlState } } }
+  return Object.assign(error, { code: 'P2010', meta })
 }
 
 /** A delivery as the consumer hands it over; a body that is no buffer is sent as JSON. */
@@ -40,14 +44,14 @@ export function buildDelivery(
  */
 export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   const rows = new Map<string, NewRequest>()
-  const events: NewEvent[] = []
+  const rejections: Rejection[] = []
   const deadLetters: OutgoingMessage[] = []
   const batches: number[] = []
   const log: string[] = []
   const lines: string[] = []
   const hooks = {
     insertRequests: async (_rows: readonly NewRequest[]): Promise<void> => undefined,
-    insertEvents: async (_events: readonly NewEvent[]): Promise<void> => undefined,
+    insertRejections: async (_rejections: readonly Rejection[]): Promise<void> => undefined,
     publish: async (_message: OutgoingMessage): Promise<void> => undefined,
   }
   const store: RequestStore = {
@@ -56,7 +60,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
       batches.push(batch.length)
       log.push(`insert ${batch.length}`)
       return batch.map((row) => {
-        const key = `${row.projectId}/${row.requestId}`
+        const key = requestKey(row)
         const other = rows.get(key)
         if (other === undefined) {
           rows.set(key, row)
@@ -65,10 +69,10 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
         return { kind: 'existing', contentDigest: other.contentDigest, passwordDigest: other.passwordDigest }
       })
     },
-    insertEvents: async (batch) => {
-      await hooks.insertEvents(batch)
-      log.push(`events ${batch.length}`)
-      events.push(...batch)
+    insertRejections: async (batch) => {
+      await hooks.insertRejections(batch)
+      log.push(`rejections ${batch.length}`)
+      rejections.push(...batch)
     },
   }
   const publisher = {
@@ -101,7 +105,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     deliveryLimit: 20,
     ...options,
   })
-  return { intake, sealer, hooks, rows, events, deadLetters, batches, log, lines, metrics }
+  return { intake, sealer, hooks, rows, rejections, deadLetters, batches, log, lines, metrics }
 }
 
 /** Why a message was dead-lettered: the code, and the paths of the faults. */

@@ -138,7 +138,7 @@ function carryOut(
   const { number, order } = message
   if (order === null || message.projectId === null || message.requestId === null) return
   const id = uuidv7()
-  const attemptId = uuidv7()
+  const attemptId = `${id}.1`
   const transition = (from: string | null, to: string, cause: string) => {
     const version = evidence.transitions.length + 1
     evidence.transitions.push({
@@ -250,7 +250,7 @@ function carryOut(
 /** One call of batch-create, and what CloudDC makes of it. */
 function place(
   evidence: MutableEvidence,
-  { projectId, order }: PublishedMessage,
+  { projectId, requestId, order }: PublishedMessage,
   pace: Bucket,
   { attemptId, refused, answerLost }: { attemptId: string; refused: boolean; answerLost: boolean },
 ): LedgerInstance[] {
@@ -267,7 +267,7 @@ function place(
       name,
       image_id: 'image',
       network_interfaces: [{ subnet_id: 'subnet', ipv4_address: `10.0.${n}.${index}` }],
-      metadata: { 'provisioner-attempt': attemptId },
+      metadata: { 'provisioner-attempt': `${attemptId}/0a1b2c3d/${requestId}` },
       description: '',
       state: 'running',
       call: n,

@@ -1,26 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import { v7 as uuidv7 } from 'uuid'
-import { afterAll, onTestFinished } from 'vitest'
+import { onTestFinished } from 'vitest'
 import type { SimulatorOptions } from '../../simulator/options.ts'
 import { createSimulator } from '../../simulator/simulator.ts'
 import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
-import { MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
+import { createInstallation } from '../../src/attempt/installation.ts'
+import { attemptMarker } from '../../src/attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../../src/attempt/outcome.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
-import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
+import { settlementOf } from '../../src/attempt/settlement.ts'
 import { createCloudDcClient } from '../../src/clouddc/client.ts'
-import { requestAccepted } from '../../src/contracts/events.ts'
-import { createDatabase, type Database } from '../../src/database/database.ts'
+import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
 import { createRequestStore, type InsertOutcome } from '../../src/intake/request-store.ts'
 import { createReconciler, type ReconcilerOptions } from '../../src/reconcile/reconciler.ts'
 import { registerReplica } from '../../src/replica/leases.sql.ts'
-import type { Replica } from '../../src/replica/replica.ts'
 import type { Service } from '../../src/runtime/service.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
-import { createTestDatabase } from './database.ts'
+import { authBy } from './auth.ts'
+import { clearTables, openTestDatabase, useTestDatabase } from './store-database.ts'
+import { readOwedEvents, readRequest } from './stored-requests.ts'
+import { tirelessReplica } from './tireless-replica.ts'
 
 export const PROJECT = 'p'
 export const PASSWORD = 'Passw0rd!'
@@ -28,6 +29,7 @@ export const PASSWORD = 'Passw0rd!'
 export const LIMIT = { perSecond: 200, burst: 5000 }
 const LEASE_MS = 60_000
 const SETTLE_MS = 400
+export const POLL_TIMES = { firstPollMs: 1000, provisionTimeoutMs: 3_600_000 }
 
 export const SPEC = {
   name: 'web',
@@ -36,34 +38,12 @@ export const SPEC = {
   network_interfaces: [{ subnet_id: 'subnet' }],
 }
 
+/** A request with the claim that its attempt belongs to. */
+export type Claimed = ClaimedRequest & { claimId: string }
+
 export type ReconcileWorld = Awaited<ReturnType<typeof createReconcileWorld>>
 
-/** A database of its own for a test file, its Prisma client included; call it in beforeAll, `close` in afterAll. */
-export async function openTestDatabase(): Promise<{ database: Database; close: () => Promise<void> }> {
-  const created = await createTestDatabase()
-  const database = createDatabase({ url: created.url, poolSize: 8, logger: pino({ level: 'silent' }) })
-  return {
-    database,
-    close: async () => {
-      await database.close()
-      await created.drop()
-    },
-  }
-}
-
-/** The same, closed after the last test of the file. */
-export async function useTestDatabase(): Promise<Database> {
-  const { database, close } = await openTestDatabase()
-  afterAll(close)
-  return database
-}
-
-/** Empties the tables, so that each test has the database to itself. */
-export async function clearTables(database: Database): Promise<void> {
-  await database.query(
-    'TRUNCATE provision_request, attempt, instance, outbox_event, rate_bucket, transition, replica, duty_lease, retired_key',
-  )
-}
+export { clearTables, openTestDatabase, useTestDatabase }
 
 /**
  * What surrounds the reconciler: a database with requests in it, a simulator, and the steps of a dispatch one by one,
@@ -73,8 +53,8 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
   const simulator = await createSimulator({ bootMinMs: 60_000, bootMaxMs: 60_000, ...options })
   const client = createCloudDcClient({
-    endpoint: simulator.url,
-    auth: createAuth({ credential: null, logger }),
+    endpointOf: () => simulator.url,
+    auth: authBy(null),
     callTimeoutMs: 60_000,
     connections: 4,
     logger,
@@ -82,6 +62,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   const metrics = createMetrics()
   const store = createRequestStore({ database, limitOf: () => LIMIT })
   const replicaId = uuidv7()
+  const installation = createInstallation(database)
   await clearTables(database)
   await registerReplica(database, replicaId, LEASE_MS)
   const running: Service[] = []
@@ -101,17 +82,9 @@ export async function createReconcileWorld(database: Database, options: Simulato
     const servers = (spec.placement as { server_id_set: string[] } | undefined)?.server_id_set
     const counts = servers === undefined ? { min_count: 1, max_count: 1 } : {}
     const whole: Record<string, unknown> = { ...SPEC, ...counts, ...spec }
-    const subject = {
-      projectId: PROJECT,
-      requestId,
-      correlationId: null,
-      traceparent: null,
-      tracestate: null,
-    }
     const [outcome] = await store.insertRequests([
       {
-        ...subject,
-        id,
+        ...{ id, projectId: PROJECT, requestId, correlationId: null, traceparent: null, tracestate: null },
         contentDigest: randomBytes(32),
         passwordDigest: `k:${randomBytes(8).toString('base64')}`,
         spec: whole,
@@ -120,7 +93,6 @@ export async function createReconcileWorld(database: Database, options: Simulato
         minCount: servers?.length ?? Number(whole.min_count),
         maxCount: servers?.length ?? Number(whole.max_count),
         deadline: changes.deadline ?? null,
-        acceptedEvent: requestAccepted(subject, { state: 'queued' }),
       },
     ])
     if (outcome === undefined) throw new Error('the store told no outcome')
@@ -138,43 +110,47 @@ export async function createReconcileWorld(database: Database, options: Simulato
     return { id, requestId }
   }
 
-  const claimAsIs = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
-    const attemptIds = Array.from({ length: 50 }, () => uuidv7())
-    const params = { replicaId: by, attemptIds, maxProjects: 10, probeMs: 1000, readinessShare: 0.02 }
-    return (await claimRequests(database, params)).requests
+  const claimAsIs = async (by: string = replicaId): Promise<Claimed[]> => {
+    const claimId = uuidv7()
+    const limits = { slots: 50, maxProjects: 10, probeMs: 1000, readinessShare: 0.02, lateMs: 0 }
+    const { requests } = await claimRequests(database, { replicaId: by, claimId, ...limits })
+    return requests.map((request) => ({ ...request, claimId }))
   }
 
   /** Claims all that is queued: the buckets are filled before. */
-  const claim = async (by: string = replicaId): Promise<ClaimedRequest[]> => {
+  const claim = async (by: string = replicaId): Promise<Claimed[]> => {
     await database.query('UPDATE rate_bucket SET tokens = capacity')
     return claimAsIs(by)
   }
 
   const call = async (request: ClaimedRequest): Promise<Outcome> => {
-    const marker = { key: MARKER_KEY, value: request.attemptId, place: markerPlace(request.spec) }
-    const body = buildBatchCreateBody(request.spec, PASSWORD, marker)
-    return classifyOutcome(await client.batchCreate({ projectId: request.projectId, body }), request)
+    const { id: provisionRequestId, attemptNumber: attempt, projectId, requestId, spec } = request
+    const marker = attemptMarker({
+      ...{ provisionRequestId, attempt, requestId },
+      installation: await installation(),
+    })
+    const body = buildBatchCreateBody(spec, PASSWORD, marker)
+    return classifyOutcome(await client.batchCreate({ projectId, body }), request)
   }
 
-  const open = (request: ClaimedRequest, by: string | null = replicaId): OpenAttempt => ({
-    ...request,
-    replicaId: by,
-    from: 'in_flight',
-    instanceName: 'web',
-  })
-
   /** Records an outcome; false when somebody else had settled the attempt. */
-  const record = async (
-    request: ClaimedRequest,
-    outcome: Outcome,
-    by: string = replicaId,
-  ): Promise<boolean> => {
-    const row = settlementOf(open(request, by), outcome, { firstLookMs: 20, settleMs: SETTLE_MS })
-    return (await settleAttempts(database, [row], 1000)).length > 0
+  const record = async (request: Claimed, outcome: Outcome): Promise<boolean> => {
+    const { id, attemptNumber: attempt, claimId, minCount, maxCount } = request
+    const open = {
+      id,
+      attempt,
+      from: 'dispatching',
+      claimId,
+      minCount,
+      maxCount,
+      instanceName: 'web',
+    } as const
+    const row = settlementOf(open, outcome, { firstLookMs: 20, settleMs: SETTLE_MS })
+    return (await settleAttempts(database, [row], POLL_TIMES)).length > 0
   }
 
   /** Claims what is queued, calls CloudDC, and records; returns the claims. */
-  const dispatch = async (): Promise<ClaimedRequest[]> => {
+  const dispatch = async (): Promise<Claimed[]> => {
     const requests = await claim()
     for (const request of requests) await record(request, await call(request))
     return requests
@@ -193,7 +169,8 @@ export async function createReconcileWorld(database: Database, options: Simulato
       replica: tirelessReplica(replicaId),
       settleMs: SETTLE_MS,
       maxAttempts: 3,
-      firstPollMs: 1000,
+      installation,
+      pollTimes: POLL_TIMES,
       intervalMs: 300,
       metrics,
       logger,
@@ -201,23 +178,8 @@ export async function createReconcileWorld(database: Database, options: Simulato
       ...changes,
     })
 
-  const request = async (id: string) => {
-    const row = await database.prisma.provisionRequest.findUniqueOrThrow({
-      where: { id },
-      include: { attemptRecords: { orderBy: { number: 'asc' } }, instances: true },
-    })
-    return { ...row, attempt: row.attemptRecords.at(-1) }
-  }
-
-  /** Kinds of the events in the outbox, in order, of one request or all. */
-  const events = async (requestId?: string) => {
-    const where = requestId === undefined ? {} : { orderingKey: `${PROJECT}/${requestId}` }
-    const rows = await database.prisma.outboxEvent.findMany({ where, orderBy: { position: 'asc' } })
-    return rows.map((row) => ({
-      kind: row.type.replace('provisioner.', ''),
-      data: JSON.parse(row.body).data as Record<string, unknown>,
-    }))
-  }
+  const request = (id: string) => readRequest(database, id)
+  const events = (requestId?: string) => readOwedEvents(database, requestId)
 
   /** The batch-create calls that have created something, by the simulator's ledger. */
   const creations = () =>
@@ -244,6 +206,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
     metrics,
     logger,
     replicaId,
+    installation,
     insert,
     place,
     claim,
@@ -258,17 +221,5 @@ export async function createReconcileWorld(database: Database, options: Simulato
     creations,
     listings,
     metric,
-  }
-}
-
-/** A replica that always has the duty: two of them are two reconcilers at once. */
-export function tirelessReplica(id: string): Replica {
-  return {
-    name: 'replica',
-    start: async () => undefined,
-    stop: async () => undefined,
-    id: () => id,
-    holdsLease: () => true,
-    holdDuty: async () => true,
   }
 }

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Sql } from '../../src/database/database.ts'
+import type { HistoryEntry } from '../../src/request/history.ts'
 import type { RequestState } from '../../src/request/provision-request.ts'
 
 export interface RequestRowOptions {
@@ -10,8 +11,29 @@ export interface RequestRowOptions {
   /** Queued: waits for this time instead of standing in the queue. */
   retryAt?: Date
   attempts?: number
+  /** Number of its last attempt. */
+  attemptNumber?: number
   error?: { code: string; message: string }
   instances?: { id: string; state: 'pending' | 'running' | 'failed' }[]
+  /** When it last changed, and its instances ended. */
+  at?: Date
+  /** When it was stored; by default at the same time. */
+  createdAt?: Date
+  /** By default that it was accepted, and nothing more. */
+  history?: readonly HistoryEntry[]
+}
+
+/** How a request without instances came into its state; one with instances was provisioning before it ended. */
+const PREVIOUS: Readonly<Record<RequestState, RequestState | null>> = {
+  queued: null,
+  dispatching: 'queued',
+  uncertain: 'dispatching',
+  provisioning: 'dispatching',
+  running: 'provisioning',
+  partially_running: 'provisioning',
+  failed: 'dispatching',
+  expired: 'queued',
+  cancelled: 'queued',
 }
 
 const TERMINAL: readonly RequestState[] = ['running', 'partially_running', 'failed', 'expired', 'cancelled']
@@ -21,129 +43,139 @@ const SEALED: readonly RequestState[] = ['queued', 'dispatching', 'uncertain']
 /** Where the passwords of all rows could leak from. */
 export const SEALED_CANARY = 'Canary-Passw0rd!'
 
-/** Stores a request as it stands in the given state, with what the checks of the table ask for. Returns its id. */
+/**
+ * Stores a request as it stands in the given state, with what the checks of the table ask for, its instances and the
+ * poll of those that are pending. What only points to open work (a claim, a look) is left to the test. Returns its id.
+ */
 export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}): Promise<string> {
   const { id = uuidv7(), projectId = 'p', state = 'queued', retryAt = null, attempts = 0, error } = options
-  const { requestId = `order-${id}`, instances = [] } = options
+  const { requestId = `order-${id}`, instances = [], at = new Date(), createdAt = at } = options
+  const { attemptNumber = Math.max(attempts, instances.length > 0 ? 1 : 0) } = options
+  const { history = [{ v: 1, at: at.getTime(), to: 'queued', cause: 'accepted' }] } = options
   const of = (wanted: string) => instances.filter((instance) => instance.state === wanted).length
   const completed = TERMINAL.includes(state)
-  await sql.query(
-    `INSERT INTO provision_request (
-       id, project_id, request_id, content_digest, password_digest, spec, sealed_password, state, priority,
-       min_count, max_count, queue_rank, retry_at, attempts, created_count, running_count, failed_count,
-       error_code, error_message, error_at, created_at, updated_at, dispatched_at, completed_at, exception_state
-     ) VALUES (
-       $1::uuid, $2, $3, '\\x00', $4, json_build_object('name', $4::text)::jsonb, $5::bytea, $6::request_state, 0,
-       1, greatest($7::int, 1), CASE WHEN $8::boolean THEN now() END, $9::timestamptz, $10::int, $7::int, $11::int,
-       $12::int, $13::text, $14::text, CASE WHEN $13::text IS NOT NULL THEN now() END, now(), now(),
-       CASE WHEN $15::boolean THEN now() END, CASE WHEN $16::boolean THEN now() END,
-       CASE WHEN $16::boolean AND $6 <> 'running' THEN $6::request_state END
-     )`,
+  const dispatched = instances.length > 0 || DISPATCHED.includes(state)
+  const version = Math.max(1, ...history.map(({ v }) => v))
+  await insertRow(sql, 'provision_request', {
     id,
-    projectId,
-    requestId,
-    SEALED_CANARY,
-    SEALED.includes(state) ? Buffer.from(SEALED_CANARY) : null,
+    project_id: projectId,
+    request_id: requestId,
+    content_digest: Buffer.from([0]),
+    password_digest: SEALED_CANARY,
+    spec: JSON.stringify({ name: SEALED_CANARY }),
+    sealed_password: SEALED.includes(state) ? Buffer.from(SEALED_CANARY) : null,
     state,
-    instances.length,
-    state === 'queued' && retryAt === null,
-    retryAt,
+    previous_state: state === 'failed' && instances.length > 0 ? 'provisioning' : PREVIOUS[state],
+    version,
+    priority: 0,
+    min_count: 1,
+    max_count: Math.max(1, instances.length),
+    queue_rank: state === 'queued' && retryAt === null ? at : null,
+    retry_at: retryAt,
     attempts,
-    of('running'),
-    of('failed'),
-    error?.code ?? null,
-    error?.message ?? null,
-    instances.length > 0 || DISPATCHED.includes(state),
-    completed,
-  )
-  const attemptId = instances.length > 0 ? await insertAttemptRow(sql, { requestRow: id, projectId }) : null
+    attempt_number: attemptNumber,
+    claim_id: state === 'dispatching' ? uuidv7() : null,
+    created_count: instances.length,
+    running_count: of('running'),
+    failed_count: of('failed'),
+    error_code: error?.code ?? null,
+    error_message: error?.message ?? null,
+    error_at: error === undefined ? null : at,
+    created_at: createdAt,
+    updated_at: at,
+    dispatched_at: dispatched ? at : null,
+    completed_at: completed ? at : null,
+    exception_state: completed && state !== 'running' ? state : null,
+    instance_ids: instances.map((instance) => instance.id),
+    history: linesOf(history),
+  })
   for (const instance of instances) {
-    await sql.query(
-      `INSERT INTO instance (
-         project_id, id, provision_request_id, attempt_id, name, state, upstream_state, created_at, running_at,
-         failed_at, next_poll_at, error_code, error_message
-       ) VALUES (
-         $1, $2, $3::uuid, $4::uuid, 'web', $5::instance_state, upper($5::text), now(),
-         CASE WHEN $5 = 'running' THEN now() END, CASE WHEN $5 = 'failed' THEN now() END,
-         CASE WHEN $5 = 'pending' THEN now() END, CASE WHEN $5 = 'failed' THEN 'boot_failed' END,
-         CASE WHEN $5 = 'failed' THEN 'it did not boot' END
-       )`,
-      projectId,
-      instance.id,
-      id,
-      attemptId,
-      instance.state,
-    )
+    const [running, failed] = [instance.state === 'running', instance.state === 'failed']
+    await insertRow(sql, 'instance', {
+      project_id: projectId,
+      id: instance.id,
+      provision_request_id: id,
+      attempt: attemptNumber,
+      created_at: at,
+      state: instance.state,
+      name: 'web',
+      upstream_state: instance.state.toUpperCase(),
+      running_at: running ? at : null,
+      error_code: failed ? 'boot_failed' : null,
+      error_message: failed ? 'it did not boot' : null,
+      ended_version: running || failed ? version : null,
+      ended_at: running || failed ? at : null,
+    })
   }
+  const pending = instances.filter((instance) => instance.state === 'pending').map((instance) => instance.id)
+  if (pending.length > 0) await insertPollRow(sql, { projectId, instanceIds: pending, dueAt: at })
   return id
 }
 
-export interface AttemptRowOptions {
-  requestRow: string
-  projectId?: string
-  number?: number
-  state?: 'created' | 'not_created' | 'uncertain' | 'void'
-  startedAt?: Date
-  reconcileAt?: Date
-  httpStatus?: number
-  errorCode?: string
-  upstreamRequestId?: string
-  evidence?: unknown
+/** A history as it is stored. */
+export function linesOf(entries: readonly HistoryEntry[]): string {
+  return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('')
 }
 
-/** Stores an attempt, finished unless it is uncertain. Returns its id. */
-export async function insertAttemptRow(sql: Sql, options: AttemptRowOptions): Promise<string> {
-  const { requestRow, projectId = 'p', number = 1, state = 'created', startedAt = new Date() } = options
-  const id = uuidv7()
-  await sql.query(
-    `INSERT INTO attempt (
-       id, provision_request_id, project_id, number, state, started_at, finished_at, uncertain_at, reconcile_at, http_status,
-       error_code, upstream_request_id, evidence
-     ) VALUES (
-       $1::uuid, $2::uuid, $3, $4::int, $5::attempt_state, $6::timestamptz,
-       CASE WHEN $5 <> 'uncertain' THEN $6::timestamptz END,
-       CASE WHEN $5 IN ('uncertain', 'void') THEN $6::timestamptz END, $7::timestamptz, $8::int, $9, $10, $11::jsonb
-     )`,
-    id,
-    requestRow,
-    projectId,
-    number,
-    state,
-    startedAt,
-    options.reconcileAt ?? null,
-    options.httpStatus ?? null,
-    options.errorCode ?? null,
-    options.upstreamRequestId ?? null,
-    options.evidence === undefined ? null : JSON.stringify(options.evidence),
-  )
-  return id
-}
-
-export async function insertTransitionRow(
+export async function insertHistoryPart(
   sql: Sql,
-  row: {
+  part: { requestRow: string; history: readonly HistoryEntry[] },
+): Promise<void> {
+  const version = part.history.at(-1)?.v ?? 0
+  await insertRow(sql, 'history_part', {
+    provision_request_id: part.requestRow,
+    version,
+    history: linesOf(part.history),
+  })
+}
+
+export async function insertPollRow(
+  sql: Sql,
+  poll: { projectId?: string; instanceIds: readonly string[]; dueAt: Date },
+): Promise<void> {
+  await insertRow(sql, 'poll', {
+    id: uuidv7(),
+    project_id: poll.projectId ?? 'p',
+    due_at: poll.dueAt,
+    limit_at: new Date(poll.dueAt.getTime() + 3_600_000),
+    members: poll.instanceIds.map((id) => JSON.stringify([id, poll.dueAt.getTime(), null, null])),
+  })
+}
+
+export async function insertLookRow(
+  sql: Sql,
+  look: {
     requestRow: string
-    version: number
-    at: Date
-    from: RequestState | null
-    to: RequestState
-    cause: string
-    attemptId?: string
+    projectId?: string
+    attempt?: number
+    purpose?: 'doubt' | 'audit'
+    dueAt: Date
+    listingsWithout?: number
     evidence?: unknown
   },
 ): Promise<void> {
-  await sql.query(
-    `INSERT INTO transition (provision_request_id, version, at, from_state, to_state, cause, attempt_id, evidence)
-     VALUES ($1::uuid, $2::int, $3::timestamptz, $4::request_state, $5::request_state, $6, $7::uuid, $8::jsonb)`,
-    row.requestRow,
-    row.version,
-    row.at,
-    row.from,
-    row.to,
-    row.cause,
-    row.attemptId ?? null,
-    row.evidence === undefined ? null : JSON.stringify(row.evidence),
-  )
+  await insertRow(sql, 'look', {
+    provision_request_id: look.requestRow,
+    attempt: look.attempt ?? 1,
+    project_id: look.projectId ?? 'p',
+    purpose: look.purpose ?? 'doubt',
+    due_at: look.dueAt,
+    listings_without: look.listingsWithout ?? 0,
+    evidence: look.evidence === undefined ? null : JSON.stringify(look.evidence),
+  })
+}
+
+/** The claim of requests that are dispatching, by a replica that need not exist. */
+export async function insertClaimRow(
+  sql: Sql,
+  claim: { id?: string; replicaId?: string; requestRows: readonly string[]; at?: Date },
+): Promise<void> {
+  await insertRow(sql, 'claim', {
+    id: claim.id ?? uuidv7(),
+    replica_id: claim.replicaId ?? uuidv7(),
+    claimed_at: claim.at ?? new Date(),
+    request_ids: [...claim.requestRows],
+  })
 }
 
 /** The project's bucket, closed or due at the given times. */
@@ -151,15 +183,25 @@ export async function insertBucketRow(
   sql: Sql,
   row: { projectId?: string; dueAt?: Date; blockedUntil?: Date; blockedReason?: string },
 ): Promise<void> {
+  const { projectId = 'p' } = row
+  await sql.query('DELETE FROM rate_bucket WHERE project_id = $1', projectId)
+  await insertRow(sql, 'rate_bucket', {
+    project_id: projectId,
+    refill_per_second: 5,
+    capacity: 10,
+    tokens: 1,
+    refilled_at: new Date(),
+    due_at: row.dueAt ?? null,
+    blocked_until: row.blockedUntil ?? null,
+    blocked_reason: row.blockedReason ?? null,
+  })
+}
+
+async function insertRow(sql: Sql, table: string, columns: Readonly<Record<string, unknown>>): Promise<void> {
+  const names = Object.keys(columns)
+  const places = names.map((_, index) => `$${index + 1}`)
   await sql.query(
-    `INSERT INTO rate_bucket (
-       project_id, refill_per_second, capacity, tokens, refilled_at, due_at, blocked_until, blocked_reason
-     ) VALUES ($1, 5, 10, 1, now(), $2::timestamptz, $3::timestamptz, $4)
-     ON CONFLICT (project_id) DO UPDATE SET due_at = excluded.due_at, blocked_until = excluded.blocked_until,
-       blocked_reason = excluded.blocked_reason`,
-    row.projectId ?? 'p',
-    row.dueAt ?? null,
-    row.blockedUntil ?? null,
-    row.blockedReason ?? null,
+    `INSERT INTO ${table} (${names.join(', ')}) VALUES (${places.join(', ')})`,
+    ...Object.values(columns),
   )
 }

@@ -1,9 +1,9 @@
 import {
   EVENT_KINDS,
+  type Event,
   type EventData,
   type EventKind,
   eventSchema,
-  type NewEvent,
 } from '../../src/contracts/events.ts'
 
 /** An event as its consumers read it, valid by the contract. */
@@ -20,8 +20,8 @@ export function readEvent(body: string): SeenEvent {
   return { ...eventSchema(kind).parse(value), kind } as SeenEvent
 }
 
-/** The body of an event as the database completes it, read. */
-export function bodyOf(event: NewEvent | undefined, at = new Date()) {
+/** The body of an event, read. */
+export function bodyOf(event: Pick<Event, 'body'> | undefined) {
   if (event === undefined) throw new Error('there is no event')
-  return JSON.parse(event.body.join(at.toISOString()))
+  return JSON.parse(event.body)
 }

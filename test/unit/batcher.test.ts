@@ -3,13 +3,14 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createBatcher } from '../../src/runtime/batcher.ts'
 
 /** A batcher whose flushes end when the test says so. */
-function createHeldBatcher({ maxSize = 100, concurrency = 1, gatherMs = 0 } = {}) {
+function createHeldBatcher({ maxSize = 100, concurrency = 1, gatherMs = 0, gatherAfter = 1 } = {}) {
   const flushes: { items: number[]; finish: (results?: string[]) => void; fail: (error: Error) => void }[] =
     []
   const batcher = createBatcher<number, string>({
     maxSize,
     concurrency,
     gatherMs,
+    gatherAfter,
     flush: (items) =>
       new Promise((resolve, reject) => {
         const finish = (results = items.map((item) => `done ${item}`)) => resolve(results)
@@ -82,6 +83,27 @@ describe('a batcher', () => {
     for (const item of [4, 5, 6, 7]) results.push(batcher.add(item))
     await turn()
     expect(sizes()).toEqual([1, 2, 4])
+    for (const { finish } of flushes) finish()
+    await Promise.all(results)
+  })
+
+  test('gathers only where as many come as is worth the wait', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+    const { batcher, flushes, sizes } = createHeldBatcher({ concurrency: 9, gatherMs: 10, gatherAfter: 3 })
+    const results: Promise<string>[] = []
+    const add = async (count: number) => {
+      for (let n = 0; n < count; n += 1) results.push(batcher.add(n))
+      await turn()
+    }
+    for (const count of [2, 1, 3]) await add(count)
+    expect(sizes()).toEqual([2, 1, 3])
+    await add(1)
+    await add(1)
+    expect(sizes()).toEqual([2, 1, 3])
+    await vi.advanceTimersByTimeAsync(10)
+    expect(sizes()).toEqual([2, 1, 3, 2])
+    await add(1)
+    expect(sizes()).toEqual([2, 1, 3, 2, 1])
     for (const { finish } of flushes) finish()
     await Promise.all(results)
   })

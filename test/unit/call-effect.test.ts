@@ -11,7 +11,7 @@ import {
   CloudDcUnreachableError,
 } from '../../src/clouddc/errors.ts'
 
-const CALM = { projectId: 'p', troubles: 0, probing: false, refund: 1 }
+const CALM = { projectId: 'p', troubles: 0, probing: false, payment: 'then' }
 
 const notCreated = (reason: NotCreatedReason, retryAfterMs: number | null = null): Outcome => ({
   class: 'not_created',
@@ -107,6 +107,7 @@ describe('the effect of an outcome on its project', () => {
     expect(bucketEffect(notCreated('not_sent'), { ...CALM, troubles: 2 })).toMatchObject({
       effect: 'work',
       blockMs: null,
+      refunds: ['then'],
     })
   })
 
@@ -122,7 +123,8 @@ describe('the effect of an outcome on its project', () => {
 })
 
 describe('a failed reading call', () => {
-  const effectOf = (error: unknown, troubles = 0) => effectOfFailedReading('p', error, troubles, () => 1)
+  const effectOf = (error: unknown, troubles = 0) =>
+    effectOfFailedReading(error, { projectId: 'p', troubles }, () => 1)
 
   test.each(['unauthorized', 'forbidden', 'misconfigured'] as const)('closes the bucket as %s', (trouble) => {
     const error = new CloudDcAccessError('no', trouble)
@@ -134,7 +136,25 @@ describe('a failed reading call', () => {
     const throttled = { projectId: 'p', effect: 'trouble', reason: 'throttled' }
     expect(effectOf(new CloudDcThrottledError('no'))).toEqual({ ...throttled, blockMs: 1000 })
     const asked = new CloudDcThrottledError('no', { retryAfterMs: 7000 })
-    expect(effectOf(asked)).toEqual({ ...throttled, blockMs: 7000 })
+    expect(effectOf(asked)).toEqual({ ...throttled, blockMs: 7350 })
+  })
+
+  test('closes it as creating does, whatever the 429 says', () => {
+    fc.assert(
+      fc.property(
+        fc.option(fc.integer({ min: 0, max: 3_600_000 }), { nil: null }),
+        fc.nat(20),
+        fc.boolean(),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (retryAfterMs, troubles, adaptive, random) => {
+          const creating = notCreated('throttled', retryAfterMs)
+          const reading = new CloudDcThrottledError('no', retryAfterMs === null ? {} : { retryAfterMs })
+          expect(
+            effectOfFailedReading(reading, { projectId: 'p', troubles, adaptive }, () => random),
+          ).toEqual(bucketEffect(creating, { ...CALM, troubles, adaptive }, () => random))
+        },
+      ),
+    )
   })
 
   test('closes it for nobody when CloudDC is unreachable, or says something of what was asked', () => {

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import type { NotCreatedReason, Outcome } from '../../src/attempt/outcome.ts'
 import { NOT_SENDABLE } from '../../src/budget/call-effect.ts'
+import { credentialsOf } from '../../src/clouddc/auth/credentials.ts'
 import { logTarget } from '../../src/clouddc/target-log.ts'
 import { createCallLog } from '../../src/dispatch/call-log.ts'
 
@@ -150,19 +151,18 @@ test.each([
   [{ kind: 'token', token: { value: 'Secret-token-1' } }, 'fixed token'],
   [{ kind: 'token', token: { file: '/run/secrets/token' } }, 'token file'],
   [
-    { kind: 'keys', accessKey: { value: 'a' }, secretKey: { value: 'Secret-key' }, securityToken: null },
+    { kind: 'aksk', accessKey: { value: 'a' }, secretKey: { value: 'Secret-key' }, securityToken: null },
     'keys',
   ],
   [
     {
-      kind: 'keys',
+      kind: 'aksk',
       accessKey: { value: 'a' },
       secretKey: { value: 'Secret-key' },
       securityToken: { value: 'Secret-token' },
     },
     'temporary keys',
   ],
-  [null, 'none'],
 ] as const)(
   'a start tells where calls go and by what kind of credential, and no secret: %j',
   (credential, kind) => {
@@ -171,12 +171,12 @@ test.each([
     logTarget({
       endpoint: 'https://user:Secret-word@cloud.example:8443/base?token=Secret-query',
       logger,
-      credential,
+      credentials: credentialsOf(credential),
     })
     expect(lines).toHaveLength(1)
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
       endpoint: 'https://cloud.example:8443/base',
-      credential: kind,
+      credentials: { default: kind },
     })
     expect(lines[0]).not.toContain('Secret')
   },

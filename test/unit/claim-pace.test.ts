@@ -1,19 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import { createClaimPace } from '../../src/dispatch/claim-pace.ts'
 
-const SLOW_MS = 300
-
 function setUp({ concurrency = 4, random = (): number => 0 } = {}) {
-  const told = { room: 0, inFlight: [] as number[] }
+  const told = { roomInMs: [] as number[], inFlight: [] as number[] }
+  const clock = { at: 0 }
   const pace = createClaimPace({
     concurrency,
-    onRoom: () => {
-      told.room += 1
-    },
+    onRoom: (inMs) => told.roomInMs.push(inMs),
     onInFlight: (calls) => told.inFlight.push(calls),
     random,
+    now: () => clock.at,
   })
-  return { pace, told }
+  return { pace, told, clock }
 }
 
 describe('the pace of claims', () => {
@@ -22,41 +20,53 @@ describe('the pace of claims', () => {
     expect(pace.room()).toBe(4)
     pace.claimed({ asked: 4, got: 3 })
     expect(pace.room()).toBe(1)
-    pace.answered(SLOW_MS)
+    pace.answered()
     expect(pace.room()).toBe(2)
     expect(told.inFlight).toEqual([3, 2])
   })
 
-  test('tells of room once half of the calls are over, where a claim has left work behind', () => {
+  test('has room once most of the calls are over, where a claim has left work behind', () => {
     const { pace, told } = setUp()
     pace.claimed({ asked: 4, got: 4 })
-    pace.answered(SLOW_MS)
-    expect(told.room).toBe(0)
-    pace.answered(SLOW_MS)
-    expect(told.room).toBe(1)
+    pace.answered()
+    pace.answered()
+    expect(pace.room()).toBe(0)
+    pace.answered()
+    expect(pace.room()).toBe(3)
+    expect(told.roomInMs).toEqual([15, 15, 0])
+  })
+
+  test('has room after a moment however many calls hang', () => {
+    const { pace, told, clock } = setUp()
+    pace.claimed({ asked: 4, got: 4 })
+    clock.at = 10
+    pace.answered()
+    expect(told.roomInMs).toEqual([5])
+    clock.at = 15
+    expect(pace.room()).toBe(1)
   })
 
   test('tells of no room where the last claim took all there was', () => {
     const { pace, told } = setUp()
     pace.claimed({ asked: 4, got: 3 })
     for (let call = 0; call < 3; call += 1) {
-      pace.answered(SLOW_MS)
+      pace.answered()
       pace.recorded()
     }
-    expect(told.room).toBe(0)
+    expect(told.roomInMs).toEqual([])
   })
 
   test('tells of room again when the database has taken in what was waiting for it', () => {
     const { pace, told } = setUp({ concurrency: 1 })
     for (let call = 0; call < 8; call += 1) {
       pace.claimed({ asked: 1, got: 1 })
-      pace.answered(SLOW_MS)
+      pace.answered()
     }
     expect(pace.room()).toBe(0)
-    const before = told.room
+    const before = told.roomInMs.length
     pace.recorded()
     expect(pace.room()).toBe(1)
-    expect(told.room).toBe(before + 1)
+    expect(told.roomInMs).toHaveLength(before + 1)
   })
 
   test('claims for the next token after gathering, and sleeps where none is waited for', () => {

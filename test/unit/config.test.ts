@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { ConfigError, type Environment, loadConfig } from '../../src/config.ts'
+import { ConfigError, type Environment, loadConfig, settingsWithoutEffect } from '../../src/config.ts'
 
 const KEY = Buffer.alloc(32, 7).toString('base64')
 
@@ -10,6 +10,7 @@ const REQUIRED = {
   DATABASE_URL: 'postgresql://user:dbsecret@db/provisioner',
   AMQP_URL: 'amqps://user:mqsecret@broker:5671/vhost',
   CLOUDDC_ENDPOINT: 'https://clouddc.example.com/',
+  CLOUDDC_INSECURE: 'on',
   SECRET_KEYS: `k1:${KEY}`,
 }
 
@@ -32,6 +33,15 @@ function faultsOf(env: Environment): readonly string[] {
   return []
 }
 
+describe('a setting of an earlier version', () => {
+  test('is no fault, and is named as without effect', () => {
+    const env = { ...REQUIRED, UNROUTABLE_EVENT_TTL_MS: '1000' }
+    expect(faultsOf(env)).toEqual([])
+    expect(settingsWithoutEffect(env)).toEqual(['UNROUTABLE_EVENT_TTL_MS'])
+    expect(settingsWithoutEffect({ ...REQUIRED, UNROUTABLE_EVENT_TTL_MS: '' })).toEqual([])
+  })
+})
+
 describe('the configuration', () => {
   test('has the defaults of the contract', () => {
     expect(loadConfig(REQUIRED)).toMatchObject({
@@ -42,6 +52,9 @@ describe('the configuration', () => {
       clouddcAccessKey: null,
       clouddcSecretKey: null,
       clouddcSecurityToken: null,
+      clouddcCredentialsFile: null,
+      clouddcRegion: null,
+      iamEndpoint: null,
       secretFiles: {},
       rateLimitPerSecond: 5,
       rateLimitBurst: 10,
@@ -85,6 +98,43 @@ describe('the configuration', () => {
 
   test('takes an empty variable for absent, and ignores unknown ones', () => {
     expect(loadConfig({ ...REQUIRED, PORT: '', PROT: '1' }).port).toBe(8080)
+  })
+})
+
+describe('calls to CloudDC', () => {
+  const { CLOUDDC_INSECURE: _, ...SECURE } = REQUIRED
+  const KEYS = { CLOUDDC_ACCESS_KEY: 'AK', CLOUDDC_SECRET_KEY: 'Secret-key' }
+
+  test.each([
+    ['without a credential', {}, ['CLOUDDC_CREDENTIALS_FILE']],
+    ['over http', { ...KEYS, CLOUDDC_ENDPOINT: 'http://cloud' }, ['CLOUDDC_ENDPOINT']],
+    ['with an IAM over http', { ...KEYS, IAM_ENDPOINT: 'http://iam' }, ['IAM_ENDPOINT']],
+    ['that only look local', { CLOUDDC_ENDPOINT: 'https://localhost.evil' }, ['CLOUDDC_CREDENTIALS_FILE']],
+    ['with keys', KEYS, []],
+    ['to this machine', { CLOUDDC_ENDPOINT: 'http://127.0.0.2:80', IAM_ENDPOINT: 'http://[::1]' }, []],
+  ])('%s: %j', (_case, settings, names) => {
+    const env = { ...SECURE, ...settings }
+    expect(faultsOf(env).map((fault) => fault.split(':')[0])).toEqual(names)
+    expect(faultsOf({ ...env, CLOUDDC_INSECURE: 'on' })).toEqual([])
+  })
+
+  test('go to the region where no endpoint is given', () => {
+    const { CLOUDDC_ENDPOINT: __, ...rest } = { ...SECURE, ...KEYS, CLOUDDC_REGION: 'cn-east-3' }
+    expect(loadConfig(rest).clouddcEndpoint).toBe('https://clouddc.cn-east-3.myhuaweicloud.com')
+    expect(loadConfig({ ...SECURE, ...rest }).clouddcEndpoint).toBe('https://clouddc.example.com')
+  })
+
+  test('are not made with a credentials file that has faults: all are named, without a secret', () => {
+    const path = file(
+      'credentials.json',
+      JSON.stringify({ version: 1, credentials: { a: { kind: 'aksk', access_key: 'Canary AK' } } }),
+    )
+    const faults = faultsOf({ ...SECURE, CLOUDDC_CREDENTIALS_FILE: path })
+    expect(faults).toHaveLength(2)
+    for (const fault of faults) expect(fault).toMatch(/^CLOUDDC_CREDENTIALS_FILE: credentials\.a\./)
+    expect(faults.join()).not.toContain('Canary')
+    const missing = faultsOf({ ...SECURE, CLOUDDC_CREDENTIALS_FILE: '/nonexistent/file' })
+    expect(missing).toEqual(['CLOUDDC_CREDENTIALS_FILE: cannot read /nonexistent/file (ENOENT)'])
   })
 })
 
@@ -147,6 +197,9 @@ describe('faults', () => {
     ['SECRET_KEYS', 'k1:c2hvcnQ='],
     ['SECRET_KEYS', `k1:${KEY},k1:${KEY}`],
     ['CLOUDDC_AUTH_TOKEN', 'two words'],
+    ['CLOUDDC_REGION', 'the-moon'],
+    ['IAM_ENDPOINT', 'iam'],
+    ['CLOUDDC_INSECURE', 'maybe'],
     ['RATE_LIMIT_PER_SECOND', '0'],
     ['RATE_LIMIT_PER_SECOND', '-1'],
     ['RATE_LIMIT_PER_SECOND', 'Infinity'],

@@ -1,9 +1,13 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
-import { attemptMarkers, MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
+import { attemptMarker, MARKER_KEY } from '../../src/attempt/marker.ts'
 
-const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
+const MARKER = attemptMarker({
+  provisionRequestId: '0198170e-4ca7-7ee4-89a7-fa631843920b',
+  attempt: 1,
+  installation: 'ab12cd34',
+  requestId: 'order-7f3c',
+})
 const base = {
   name: 'web',
   image_id: 'i',
@@ -17,40 +21,16 @@ function pairs(count: number) {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, 'v']))
 }
 
-function bodyOf(spec: Record<string, unknown>, place = markerPlace(spec)) {
-  return JSON.parse(buildBatchCreateBody(spec, 'Passw0rd', { key: MARKER_KEY, value: ATTEMPT, place }))
+function bodyOf(spec: Record<string, unknown>) {
+  return JSON.parse(buildBatchCreateBody(spec, 'Passw0rd', MARKER))
 }
-
-describe('markerPlace', () => {
-  const full = pairs(10)
-  test.each([
-    ['no metadata', {}, 'metadata'],
-    ['9 pairs', { metadata: pairs(9) }, 'metadata'],
-    ['10 pairs', { metadata: full }, 'description'],
-    ['the key taken', { metadata: { [MARKER_KEY]: 'mine' } }, 'description'],
-    [
-      '10 pairs and a description that leaves just enough',
-      { metadata: full, description: 'x'.repeat(198) },
-      'description',
-    ],
-    [
-      'the same in characters beyond 16 bits',
-      { metadata: full, description: '\u{1f600}'.repeat(198) },
-      'description',
-    ],
-    ['one character more', { metadata: full, description: 'x'.repeat(199) }, 'none'],
-    ['9 pairs and a full description', { metadata: pairs(9), description: 'x'.repeat(255) }, 'metadata'],
-  ])('%s', (_, changes, place) => {
-    expect(markerPlace({ ...base, ...changes })).toBe(place)
-  })
-})
 
 describe('buildBatchCreateBody', () => {
   test('sends the spec, the password, the marker and both counts', () => {
     expect(bodyOf({ ...base, metadata: { a: 'b' }, description: 'd' })).toEqual({
       ...base,
       password: 'Passw0rd',
-      metadata: { a: 'b', [MARKER_KEY]: ATTEMPT },
+      metadata: { a: 'b', [MARKER_KEY]: MARKER.whole },
       description: 'd',
     })
   })
@@ -66,41 +46,20 @@ describe('buildBatchCreateBody', () => {
 
   test('puts the marker behind a description, or in its place', () => {
     expect(bodyOf({ ...base, metadata: pairs(10), description: 'mine' }).description).toBe(
-      `mine ${MARKER_KEY}:${ATTEMPT}`,
+      `mine ${MARKER_KEY}:${MARKER.whole}`,
     )
-    expect(bodyOf({ ...base, metadata: pairs(10) }).description).toBe(`${MARKER_KEY}:${ATTEMPT}`)
+    expect(bodyOf({ ...base, metadata: pairs(10) }).description).toBe(`${MARKER_KEY}:${MARKER.whole}`)
+  })
+
+  test('puts the first part of the marker where the whole does not fit', () => {
+    const description = 'x'.repeat(190)
+    expect(bodyOf({ ...base, metadata: pairs(10), description }).description).toBe(
+      `${description} ${MARKER_KEY}:${MARKER.short}`,
+    )
   })
 
   test('adds nothing where there is no place', () => {
     const spec = { ...base, metadata: pairs(10), description: 'x'.repeat(255) }
     expect(bodyOf(spec)).toEqual({ ...spec, password: 'Passw0rd' })
   })
-
-  test('stays within the limits and is found again, whatever the request', () => {
-    const metadata = fc.dictionary(
-      fc.constantFrom(MARKER_KEY, '__proto__', ...Object.keys(pairs(12))),
-      fc.string({ maxLength: 5 }),
-      { maxKeys: 10 },
-    )
-    const description = fc
-      .string({ unit: 'grapheme', maxLength: 255 })
-      .filter((text) => [...text].length <= 255)
-    fc.assert(
-      fc.property(metadata, description, (given, text) => {
-        const spec = { ...base, metadata: given, description: text }
-        const place = markerPlace(spec)
-        const body = bodyOf(spec, place)
-        expect(Object.keys(body.metadata).length).toBeLessThanOrEqual(10)
-        expect([...body.description].length).toBeLessThanOrEqual(255)
-        expect(body.metadata).toMatchObject(given)
-        expect(body.description.startsWith(text)).toBe(true)
-        expect(attemptMarkers(body).includes(ATTEMPT)).toBe(place !== 'none')
-      }),
-    )
-  })
-})
-
-test('attemptMarkers finds none in instances of others', () => {
-  expect(attemptMarkers({ metadata: {}, description: null })).toEqual([])
-  expect(attemptMarkers({ metadata: { a: ATTEMPT }, description: `x${MARKER_KEY}:${ATTEMPT}` })).toEqual([])
 })

@@ -89,19 +89,32 @@ describe('the options of the demo', () => {
       burst: 10,
       replicas: 1,
       seed: 1,
+      auth: 'token',
       json: false,
       keep: false,
     })
   })
 
   it('are read from the command line', () => {
-    const args = ['--requests', '1000', '--projects=5', '--replicas', '3', '--rate', '50', '--json', '--keep']
+    const args = [
+      '--requests',
+      '1000',
+      '--projects=5',
+      '--replicas',
+      '3',
+      '--rate',
+      '50',
+      '--auth=aksk',
+      '--json',
+      '--keep',
+    ]
     expect(readOptions(args)).toMatchObject({
       requests: 1000,
       projects: 5,
       replicas: 3,
       rate: 50,
       burst: 25,
+      auth: 'aksk',
       json: true,
     })
     expect(readOptions(['--help'])).toBeNull()
@@ -113,6 +126,7 @@ describe('the options of the demo', () => {
     [['--requests', '1.5'], /--requests must be a whole number/],
     [['--requests', '0', '--replicas', '99'], /--requests.*\n.*--replicas/],
     [['--requests'], /--requests/],
+    [['--auth', 'magic'], /--auth must be one of token, aksk/],
     [['extra'], /extra/],
   ])('refuse %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError)

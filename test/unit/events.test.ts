@@ -3,6 +3,7 @@ import * as events from '../../src/contracts/events.ts'
 import { bodyOf } from '../support/seen-event.ts'
 
 const subject = {
+  id: '0198170e-4ca7-7ee4-89a7-fa6318430001',
   projectId: 'project-1',
   requestId: 'order-1',
   correlationId: 'c-1',
@@ -10,32 +11,31 @@ const subject = {
   tracestate: 'a=1',
 }
 const at = new Date('2026-11-23T12:00:00.5Z')
+const moment = { version: 3, at: at.getTime() }
+const rejection = { ...subject, code: 'invalid_json', detail: [{ path: '', message: 'm' }] }
 const counts = { min: 1, max: 3, created: 3, running: 2, failed: 1 }
 const error = { code: 'c', message: 'm' }
 
-const samples: Record<events.EventKind, events.NewEvent> = {
-  'request.accepted': events.requestAccepted(subject, { state: 'queued' }),
-  'request.rejected': events.requestRejected(subject, {
-    code: 'invalid_json',
-    detail: [{ path: '', message: 'm' }],
-  }),
-  'request.dispatched': events.requestDispatched(subject, { instanceIds: ['i-1'], attempt: 2 }),
-  'request.uncertain': events.requestUncertain(subject, { attempt: 2, reason: 'timeout' }),
-  'request.completed': events.requestCompleted(subject, { state: 'failed', counts, error }),
-  'instance.running': events.instanceRunning(subject, {
+const samples: Record<events.EventKind, events.Event> = {
+  'request.accepted': events.requestAccepted(subject, moment, { state: 'queued' }),
+  'request.rejected': events.requestRejected(rejection, at.getTime()),
+  'request.dispatched': events.requestDispatched(subject, moment, { instanceIds: ['i-1'], attempt: 2 }),
+  'request.uncertain': events.requestUncertain(subject, moment, { attempt: 2, reason: 'timeout' }),
+  'request.completed': events.requestCompleted(subject, moment, { state: 'failed', counts, error }),
+  'instance.running': events.instanceRunning(subject, moment, {
     instanceId: 'i-1',
     name: 'web',
     serverId: null,
     networkInterfaces: [{ subnet_id: 'subnet', ipv4_address: null }],
     imageId: 'image',
-    runningAt: at,
+    runningAt: at.getTime(),
   }),
-  'instance.failed': events.instanceFailed(subject, { instanceId: 'i-1', error }),
+  'instance.failed': events.instanceFailed(subject, moment, { instanceId: 'i-1', error }),
 }
 
 describe.each(events.EVENT_KINDS)('%s', (kind) => {
   const event = samples[kind]
-  const body = bodyOf(event, at)
+  const body = bodyOf(event)
 
   test('has the form of its schema', () => {
     expect(events.eventSchema(kind).parse(body)).toEqual(body)
@@ -63,22 +63,22 @@ describe.each(events.EVENT_KINDS)('%s', (kind) => {
 
 test('what the request did not bring is absent, not null', () => {
   const bare = { ...subject, correlationId: null, traceparent: null, tracestate: null }
-  const event = events.requestAccepted(bare, { state: 'queued' })
+  const event = events.requestAccepted(bare, moment, { state: 'queued' })
   expect(event.correlationId).toBeNull()
   expect(Object.keys(bodyOf(event))).not.toEqual(expect.arrayContaining(['traceparent']))
   expect(events.eventSchema('request.accepted').safeParse(bodyOf(event)).success).toBe(true)
 })
 
 test('a completion without an error, and a nameless instance', () => {
-  const completed = events.requestCompleted(subject, { state: 'running', counts, error: null })
+  const completed = events.requestCompleted(subject, moment, { state: 'running', counts, error: null })
   expect(events.eventSchema('request.completed').parse(bodyOf(completed)).data.error).toBeNull()
-  const running = events.instanceRunning(subject, {
+  const running = events.instanceRunning(subject, moment, {
     instanceId: 'i',
     name: null,
     serverId: 's',
     networkInterfaces: null,
     imageId: null,
-    runningAt: at,
+    runningAt: at.getTime(),
   })
   expect(bodyOf(running).data).toMatchObject({
     name: null,
@@ -90,11 +90,21 @@ test('a completion without an error, and a nameless instance', () => {
 })
 
 test('the time of a completion and of its error are one and the same', () => {
-  const body = bodyOf(samples['request.completed'], at)
+  const body = bodyOf(samples['request.completed'])
   expect([body.time, body.data.error.at]).toEqual([at.toISOString(), at.toISOString()])
 })
 
-test('ids are in the order of creation', () => {
-  const ids = Array.from({ length: 100 }, () => events.requestAccepted(subject, { state: 'queued' }).id)
-  expect(ids.toSorted()).toEqual(ids)
+test('the id follows from request, version, kind and instance, and from nothing else', () => {
+  const id = (...[of, when, instanceId]: [events.StoredSubject, events.EventMoment, string]) =>
+    events.instanceFailed(of, when, { instanceId, error }).id
+  const first = id(subject, moment, 'i-1')
+  expect(id({ ...subject, projectId: 'other', traceparent: null }, { ...moment, at: 0 }, 'i-1')).toBe(first)
+  const others = [
+    id({ ...subject, id: '0198170e-4ca7-7ee4-89a7-fa6318430002' }, moment, 'i-1'),
+    id(subject, { ...moment, version: 4 }, 'i-1'),
+    id(subject, moment, 'i-2'),
+    samples['instance.running'].id,
+    samples['request.completed'].id,
+  ]
+  expect(new Set([first, ...others]).size).toBe(6)
 })

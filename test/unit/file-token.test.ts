@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { CallToAuthenticate } from '../../src/clouddc/auth/auth.ts'
-import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createFileToken } from '../../src/clouddc/auth/file-token.ts'
 import { createTokenAuth } from '../../src/clouddc/auth/token-auth.ts'
+import { authBy } from '../support/auth.ts'
 
 const logger = pino({ level: 'silent' })
 const CALL: CallToAuthenticate = {
@@ -95,11 +95,11 @@ it('never repeats in an error what stands in the file', async () => {
 
 it('a refusal tells whether the token has changed', async () => {
   await writeFile(path, 'one')
-  const auth = createAuth({ credential: { kind: 'token', token: { file: path } }, logger })
+  const auth = authBy({ kind: 'token', token: { file: path } })
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'one' })
-  expect(await auth.refused()).toBe(false)
+  expect(await auth.refused('p', { 'X-Auth-Token': 'one' })).toBe(false)
   await writeFile(path, 'two')
-  expect(await auth.refused()).toBe(true)
+  expect(await auth.refused('p', { 'X-Auth-Token': 'one' })).toBe(true)
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'two' })
 })
 
@@ -112,26 +112,26 @@ it('renewals at the same moment are one', async () => {
       return 'b'
     },
   }
-  const auth = createTokenAuth({ source, logger })
-  await auth.headersFor(CALL)
-  expect(await Promise.all([auth.refused(), auth.refused(), auth.refused()])).toEqual([true, true, true])
+  const auth = createTokenAuth({ sourceOf: () => source, logger })
+  const used = await auth.headersFor(CALL)
+  const refused = () => auth.refused('p', used)
+  expect(await Promise.all([refused(), refused(), refused()])).toEqual([true, true, true])
   expect(renewals).toBe(1)
-  await auth.refused()
+  await refused()
   expect(renewals).toBe(2)
 })
 
 it('a renewal that fails changes nothing and does not reject', async () => {
   const source = { current: async () => 'a', renew: () => Promise.reject(new Error('IAM is unreachable')) }
-  const auth = createTokenAuth({ source, logger })
-  expect(await auth.refused()).toBe(false)
+  const auth = createTokenAuth({ sourceOf: () => source, logger })
+  expect(await auth.refused('p', await auth.headersFor(CALL))).toBe(false)
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'a' })
 })
 
 it('a fixed token stays, and must be one', async () => {
-  const auth = createAuth({ credential: { kind: 'token', token: { value: 'fixed' } }, logger })
+  const auth = authBy({ kind: 'token', token: { value: 'fixed' } })
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'fixed' })
-  expect(await auth.refused()).toBe(false)
-  expect(() => createAuth({ credential: { kind: 'token', token: { value: 'two\nlines' } }, logger })).toThrow(
-    'no header may carry',
-  )
+  expect(await auth.refused('p', await auth.headersFor(CALL))).toBe(false)
+  const broken = authBy({ kind: 'token', token: { value: 'two\nlines' } })
+  await expect(broken.headersFor(CALL)).rejects.toThrow('no header may carry')
 })

@@ -10,7 +10,7 @@ import { expect, test } from 'vitest'
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
 const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
-const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'resolve-main.ts']
+const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'replay-main.ts', 'resolve-main.ts']
 
 /** They wire the rest, and may import all of it. */
 const ROOT = ['app.ts', 'app']
@@ -41,7 +41,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: ['api', ...STEP],
 
   'setting-kinds.ts': ['secrets'],
-  'config.ts': ['setting-kinds.ts', 'runtime'],
+  'credential-settings.ts': ['clouddc'],
+  'config.ts': ['setting-kinds.ts', 'credential-settings.ts', 'clouddc', 'runtime'],
   'logger.ts': ['telemetry'],
 }
 
@@ -164,12 +165,42 @@ test('only main.ts listens for signals, and only entry points end the process', 
   expect(enders.filter((path) => !ENTRY_POINTS.includes(path))).toEqual([])
 })
 
-test('raw statements go through one door', () => {
-  expect(sources.filter(({ text }) => /\$(query|execute)Raw/.test(text))).toEqual([])
+test('the database has one door', () => {
+  const raw = sources.filter(({ text }) => /\$(query|execute)Raw|\$transaction/.test(text))
+  expect(raw.map(({ path }) => path)).toEqual(['database/database.ts'])
   // Migrating has a connection of its own, before there is anything to connect a pool to.
   const pg = sources.filter(({ imports }) => imports.includes('pg')).map(({ path }) => path)
   const migrating = ['database/migrate.ts', 'database/schema-engine.ts']
   expect(pg.filter((path) => !migrating.includes(path))).toEqual(['database/database.ts', 'database/pool.ts'])
+})
+
+/** What runs for every request, call, poll and event, and for every status asked for (decision 17). */
+const HOT_STATEMENTS = [
+  'api/read-requests.sql.ts',
+  'attempt/settle-attempts.sql.ts',
+  'budget/apply-call-results.sql.ts',
+  'budget/note-written.sql.ts',
+  'budget/pay-for-reading.sql.ts',
+  'budget/wake-projects.sql.ts',
+  'dispatch/claim-requests.sql.ts',
+  'outbox/read-facts.sql.ts',
+  'outbox/read-segments.sql.ts',
+  'readiness/claim-polls.sql.ts',
+  'readiness/find-pending.sql.ts',
+  'readiness/record-observations.sql.ts',
+]
+
+/** They go the way of their caller, whose transaction settles attempts. */
+const SETTLING_STATEMENTS = [
+  'attempt/find-doubt.sql.ts',
+  'attempt/find-owners.sql.ts',
+  'attempt/record-looks.sql.ts',
+]
+
+test('every statement goes through Prisma, but those of the hot loop', () => {
+  const statements = sources.filter(({ path }) => !path.startsWith('database/'))
+  const past = statements.filter(({ text }) => /(?<!throughPrisma)\.query[(<]/.test(text))
+  expect(past.map(({ path }) => path)).toEqual([...HOT_STATEMENTS, ...SETTLING_STATEMENTS].toSorted())
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {

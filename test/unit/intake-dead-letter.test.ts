@@ -1,15 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
-import { eventSchema } from '../../src/contracts/events.ts'
+import { eventSchema, requestRejected } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
-import { bodyOf } from '../support/seen-event.ts'
 
 describe('a dead letter', () => {
   test('is the message as it came, with the reason; its event is stored before', async () => {
     const at = new Date('2026-11-23T12:00:00Z')
-    const { intake, deadLetters, events, log } = createIntakeHarness({ now: () => at })
+    const { intake, deadLetters, rejections, log } = createIntakeHarness({ now: () => at })
     const properties = {
       contentType: 'application/json',
       correlationId: 'c-1',
@@ -22,7 +21,7 @@ describe('a dead letter', () => {
       properties,
     })
     expect(await intake.handle(delivery)).toBe('ack')
-    expect(log).toEqual(['events 1', 'events stored', 'dead letter'])
+    expect(log).toEqual(['rejections 1', 'events stored', 'dead letter'])
     expect(deadLetters).toMatchObject([{ exchange: 'provision.dead', mandatory: true, body: delivery.body }])
     expect(deadLetters[0]?.properties).toEqual({
       ...properties,
@@ -33,8 +32,10 @@ describe('a dead letter', () => {
         'x-rejected-at': at.toISOString(),
       },
     })
-    const body = bodyOf(events[0])
-    expect(eventSchema('request.rejected').parse(body)).toMatchObject({
+    const bodies = rejections.map((rejection) => JSON.parse(requestRejected(rejection, at.getTime()).body))
+    expect(bodies).toHaveLength(1)
+    expect(eventSchema('request.rejected').parse(bodies[0])).toMatchObject({
+      time: at.toISOString(),
       traceparent: 't',
       data: { project_id: 'p', request_id: 'r', code: 'invalid_request' },
     })
@@ -47,7 +48,7 @@ describe('a dead letter', () => {
   })
 
   test('has no password in header, event or log', async () => {
-    const { intake, deadLetters, events, lines } = createIntakeHarness()
+    const { intake, deadLetters, rejections, lines } = createIntakeHarness()
     const messages = [
       buildRequest({ extra: CANARY }),
       buildRequest({ spec: { [CANARY]: 1 } }),
@@ -56,7 +57,7 @@ describe('a dead letter', () => {
     ]
     await Promise.all(messages.map((message) => intake.handle(buildDelivery(message))))
     expect(deadLetters).toHaveLength(4)
-    const seen = JSON.stringify([deadLetters.map(({ properties }) => properties), events, lines])
+    const seen = JSON.stringify([deadLetters.map(({ properties }) => properties), rejections, lines])
     expect(seen).not.toMatch(/Canary|Passw0rd/)
   })
 
@@ -70,14 +71,14 @@ describe('a dead letter', () => {
   })
 
   test('whose event the database refuses costs no other its event', async () => {
-    const { intake, hooks, deadLetters, events } = createIntakeHarness()
-    hooks.insertEvents = async (batch) => {
-      if (batch.some(({ orderingKey }) => orderingKey.endsWith('/7'))) throw databaseError('22P05')
+    const { intake, hooks, deadLetters, rejections } = createIntakeHarness()
+    hooks.insertRejections = async (batch) => {
+      if (batch.some(({ requestId }) => requestId === '7')) throw databaseError('22P05')
     }
     const bodies = Array.from({ length: 50 }, (_, n) => ({ project_id: 'p', request_id: String(n) }))
     await Promise.all(bodies.map((body) => intake.handle(buildDelivery(body))))
     expect(deadLetters).toHaveLength(50)
-    expect(events).toHaveLength(49)
+    expect(rejections).toHaveLength(49)
   })
 
   const onlyBare = (error: PublishError) => async (letter: OutgoingMessage) => {

@@ -20,7 +20,7 @@ describe('the database unreachable', () => {
   test('holds deliveries, pauses consuming once, and goes on by itself', async () => {
     const { intake, hooks, log, rows } = createIntakeHarness()
     hooks.insertRequests = failing(3, databaseError)
-    hooks.insertEvents = failing(2, databaseError)
+    hooks.insertRejections = failing(2, databaseError)
     const dispositions = [intake.handle(order('r-1')), intake.handle(invalid('r-2'))]
     await expect.poll(() => log).toContain('pause')
     expect(intake.inHand()).toBe(2)
@@ -72,7 +72,7 @@ describe('the dead-letter queue unreachable', () => {
       expect(await intake.handle(invalid('r-1'))).toBe('ack')
       expect(publish.calls).toBe(3)
       expect(deadLetters).toHaveLength(1)
-      expect(log).toEqual(['events 1', 'events stored', 'dead letter'])
+      expect(log).toEqual(['rejections 1', 'events stored', 'dead letter'])
     },
   )
 
@@ -107,7 +107,7 @@ describe('stop', () => {
   test('gives back what cannot be stored or dead-lettered, without resuming', async () => {
     const { intake, hooks, log } = createIntakeHarness()
     hooks.insertRequests = () => Promise.reject(databaseError())
-    hooks.insertEvents = () => Promise.reject(databaseError())
+    hooks.insertRejections = () => Promise.reject(databaseError())
     hooks.publish = () => Promise.reject(new PublishError('unavailable', 'away'))
     const suspect = buildDelivery(buildRequest(), { deliveryCount: 3 })
     const dispositions = [order('r-1'), invalid('r-2'), buildDelivery('text'), suspect].map(intake.handle)

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { eventSchema } from '../../src/contracts/events.ts'
+import { eventSchema, requestAccepted } from '../../src/contracts/events.ts'
+import { requestKey } from '../../src/request/request-key.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
-import { bodyOf } from '../support/seen-event.ts'
 
 const order = (id: string, changes: Parameters<typeof buildRequest>[0] = {}) =>
   buildDelivery(buildRequest({ request_id: id, ...changes }))
 
 describe('a valid message', () => {
-  test('is stored whole and sealed, with its event, and then acknowledged', async () => {
+  test('is stored whole and sealed, with what its events carry, and then acknowledged', async () => {
     const { intake, rows, sealer, log } = createIntakeHarness()
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     const properties = { correlationId: 'c-1', headers: { traceparent, tracestate: 'a=1' } }
@@ -28,10 +28,10 @@ describe('a valid message', () => {
       correlationId: 'c-1',
       traceparent,
       tracestate: 'a=1',
-      acceptedEvent: { routingKey: 'request.accepted.project-1', correlationId: 'c-1' },
     })
-    const body = bodyOf(row?.acceptedEvent)
-    expect(eventSchema('request.accepted').parse(body)).toMatchObject({
+    const event = row && requestAccepted(row, { version: 1, at: 0 }, { state: 'queued' })
+    expect(event).toMatchObject({ routingKey: 'request.accepted.project-1', correlationId: 'c-1' })
+    expect(eventSchema('request.accepted').parse(JSON.parse(event?.body ?? ''))).toMatchObject({
       traceparent,
       data: { state: 'queued' },
     })
@@ -88,7 +88,7 @@ describe('batches', () => {
   })
 
   test('a row that the database refuses is found and dead-lettered, the others are stored', async () => {
-    const { intake, hooks, rows, deadLetters, events } = createIntakeHarness()
+    const { intake, hooks, rows, deadLetters, rejections } = createIntakeHarness()
     hooks.insertRequests = async (batch) => {
       if (batch.some(({ requestId }) => ['r-3', 'r-90'].includes(requestId))) throw databaseError('22P05')
     }
@@ -98,10 +98,7 @@ describe('batches', () => {
     expect(verdicts).toEqual(Array(100).fill('ack'))
     expect(rows.size).toBe(98)
     expect(deadLetters.map(reasonOf)).toEqual(Array(2).fill({ code: 'invalid_request', paths: [''] }))
-    expect(events.map(({ orderingKey }) => orderingKey).toSorted()).toEqual([
-      'project-1/r-3',
-      'project-1/r-90',
-    ])
+    expect(rejections.map(requestKey).toSorted()).toEqual(['project-1/r-3', 'project-1/r-90'])
   })
 })
 
@@ -114,7 +111,7 @@ describe('a key that is taken', () => {
     ['in one batch', true],
     ['one after the other', false],
   ])('the same content is acknowledged, other content is a conflict: %s', async (_, together) => {
-    const { intake, rows, deadLetters, events, metrics } = createIntakeHarness()
+    const { intake, rows, deadLetters, rejections, metrics } = createIntakeHarness()
     const deliveries = [order('r-1'), same, other, otherPassword, order('r-2')]
     const verdicts = together ? await Promise.all(deliveries.map(intake.handle)) : []
     if (!together) for (const delivery of deliveries) verdicts.push(await intake.handle(delivery))
@@ -124,7 +121,7 @@ describe('a key that is taken', () => {
       { code: 'idempotency_conflict', paths: [''] },
       { code: 'idempotency_conflict', paths: ['spec.password'] },
     ])
-    expect(events).toHaveLength(2)
+    expect(rejections).toHaveLength(2)
     const { values } = await metrics.intake.messages.get()
     expect(Object.fromEntries(values.map(({ labels, value }) => [labels.result, value]))).toMatchObject({
       stored: 2,
@@ -146,14 +143,14 @@ describe('a key that is taken', () => {
 
 describe('a message that keeps coming back', () => {
   test('is dead-lettered at the delivery limit, sound or not', async () => {
-    const { intake, deadLetters, rows, events } = createIntakeHarness({ deliveryLimit: 5 })
+    const { intake, deadLetters, rows, rejections } = createIntakeHarness({ deliveryLimit: 5 })
     expect(await intake.handle(buildDelivery(buildRequest(), { deliveryCount: 4 }))).toBe('ack')
     expect(rows.size).toBe(1)
     const returned = buildDelivery(buildRequest({ request_id: 'r-2' }), { deliveryCount: 5 })
     expect(await intake.handle(returned)).toBe('ack')
     expect(rows.size).toBe(1)
     expect(deadLetters.map(reasonOf)).toEqual([{ code: 'delivery_limit', paths: [''] }])
-    expect(events).toHaveLength(1)
+    expect(rejections).toHaveLength(1)
   })
 
   test('is taken alone from the second return on', async () => {

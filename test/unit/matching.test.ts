@@ -1,12 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
-import { MARKER_KEY, markerPlace } from '../../src/attempt/marker.ts'
+import { attemptKey, attemptMarker, MARKER_KEY, type StoredSpec } from '../../src/attempt/marker.ts'
 import { findLookalikes, findNamed, findOwn, relevanceTo, soughtOf } from '../../src/attempt/matching.ts'
 import type { UpstreamInstance } from '../../src/clouddc/wire.ts'
 
-const ATTEMPT = '0198170e-4ca7-7ee4-89a7-fa631843920b'
-const OTHER = '0198170e-4ca7-7ee4-89a7-fa6318439999'
+const INSTALLATION = 'ab12cd34'
+const OWN = { id: '0198170e-4ca7-7ee4-89a7-fa631843920b', attempt: 2 }
+const OTHER = { id: '0198170e-4ca7-7ee4-89a7-fa6318439999', attempt: 1 }
+type Attempt = typeof OWN
+const keyOf = ({ id, attempt }: Attempt) => attemptKey({ provisionRequestId: id, attempt })
+const markerOf = ({ id, attempt }: Attempt, installation = INSTALLATION) =>
+  attemptMarker({ provisionRequestId: id, attempt, installation, requestId: 'r' })
 const STARTED = new Date('2026-11-23T12:00:00Z')
 const NOTHING_KNOWN = new Map<string, string>()
 
@@ -21,8 +26,9 @@ const SPEC = {
 const tenPairs = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`key-${n}`, `${n}`]))
 const UNMARKED = { ...SPEC, metadata: tenPairs, description: 'x'.repeat(255) }
 
-function seek(spec: Record<string, unknown>, { attemptId = ATTEMPT, evidence = null as unknown } = {}) {
-  return soughtOf({ attemptId, spec, minCount: 1, maxCount: 3, evidence, startedAt: STARTED })
+function seek(spec: StoredSpec, { of = OWN, named = [] as string[] } = {}) {
+  const facts = { ...of, key: keyOf(of), requestId: 'r', minCount: 1, maxCount: 3, startedAt: STARTED }
+  return soughtOf({ ...facts, spec, named }, INSTALLATION)
 }
 
 function instance(changes: Partial<UpstreamInstance> = {}): UpstreamInstance {
@@ -43,9 +49,8 @@ function instance(changes: Partial<UpstreamInstance> = {}): UpstreamInstance {
 }
 
 /** The instance that CloudDC would make of a request's call. */
-function createdBy(spec: Record<string, unknown>, attemptId = ATTEMPT): UpstreamInstance {
-  const marker = { key: MARKER_KEY, value: attemptId, place: markerPlace(spec) }
-  const body = JSON.parse(buildBatchCreateBody(spec, 'Passw0rd!', marker))
+function createdBy(spec: StoredSpec, of = OWN, installation = INSTALLATION): UpstreamInstance {
+  const body = JSON.parse(buildBatchCreateBody(spec, 'Passw0rd!', markerOf(of, installation)))
   return instance({ name: body.name, metadata: body.metadata ?? {}, description: body.description ?? null })
 }
 
@@ -55,32 +60,42 @@ describe('what was created by an attempt', () => {
     ['metadata', { ...SPEC, metadata: { team: 'blue' }, description: 'words' }],
     ['description', { ...SPEC, metadata: tenPairs }],
     ['description', { ...SPEC, metadata: tenPairs, description: 'words' }],
+    ['description', { ...SPEC, metadata: tenPairs, description: 'x'.repeat(190) }],
     ['description', { ...SPEC, metadata: { [MARKER_KEY]: 'theirs' } }],
   ])('is found by the marker in the %s', (place, spec) => {
     const sought = seek(spec)
-    expect(sought.place).toBe(place)
+    expect(sought.written.place).toBe(place)
     expect(findOwn(sought, [createdBy(spec)], NOTHING_KNOWN)).toHaveLength(1)
     expect(findOwn(sought, [createdBy(spec, OTHER), instance()], NOTHING_KNOWN)).toEqual([])
   })
 
   test('is not found without a marker', () => {
-    expect(seek(UNMARKED).place).toBe('none')
+    expect(seek(UNMARKED).written.place).toBe('none')
     expect(findOwn(seek(UNMARKED), [createdBy(UNMARKED)], NOTHING_KNOWN)).toEqual([])
   })
 
   test('is not what another attempt is known to own', () => {
     const own = createdBy(SPEC)
-    expect(findOwn(seek(SPEC), [own], new Map([[own.id, OTHER]]))).toEqual([])
-    expect(findOwn(seek(SPEC), [own], new Map([[own.id, ATTEMPT]]))).toEqual([own])
+    expect(findOwn(seek(SPEC), [own], new Map([[own.id, keyOf(OTHER)]]))).toEqual([])
+    expect(findOwn(seek(SPEC), [own], new Map([[own.id, keyOf(OWN)]]))).toEqual([own])
   })
 
-  test('is told from what a sender wrote in the place of a marker', () => {
-    const forged = { ...SPEC, metadata: { [MARKER_KEY]: ATTEMPT } }
-    const theirs = createdBy(forged, OTHER)
-    expect(findOwn(seek(SPEC), [theirs], NOTHING_KNOWN)).toEqual([theirs])
-    expect(findOwn(seek(forged, { attemptId: OTHER }), [theirs], NOTHING_KNOWN)).toEqual([theirs])
-    const alsoForged = createdBy({ ...SPEC, description: `${MARKER_KEY}:${ATTEMPT}` }, OTHER)
-    expect(findOwn(seek(SPEC), [alsoForged], NOTHING_KNOWN)).toEqual([])
+  test('is not what another attempt of the same request made', () => {
+    expect(findOwn(seek(SPEC), [createdBy(SPEC, { ...OWN, attempt: 1 })], NOTHING_KNOWN)).toEqual([])
+  })
+
+  test('is not what another installation made, even of a copy of the database', () => {
+    expect(findOwn(seek(SPEC), [createdBy(SPEC, OWN, 'zz99zz99')], NOTHING_KNOWN)).toEqual([])
+  })
+
+  test.each([
+    ['in metadata', { ...SPEC, metadata: { [MARKER_KEY]: markerOf(OWN).whole } }],
+    ['in the description', { ...SPEC, description: `${MARKER_KEY}:${markerOf(OWN).whole}` }],
+  ])('is not what a sender has put its marker on, copied %s', (_, copied) => {
+    const theirs = createdBy(copied, OTHER)
+    expect(findOwn(seek(copied, { of: OTHER }), [theirs], NOTHING_KNOWN)).toEqual([theirs])
+    for (const spec of [SPEC, { ...SPEC, metadata: tenPairs }])
+      expect(findOwn(seek(spec), [theirs], NOTHING_KNOWN)).toEqual([])
   })
 })
 
@@ -114,7 +129,7 @@ describe('what an unmarked attempt may have created', () => {
   })
 
   test('is nothing that the service knows from another attempt', () => {
-    expect(findLookalikes(sought, [like], new Map([[like.id, OTHER]]))).toEqual([])
+    expect(findLookalikes(sought, [like], new Map([[like.id, keyOf(OTHER)]]))).toEqual([])
   })
 
   test('stands on a selected server, where servers were selected', () => {
@@ -130,7 +145,8 @@ test('narrowing a listing loses nothing that is found in the whole', () => {
   const listed = fc.array(
     fc.record({
       of: spec,
-      attemptId: fc.constantFrom(ATTEMPT, OTHER),
+      attempt: fc.constantFrom(OWN, OTHER),
+      installation: fc.constantFrom(INSTALLATION, 'zz99zz99'),
       id: fc.constantFrom('a', 'b', 'c', 'd'),
       isNamed: fc.boolean(),
     }),
@@ -138,15 +154,15 @@ test('narrowing a listing loses nothing that is found in the whole', () => {
   fc.assert(
     fc.property(fc.array(spec, { minLength: 1 }), listed, (specs, made) => {
       const all = made.map((one) => ({
-        ...createdBy(one.of, one.attemptId),
+        ...createdBy(one.of, one.attempt, one.installation),
         id: one.id,
         ...(one.isNamed ? {} : { name: null }),
       }))
       const sought = specs.map((one) => seek(one))
-      const relevant = all.filter(relevanceTo(sought))
+      const relevant = all.filter(relevanceTo(sought, INSTALLATION))
       for (const one of sought) {
         expect(findOwn(one, relevant, NOTHING_KNOWN)).toEqual(findOwn(one, all, NOTHING_KNOWN))
-        if (one.place !== 'none') continue
+        if (one.written.place !== 'none') continue
         expect(findLookalikes(one, relevant, NOTHING_KNOWN)).toEqual(findLookalikes(one, all, NOTHING_KNOWN))
       }
     }),
@@ -154,22 +170,26 @@ test('narrowing a listing loses nothing that is found in the whole', () => {
 })
 
 describe('an instance that an answer named', () => {
-  const evidence = { http_status: 202, named: ['i-1'] }
-  const sought = seek(SPEC, { evidence })
+  const sought = seek(SPEC, { named: ['i-1'] })
 
   test('counts when it is not listed, carries no id, or carries its own', () => {
     for (const listed of [[], [instance()], [createdBy(SPEC)]]) {
       expect(findNamed(sought, listed, NOTHING_KNOWN)).toEqual(['i-1'])
-      expect(findNamed(sought, listed, new Map([['i-1', ATTEMPT]]))).toEqual(['i-1'])
+      expect(findNamed(sought, listed, new Map([['i-1', keyOf(OWN)]]))).toEqual(['i-1'])
     }
   })
 
   test('does not count when it is known to be, or says to be, of another attempt', () => {
-    expect(findNamed(sought, [], new Map([['i-1', OTHER]]))).toEqual([])
+    expect(findNamed(sought, [], new Map([['i-1', keyOf(OTHER)]]))).toEqual([])
     expect(findNamed(sought, [createdBy(SPEC, OTHER)], NOTHING_KNOWN)).toEqual([])
+    expect(findNamed(sought, [createdBy(SPEC, OWN, 'zz99zz99')], NOTHING_KNOWN)).toEqual([])
+    const unmarked = seek(UNMARKED, { named: ['i-1'] })
+    expect(findNamed(unmarked, [createdBy(SPEC, OTHER, 'zz99zz99')], NOTHING_KNOWN)).toEqual([])
   })
 
   test('matters in a listing, whatever it looks like', () => {
-    expect([instance(), instance({ id: 'i-2' })].filter(relevanceTo([sought]))).toEqual([instance()])
+    expect([instance(), instance({ id: 'i-2' })].filter(relevanceTo([sought], INSTALLATION))).toEqual([
+      instance(),
+    ])
   })
 })

@@ -58,7 +58,7 @@ describe('figures of a database that is unreachable', () => {
       },
     }
     const metrics = createMetrics()
-    addDatabaseFigures({ metrics, sql, logger: silent })
+    addDatabaseFigures({ metrics, database: { throughPrisma: sql }, logger: silent })
     await metrics.registry.metrics()
     const text = await metrics.registry.metrics()
     expect(asked).toBe(1)

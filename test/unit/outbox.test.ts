@@ -3,33 +3,42 @@ import { describe, expect, it } from 'vitest'
 import { createOrderedLanes } from '../../src/outbox/ordered-lanes.ts'
 import { createReadCursor } from '../../src/outbox/read-cursor.ts'
 
+interface Item {
+  key: number
+  n: number
+}
+
 describe('ordered lanes', () => {
-  it('run one key in order and one at a time, whatever the others do', async () => {
+  it('run one key in order and one at a time, whatever is put off', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
         fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 30 }),
-        async (scheduler, keys) => {
-          const done: { key: number; n: number }[] = []
+        fc.infiniteStream(fc.boolean()),
+        async (scheduler, keys, failures) => {
+          const done: Item[] = []
           const running = new Set<number>()
-          const lanes = createOrderedLanes<{ key: number; n: number }>({
+          const lanes = createOrderedLanes<Item>({
             keyOf: ({ key }) => String(key),
-            run: async (item) => {
+            run: (item, settle) => {
               expect(running.has(item.key)).toBe(false)
               running.add(item.key)
-              await scheduler.schedule(Promise.resolve())
-              running.delete(item.key)
-              done.push(item)
-              return 'go on'
+              void scheduler.schedule(Promise.resolve()).then(() => {
+                running.delete(item.key)
+                if (failures.next().value === true) return settle('put off')
+                done.push(item)
+                settle('done')
+              })
             },
-            onDropped: () => undefined,
           })
           keys.forEach((key, n) => {
             lanes.add({ key, n })
           })
-          const drained = lanes.drained()
-          await scheduler.waitFor(drained)
-          expect(done).toHaveLength(keys.length)
+          while (done.length < keys.length) {
+            lanes.resume()
+            await scheduler.waitIdle()
+          }
+          await lanes.finish()
           for (const key of new Set(keys)) {
             const order = done.filter((item) => item.key === key).map((item) => item.n)
             expect(order).toEqual(order.toSorted((a, b) => a - b))
@@ -40,36 +49,55 @@ describe('ordered lanes', () => {
     )
   })
 
-  it('drop what waits behind an item that is given up', async () => {
-    const dropped: number[] = []
+  it('keep an item that is put off, and those behind it, until they are resumed', () => {
     const ran: number[] = []
     const lanes = createOrderedLanes<number>({
       keyOf: () => 'one',
-      run: async (n) => {
+      run: (n, done) => {
         ran.push(n)
-        return n === 2 ? 'give up' : 'go on'
+        done(n === 2 && ran.length === 2 ? 'put off' : 'done')
       },
-      onDropped: (items) => dropped.push(...items),
     })
     for (const n of [1, 2, 3, 4]) lanes.add(n)
-    await lanes.drained()
     expect(ran).toEqual([1, 2])
-    expect(dropped).toEqual([2, 3, 4])
+    lanes.resume()
+    expect(ran).toEqual([1, 2, 2, 3, 4])
+  })
+
+  it('run what waits before they finish, but nothing behind an item that is put off then', async () => {
+    const ran: string[] = []
+    const settle = new Map<string, (step: 'done' | 'put off') => void>()
+    const lanes = createOrderedLanes<string>({
+      keyOf: (item) => item.charAt(0),
+      run: (item, done) => {
+        ran.push(item)
+        settle.set(item, done)
+      },
+    })
+    for (const item of ['a1', 'a2', 'b1', 'b2', 'c1', 'c2']) lanes.add(item)
+    settle.get('c1')?.('put off')
+    const finished = lanes.finish()
+    lanes.add('d1')
+    settle.get('a1')?.('done')
+    settle.get('b1')?.('put off')
+    settle.get('a2')?.('done')
+    await finished
+    expect(ran).toEqual(['a1', 'b1', 'c1', 'a2'])
   })
 })
 
 describe('the read cursor', () => {
-  const mark = (position: number, { xmin, xmax }: { xmin: number; xmax: number }) => ({
+  const mark = (position: number, { xmin, barrier }: { xmin: number; barrier: number }) => ({
     position,
     xmin: String(xmin),
-    xmax: String(xmax),
+    barrier: String(barrier),
   })
 
   it('starts at the beginning, and again every two seconds', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(900, { xmin: 7, xmax: 7 }), false)
+    cursor.readTo(mark(900, { xmin: 7, barrier: 7 }), false)
     now = 1999
     expect(cursor.start()).toBe(900)
     now = 2000
@@ -80,12 +108,12 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(10, { xmin: 5, xmax: 8 }), false)
+    cursor.readTo(mark(10, { xmin: 5, barrier: 8 }), false)
     now = 1000
-    cursor.readTo(mark(20, { xmin: 5, xmax: 9 }), false)
+    cursor.readTo(mark(20, { xmin: 5, barrier: 9 }), false)
     expect(cursor.start()).toBe(0)
     now = 1100
-    cursor.readTo(mark(30, { xmin: 8, xmax: 12 }), false)
+    cursor.readTo(mark(30, { xmin: 8, barrier: 12 }), false)
     expect(cursor.start()).toBe(10)
   })
 
@@ -93,14 +121,14 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(100, { xmin: 5, xmax: 8 }), true)
+    cursor.readTo(mark(100, { xmin: 5, barrier: 8 }), true)
     now = 1000
     // A transaction has committed positions 41 to 60 meanwhile; there was room for two of them.
-    cursor.readTo(mark(42, { xmin: 8, xmax: 9 }), true)
+    cursor.readTo(mark(42, { xmin: 8, barrier: 9 }), true)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(60, { xmin: 9, xmax: 9 }), true)
+    cursor.readTo(mark(60, { xmin: 9, barrier: 9 }), true)
     expect(cursor.start()).toBe(0)
-    cursor.readTo(mark(110, { xmin: 9, xmax: 9 }), true)
+    cursor.readTo(mark(110, { xmin: 9, barrier: 9 }), true)
     expect(cursor.start()).toBe(100)
     now = 1250
     expect(cursor.start()).toBe(110)
@@ -110,9 +138,9 @@ describe('the read cursor', () => {
     let now = 0
     const cursor = createReadCursor(() => now)
     cursor.start()
-    cursor.readTo(mark(10, { xmin: 5, xmax: 5 }), false)
+    cursor.readTo(mark(10, { xmin: 5, barrier: 5 }), false)
     now = 100
-    cursor.readTo(mark(20, { xmin: 5, xmax: 5 }), false)
+    cursor.readTo(mark(20, { xmin: 5, barrier: 5 }), false)
     expect(cursor.start()).toBe(0)
     now = 250
     expect(cursor.start()).toBe(10)

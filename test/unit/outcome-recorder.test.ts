@@ -1,6 +1,10 @@
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
-import { createOutcomeRecorder, oneEffectPerProject } from '../../src/attempt/outcome-recorder.ts'
+import {
+  createOutcomeRecorder,
+  type OpenClaim,
+  oneEffectPerProject,
+} from '../../src/attempt/outcome-recorder.ts'
 import type { BucketEffect } from '../../src/budget/apply-call-results.sql.ts'
 import type { Database } from '../../src/database/database.ts'
 import { unansweredOf } from '../../src/dispatch/unanswered-claims.ts'
@@ -21,42 +25,49 @@ const clear = (projectId: string): BucketEffect => ({
 })
 const work = (projectId: string): BucketEffect => ({ projectId, effect: 'work', blockMs: null, reason: null })
 
-const settlement = (attemptId: string, bucket: BucketEffect | null = null) => ({
+const settlement = (id: string, bucket: BucketEffect | null = null, claim: OpenClaim = held(id, 2)) => ({
   projectId: bucket?.projectId ?? 'a',
-  row: unansweredOf(attemptId, 'replica'),
+  row: unansweredOf({ id, attempt: 1 }, claim.id),
   bucket,
+  claim,
 })
+
+const held = (id: string, unsettled: number): OpenClaim => ({ id, unsettled })
 
 /** A recorder on a database that settles what it is given, after the errors it is to meet. */
 function createRecorder(errors: unknown[] = [], { stale = [] as string[] } = {}) {
-  const statements: { ids: string[]; inTransaction: boolean }[] = []
+  const statements: { ids: string[]; inTransaction: boolean; removed?: string[] }[] = []
   const effects: BucketEffect[] = []
   const lines: string[] = []
   const recorded: string[][] = []
   const stopping = new AbortController()
-  const run = (inTransaction: boolean) => async (text: string, json: unknown) => {
-    if (!text.includes('attempt_state')) {
-      effects.push(...(JSON.parse(String(json)) as BucketEffect[]))
-      return []
+  const run =
+    (inTransaction: boolean) =>
+    async (text: string, json: unknown, ...others: unknown[]) => {
+      if (!text.includes('provision_request')) {
+        effects.push(...(JSON.parse(String(json)) as BucketEffect[]))
+        return []
+      }
+      const rows = JSON.parse(String(json)) as { id: string; attempt: number }[]
+      const ids = rows.map((row) => row.id)
+      const removed = others.at(-1) as string[]
+      statements.push({ ids, inTransaction, ...(removed.length > 0 ? { removed } : {}) })
+      const error = errors.shift()
+      if (error !== undefined) throw error
+      return rows
+        .filter(({ id }) => !stale.includes(id))
+        .map(({ id, attempt }) => ({ id, attempt, projectId: 'p', requestId: id }))
     }
-    const ids = (JSON.parse(String(json)) as { attemptId: string }[]).map((row) => row.attemptId)
-    statements.push({ ids, inTransaction })
-    const error = errors.shift()
-    if (error !== undefined) throw error
-    return ids
-      .filter((id) => !stale.includes(id))
-      .map((attemptId) => ({ attemptId, provisionRequestId: attemptId, projectId: 'p' }))
-  }
   const database = {
     query: run(false),
     transaction: (work: (sql: unknown) => Promise<unknown>) => work({ query: run(true) }),
   } as unknown as Database
   const recorder = createOutcomeRecorder({
     database,
-    firstPollMs: 1000,
+    pollTimes: { firstPollMs: 1000, provisionTimeoutMs: 60_000 },
     metrics: createMetrics(),
     logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
-    onRecorded: (rows) => recorded.push(rows.map((row) => row.attemptId)),
+    onRecorded: (settled) => recorded.push(settled.map(({ id }) => id)),
     signal: stopping.signal,
   })
   return { recorder, statements, effects, lines, recorded, stopping }
@@ -98,13 +109,12 @@ describe('the recorder of outcomes', () => {
     expect(lines.filter((line) => line.includes('failing, will keep trying'))).toHaveLength(1)
   })
 
-  test.each([
-    ['at the first try', [], 1],
-    ['not at a second one: others may have been given it meanwhile', [databaseError('40P01')], 0],
-  ])('gives the token of a call that was not made back %s', async (_, errors, refund) => {
-    const { recorder, effects } = createRecorder(errors)
-    await recorder.record(settlement('a', { ...work('p'), refund: 1 }))
-    expect(effects.map((effect) => effect.refund ?? 0)).toEqual([refund])
+  test('gives the tokens of calls that were not made back, each by its payment', async () => {
+    const { recorder, effects } = createRecorder([databaseError('40P01')])
+    const unmade = (key: string) =>
+      recorder.record(settlement(key, { ...work('p'), refunds: [`paid for ${key}`] }))
+    await Promise.all([unmade('a'), unmade('b')])
+    expect(effects.flatMap((effect) => effect.refunds ?? [])).toEqual(['paid for a', 'paid for b'])
   })
 
   test('does not try again what the database refuses', async () => {
@@ -122,6 +132,40 @@ describe('the recorder of outcomes', () => {
     )
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', ...Array(3).fill('fulfilled')])
     expect(recorded).toEqual([['b'], ['c', 'd']])
+  })
+
+  test('removes a claim with the record of its last outcome', async () => {
+    const { recorder, statements } = createRecorder()
+    const claim = held('claim', 3)
+    await Promise.all(['a', 'b'].map((id) => recorder.record(settlement(id, null, claim))))
+    const other = held('other', 1)
+    await Promise.all([
+      recorder.record(settlement('c', null, claim)),
+      recorder.record(settlement('d', null, other)),
+    ])
+    expect(statements.map(({ removed }) => removed)).toEqual([undefined, ['claim', 'other']])
+  })
+
+  test('leaves a claim to the rescuer while one of its outcomes is not recorded', async () => {
+    const { recorder, statements } = createRecorder([databaseError('22P05'), databaseError('22P05')])
+    const claim = held('claim', 2)
+    const outcomes = await Promise.allSettled(
+      ['a', 'b'].map((id) => recorder.record(settlement(id, null, claim))),
+    )
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(statements.map(({ ids, removed }) => [ids.join(), removed])).toEqual([
+      ['a,b', ['claim']],
+      ['a', undefined],
+      ['b', undefined],
+    ])
+    await recorder.record(settlement('a', null, claim))
+    expect(statements.at(-1)?.removed).toEqual(['claim'])
+  })
+
+  test('removes it also with a second try', async () => {
+    const { recorder, statements } = createRecorder([databaseError()])
+    await recorder.record(settlement('a', null, held('claim', 1)))
+    expect(statements.map(({ removed }) => removed)).toEqual([['claim'], ['claim']])
   })
 
   test('gives up when it is told to', async () => {
@@ -145,21 +189,27 @@ describe('several effects on one project', () => {
 
   test('of a missing answer count only while nothing was created beside it', () => {
     const missing = settlement('1', { ...trouble('a', 1000), reason: 'upstream_unavailable' })
-    const unanswered = settlement('2', trouble('a', null))
-    const created = { ...settlement('3'), row: { ...unansweredOf('3', 'replica'), to: 'created' as const } }
+    const second = settlement('2', trouble('a', null))
+    const unanswered = { ...second, row: { ...second.row, to: 'uncertain' as const } }
+    const { row, ...others } = settlement('3')
+    const created = { ...others, row: { ...row, change: { ...row.change, outcome: 'created' as const } } }
     const elsewhere = { ...created, projectId: 'b' }
     expect(oneEffectPerProject([missing, unanswered, elsewhere])).toEqual([missing.bucket])
-    expect(oneEffectPerProject([missing, unanswered, created])).toEqual([])
+    expect(oneEffectPerProject([unanswered, created])).toEqual([])
+    // Its request is back in the queue.
+    expect(oneEffectPerProject([missing, unanswered, created])).toEqual([work('a')])
     const throttled = settlement('4', trouble('a', 10))
     expect(oneEffectPerProject([missing, throttled, created])).toEqual([throttled.bucket])
   })
 
   test('give back the tokens of all calls that were not made', () => {
-    const unsent = { ...work('a'), refund: 1 }
+    const unsent = { ...work('a'), refunds: ['its claim'] }
     const settlements = [unsent, trouble('a', 100), unsent, unsent].map((effect, n) =>
       settlement(String(n), effect),
     )
-    expect(oneEffectPerProject(settlements)).toEqual([{ ...trouble('a', 100), refund: 3 }])
+    expect(oneEffectPerProject(settlements)).toEqual([
+      { ...trouble('a', 100), refunds: Array(3).fill('its claim') },
+    ])
   })
 
   test('are counted by project', () => {

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   canMove,
   completion,
   isTerminal,
+  legalMoves,
   NEXT_STATES,
   REQUEST_STATES,
 } from '../../src/request/provision-request.ts'
@@ -29,6 +31,12 @@ describe('the states of a provision request', () => {
   it('never go from uncertain to dispatching without the queue in between', () => {
     expect(canMove('uncertain', 'dispatching')).toBe(false)
     expect(canMove('dispatching', 'dispatching')).toBe(false)
+  })
+
+  it('follow each other in the database as they do here', () => {
+    const migration = readFileSync('prisma/migrations/20261126000000_create_tables/migration.sql', 'utf8')
+    const check = /"provision_request_move_check" CHECK \(\((.+?)\) IS TRUE\)/s.exec(migration)?.[1]
+    expect(check?.trim().replaceAll(/\s+/g, ' ')).toBe(legalMoves())
   })
 })
 

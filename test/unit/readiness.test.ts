@@ -1,23 +1,24 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ClaimedInstance } from '../../src/readiness/claim-instances.sql.ts'
-import { observe } from '../../src/readiness/observation.ts'
+import {
+  beginsToWait,
+  isNews,
+  type Observation,
+  observe,
+  type Sighting,
+} from '../../src/readiness/observation.ts'
+import type { PollMember } from '../../src/readiness/poll-member.ts'
 import { pollIntervals } from '../../src/readiness/poll-schedule.ts'
-import { callsFor } from '../../src/readiness/readiness-poller.ts'
 
 const limits = { provisionTimeoutMs: 60_000, visibilityMs: 10_000, serverWaitMs: 5_000 }
-const claimed = (ageMs: number, known: Partial<ClaimedInstance> = {}): ClaimedInstance => ({
-  projectId: 'p',
+const ASKED_MS = 1_800_000_000_000
+const aged = (ageMs: number, { ranMs = null as number | null } = {}): PollMember => ({
   id: 'i',
-  provisionRequestId: 'r',
-  polls: 1,
-  ageMs,
-  probing: false,
-  troubles: 0,
-  refillPerSecond: 1,
-  ranMs: null,
-  ...known,
+  createdMs: ASKED_MS - ageMs,
+  ranMs: ranMs === null ? null : ASKED_MS - ranMs,
+  seen: null,
 })
+const observed = (member: PollMember, sighting: Sighting) => observe(member, ASKED_MS, sighting, limits)
 const seen = (state: 'pending' | 'running' | 'failed' | 'gone' | 'busy') => ({
   name: 'web',
   serverId: 's-1' as string | null,
@@ -32,20 +33,20 @@ describe('observe', () => {
   it('takes running and failed as final at any age', () => {
     fc.assert(
       fc.property(fc.nat(1_000_000), (ageMs) => {
-        expect(observe(claimed(ageMs), seen('running'), limits).state).toBe('running')
-        expect(observe(claimed(ageMs), seen('failed'), limits).state).toBe('failed')
-        expect(observe(claimed(ageMs), seen('gone'), limits).state).toBe('failed')
+        expect(observed(aged(ageMs), seen('running')).state).toBe('running')
+        expect(observed(aged(ageMs), seen('failed')).state).toBe('failed')
+        expect(observed(aged(ageMs), seen('gone')).state).toBe('failed')
       }),
     )
   })
 
   it('fails an instance with provision_timeout only when its time is over', () => {
     for (const state of ['pending', 'busy'] as const) {
-      expect(observe(claimed(59_999), seen(state), limits)).toMatchObject({
+      expect(observed(aged(59_999), seen(state))).toMatchObject({
         state: 'pending',
         errorCode: null,
       })
-      expect(observe(claimed(60_000), seen(state), limits)).toMatchObject({
+      expect(observed(aged(60_000), seen(state))).toMatchObject({
         state: 'failed',
         errorCode: 'provision_timeout',
       })
@@ -53,8 +54,8 @@ describe('observe', () => {
   })
 
   it('forgives absence while a new instance may be invisible', () => {
-    expect(observe(claimed(9_999), 'not_found', limits).state).toBe('pending')
-    expect(observe(claimed(10_000), 'not_found', limits)).toMatchObject({
+    expect(observed(aged(9_999), 'not_found').state).toBe('pending')
+    expect(observed(aged(10_000), 'not_found')).toMatchObject({
       state: 'failed',
       errorCode: 'instance_not_found',
     })
@@ -62,8 +63,8 @@ describe('observe', () => {
 
   it('takes what runs as running once it is listed with its server', () => {
     const unnamed = { ...seen('running'), serverId: null }
-    expect(observe(claimed(1), unnamed, limits)).toMatchObject({ state: 'pending', ran: true })
-    expect(observe(claimed(1, { ranMs: 1 }), seen('running'), limits)).toMatchObject({
+    expect(observed(aged(1), unnamed)).toMatchObject({ state: 'pending', ran: true })
+    expect(observed(aged(1, { ranMs: 1 }), seen('running'))).toMatchObject({
       state: 'running',
       serverId: 's-1',
     })
@@ -80,7 +81,7 @@ describe('observe', () => {
         const shown = what === 'not_found' ? what : { ...seen(what.state), serverId: what.serverId }
         // A listing that lags may know the server, and no address yet.
         const isListed = what !== 'not_found' && what.serverId !== null && what.state !== 'pending'
-        expect(observe(claimed(ageMs + ranMs, { ranMs }), shown, limits)).toMatchObject({
+        expect(observed(aged(ageMs + ranMs, { ranMs }), shown)).toMatchObject({
           state: isListed || ranMs >= limits.serverWaitMs ? 'running' : 'pending',
           ran: true,
           errorCode: null,
@@ -91,10 +92,58 @@ describe('observe', () => {
 
   it('keeps the words of CloudDC about a failure', () => {
     const sighting = { ...seen('failed'), error: { code: 'iMetal.0300', message: 'boot failed' } }
-    expect(observe(claimed(1), sighting, limits)).toMatchObject({
+    expect(observed(aged(1), sighting)).toMatchObject({
       errorCode: 'iMetal.0300',
       errorMessage: 'boot failed',
     })
+  })
+})
+
+/** As the poll holds it afterwards. */
+const memberAfter = (observation: Observation): PollMember => {
+  const { member, seen } = observation
+  return { ...member, seen, ...(beginsToWait(observation) ? { ranMs: ASKED_MS } : {}) }
+}
+
+describe('an observation', () => {
+  const states = ['pending', 'running', 'failed', 'gone', 'busy'] as const
+  const sightings = fc.oneof(
+    fc.constant('not_found' as const),
+    fc.record({
+      state: fc.constantFrom(...states),
+      serverId: fc.constantFrom(null, 's-1', 's-2'),
+      imageId: fc.constantFrom(null, 'image'),
+    }),
+  )
+  const shown = (what: typeof sightings extends fc.Arbitrary<infer What> ? What : never): Sighting =>
+    what === 'not_found' ? what : { ...seen(what.state), ...what }
+
+  it('that comes again says nothing new, unless it ends the instance', () => {
+    fc.assert(
+      fc.property(sightings, fc.nat(20_000), (what, ageMs) => {
+        const first = observed(aged(ageMs), shown(what))
+        const member = memberAfter(first)
+        const again = observed(member, shown(what))
+        expect(isNews(again)).toBe(again.state !== 'pending')
+        if (first.state === 'pending') expect(memberAfter(again)).toEqual(member)
+      }),
+    )
+  })
+
+  it('that differs in anything shown is news', () => {
+    fc.assert(
+      fc.property(sightings, sightings, (one, other) => {
+        const member = memberAfter(observed(aged(0), shown(one)))
+        fc.pre(one !== 'not_found' && other !== 'not_found')
+        const differs = JSON.stringify(shown(one)) !== JSON.stringify(shown(other))
+        const again = observed(member, shown(other))
+        expect(isNews(again)).toBe(differs || again.state !== 'pending')
+      }),
+    )
+  })
+
+  it('of one that is not found is none while it may be invisible', () => {
+    expect(isNews(observed(aged(0), 'not_found'))).toBe(false)
   })
 })
 
@@ -104,20 +153,5 @@ describe('pollIntervals', () => {
       5000, 7500, 11250, 16875, 25313, 37970, 56955, 60_000,
     ])
     expect(pollIntervals({ minMs: 100, maxMs: 100 })).toEqual([100])
-  })
-})
-
-describe('callsFor', () => {
-  it('asks for at most 100 instances per call, for each once, and fills all calls but the last', () => {
-    fc.assert(
-      fc.property(fc.nat(700), (count) => {
-        const instances = Array.from({ length: count }, (_, n) => ({ ...claimed(0), id: `i${n}` }))
-        const calls = callsFor(instances)
-        expect(calls.flat()).toEqual(instances)
-        expect(calls.slice(0, -1).every((call) => call.length === 100)).toBe(true)
-        expect(calls.length).toBe(Math.ceil(count / 100))
-      }),
-      { numRuns: 30 },
-    )
   })
 })

@@ -46,7 +46,7 @@ function shownDefault(value: unknown): string {
 
 /** Every setting in the order of the configuration, with its default as the documents show it. */
 function settingsWithDefaults(): [name: string, fallback: string][] {
-  const { secretFiles: _, ...config } = loadConfig(REQUIRED)
+  const { secretFiles: _, credentials: __, ...config } = loadConfig(REQUIRED)
   return Object.entries(config).map(([key, value]) => {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
     return [name, name in REQUIRED ? 'required' : shownDefault(value)]
@@ -151,7 +151,11 @@ describe('the documents', () => {
   test('name metrics that there are', async () => {
     const metrics = createMetrics()
     const sql = { query: () => Promise.reject(new Error('not asked')) }
-    addDatabaseFigures({ metrics, sql, logger: { warn: () => undefined, info: () => undefined } as never })
+    addDatabaseFigures({
+      metrics,
+      database: { throughPrisma: sql },
+      logger: { warn: () => undefined, info: () => undefined } as never,
+    })
     const known = (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name)
     const named = documents.flatMap((path) =>
       [...read(path).matchAll(/\bprovisioner_[a-z_]+[a-z]/g)].map(([name]) =>

@@ -1,44 +1,39 @@
-import { pino } from 'pino'
 import { expect, it } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
-import type { OutgoingMessage } from '../../src/amqp/message.ts'
+import type { Rejection } from '../../src/contracts/events.ts'
 import type { Database } from '../../src/database/database.ts'
-import { createRelay } from '../../src/outbox/relay.ts'
-import type { Replica } from '../../src/replica/replica.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import type { SegmentRow } from '../../src/outbox/read-segments.sql.ts'
 import { eventually } from '../support/eventually.ts'
+import { createTestRelay } from '../support/relay-world.ts'
 
-interface StoredEvent {
-  position: number
-  id: string
-  orderingKey: string
-  routingKey: string
-  type: string
-  correlationId: null
-  body: string
-  ageMs: number
-  xmin: string
-  xmax: string
+/** A segment of one event of one request, which needs no other row. */
+const segment = (position: number): SegmentRow => {
+  const rejection: Rejection = {
+    id: `id-${position}`,
+    projectId: 'project',
+    requestId: 'request',
+    correlationId: null,
+    traceparent: null,
+    tracestate: null,
+    code: 'invalid_json',
+    detail: [],
+  }
+  return {
+    position,
+    refs: null,
+    rejections: JSON.stringify([rejection]),
+    createdAt: 0,
+    ageMs: 0,
+    xmin: '1',
+    barrier: '1',
+  }
 }
 
-const event = (position: number): StoredEvent => ({
-  position,
-  id: `id-${position}`,
-  orderingKey: 'project/request',
-  routingKey: 'instance.running.project',
-  type: 'provisioner.instance.running',
-  correlationId: null,
-  body: '{}',
-  ageMs: 0,
-  xmin: '1',
-  xmax: '1',
-})
-
 /** An outbox in memory whose reads can be held after they have looked. */
-function outboxWith(rows: StoredEvent[]) {
+function outboxWith(rows: SegmentRow[]) {
   let hold: Promise<void> | undefined
   const query = async (text: string, ...values: unknown[]): Promise<unknown[]> => {
-    if (text.includes('DELETE FROM outbox_event')) {
+    if (text.includes('DELETE FROM outbox_segment')) {
       const removed = new Set(values[0] as number[])
       rows.splice(0, rows.length, ...rows.filter((row) => !removed.has(row.position)))
       return []
@@ -66,50 +61,23 @@ function outboxWith(rows: StoredEvent[]) {
   }
 }
 
-function relayOn(
-  database: Database,
-  publish: (messageId: string) => Promise<void>,
-  replica: Partial<Replica> = {},
-) {
-  return createRelay({
-    database,
-    publisher: {
-      name: 'events',
-      start: async () => undefined,
-      stop: async () => undefined,
-      inFlight: () => 0,
-      publish: (message: OutgoingMessage) => publish(String(message.properties.messageId)),
-    },
-    brokerReady: () => true,
-    replica: {
-      name: 'replica',
-      start: async () => undefined,
-      stop: async () => undefined,
-      id: () => 'replica',
-      holdsLease: () => true,
-      holdDuty: async () => true,
-      ...replica,
-    },
-    window: 100,
-    metrics: createMetrics(),
-    logger: pino({ level: 'silent' }),
-  })
-}
-
 it('keeps the order of a request when a publish fails while a read is under way', async () => {
-  const rows = [event(1)]
+  const rows = [segment(1)]
   const outbox = outboxWith(rows)
-  const published: string[] = []
+  const published: unknown[] = []
   const first = Promise.withResolvers<void>()
-  const relay = relayOn(outbox.database, (id) => {
-    published.push(id)
-    return published.length === 1 ? first.promise : Promise.resolve()
+  const relay = createTestRelay({
+    database: outbox.database,
+    accept: ({ properties }) => {
+      published.push(properties.messageId)
+      return published.length === 1 ? first.promise : Promise.resolve()
+    },
   })
   await relay.start()
   await eventually(() => expect(published).toEqual(['id-1']))
 
   const letReadsGo = outbox.holdReads()
-  rows.push(event(2))
+  rows.push(segment(2))
   relay.wake()
   await new Promise(setImmediate)
   first.reject(new PublishError('unknown', 'the connection was lost'))
@@ -121,19 +89,42 @@ it('keeps the order of a request when a publish fails while a read is under way'
   expect(published).toEqual(['id-1', 'id-1', 'id-2'])
 })
 
+it('begins anew when it takes its duty again, and what is left of before sends nothing more', async () => {
+  const rows = [segment(1), segment(2)]
+  const published: unknown[] = []
+  const first = Promise.withResolvers<void>()
+  const answers = [true, false]
+  const relay = createTestRelay({
+    database: outboxWith(rows).database,
+    replica: { holdDuty: async () => answers.shift() ?? true },
+    accept: ({ properties }) => {
+      published.push(properties.messageId)
+      return published.length === 1 ? first.promise : Promise.resolve()
+    },
+  })
+  await relay.start()
+  await eventually(() => expect(rows).toEqual([]))
+  first.reject(new PublishError('unknown', 'the connection was lost'))
+  await relay.stop()
+  expect(published).toEqual(['id-1', 'id-1', 'id-2'])
+})
+
 it('asks for its duty once its process is registered, and not before', async () => {
-  const rows = [event(1)]
+  const rows = [segment(1)]
   let registered = false
   let looks = 0
   let asked = 0
-  const relay = relayOn(outboxWith(rows).database, async () => undefined, {
-    holdsLease: () => {
-      looks += 1
-      return registered
-    },
-    holdDuty: async () => {
-      asked += 1
-      return registered
+  const relay = createTestRelay({
+    database: outboxWith(rows).database,
+    replica: {
+      holdsLease: () => {
+        looks += 1
+        return registered
+      },
+      holdDuty: async () => {
+        asked += 1
+        return registered
+      },
     },
   })
   await relay.start()

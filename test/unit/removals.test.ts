@@ -4,7 +4,7 @@ import { createRemovals } from '../../src/outbox/removals.ts'
 import { silentLogger } from '../support/clouddc-client.ts'
 
 test.each([1, 2, 3, 4, 5])(
-  'an event confirmed %d microtasks after a removal is removed as well',
+  'a segment published %d microtasks after a removal is removed as well',
   async (target) => {
     const removed: number[] = []
     const removals = createRemovals({
@@ -20,14 +20,14 @@ test.each([1, 2, 3, 4, 5])(
         let microtasks = 0
         const confirmLater = () => {
           microtasks += 1
-          if (microtasks === target) removals.confirmed(2)
+          if (microtasks === target) removals.add(2)
           if (microtasks < 5) queueMicrotask(confirmLater)
         }
         queueMicrotask(confirmLater)
       },
       signal: new AbortController().signal,
     })
-    removals.confirmed(1)
+    removals.add(1)
     await expect.poll(() => removed).toEqual([1, 2])
     await removals.drained()
   },

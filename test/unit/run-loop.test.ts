@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLoop, type RunResult } from '../../src/runtime/run-loop.ts'
@@ -17,13 +18,14 @@ afterEach(() => {
 function startLoop(
   pass: (count: number, signal: AbortSignal) => RunResult | Promise<RunResult> = () => ({ again: false }),
   gapMs = 0,
+  idleMs: number | (() => number) = 1000,
 ) {
   let passes = 0
   const stops: string[] = []
   const loop = createLoop({
     name: 'duty',
     logger,
-    idleMs: 1000,
+    idleMs,
     gapMs,
     runOnce: async (signal) => {
       passes += 1
@@ -37,6 +39,7 @@ function startLoop(
 }
 
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms)
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 describe('a loop', () => {
   test('passes at once, and then whenever it has been idle for long enough', async () => {
@@ -106,6 +109,80 @@ describe('a loop', () => {
     await pass(0)
     expect(passes()).toBe(3)
     await loop.stop()
+  })
+
+  test('is woken for later, by the earliest of several wake-ups', async () => {
+    const { loop, passes } = startLoop()
+    await loop.start()
+    await pass(0)
+    loop.wake(300)
+    loop.wake(100)
+    loop.wake(200)
+    await pass(99)
+    expect(passes()).toBe(1)
+    await pass(1)
+    expect(passes()).toBe(2)
+    await pass(999)
+    expect(passes()).toBe(2)
+    await loop.stop()
+  })
+
+  test('asks after each pass how long it may be idle', async () => {
+    let idleMs = 50
+    const { loop, passes } = startLoop(undefined, 0, () => idleMs)
+    await loop.start()
+    await pass(0)
+    idleMs = 3_600_000
+    await pass(50)
+    expect(passes()).toBe(2)
+    await pass(3_599_999)
+    expect(passes()).toBe(2)
+    await pass(1)
+    expect(passes()).toBe(3)
+    await loop.stop()
+  })
+
+  test('loses no wake-up, whenever it comes: all that is committed before one is found without waiting for long', async () => {
+    const hour = 3_600_000
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          commits: fc.array(fc.record({ afterMs: fc.nat(30), wakeInMs: fc.nat(20) }), {
+            minLength: 1,
+            maxLength: 20,
+          }),
+          readAfterMs: fc.nat(10),
+          workMs: fc.nat(10),
+          gapMs: fc.nat(15),
+        }),
+        async ({ commits, readAfterMs, workMs, gapMs }) => {
+          let committed = 0
+          let found = 0
+          const { loop } = startLoop(
+            async () => {
+              await sleep(readAfterMs)
+              found = committed
+              await sleep(workMs)
+              return { again: false, waitMs: hour }
+            },
+            gapMs,
+            hour,
+          )
+          await loop.start()
+          for (const { afterMs, wakeInMs } of commits) {
+            await pass(afterMs)
+            committed += 1
+            loop.wake(wakeInMs)
+          }
+          // The pass under way, the wait for the last wake-up, and one more pass up to where it reads.
+          await pass(2 * (readAfterMs + workMs) + 20 + gapMs + 2)
+          expect(found).toBe(commits.length)
+          const stopped = loop.stop()
+          await pass(20)
+          await stopped
+        },
+      ),
+    )
   })
 
   test('tries again after a failure, later each time, and says so when it begins and ends', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { MessageProperties } from '../../src/amqp/message.ts'
+import { requestAccepted } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness } from '../support/intake-harness.ts'
 import { characterMutations, type Json, memberMutations, tokenMutations } from '../support/mutations.ts'
 import { buildRequest } from '../support/request-builder.ts'
@@ -25,7 +26,7 @@ const FORMS = [
 
 /** What others may see of each message: its rejection, its events, the log. */
 async function publish(texts: Iterable<string>, properties: MessageProperties) {
-  const { intake, events, deadLetters, lines, rows } = createIntakeHarness()
+  const { intake, rejections, deadLetters, lines, rows } = createIntakeHarness()
   const seen: { text: string; shown: string }[] = []
   for (const text of texts) {
     expect(await intake.handle(buildDelivery(Buffer.from(text), { properties }))).toBe('ack')
@@ -33,9 +34,11 @@ async function publish(texts: Iterable<string>, properties: MessageProperties) {
       const headers = Object.entries(letter.properties.headers ?? {})
       return headers.filter(([name]) => name.startsWith('x-reject'))
     })
-    const accepted = [...rows.values()].map((row) => row.acceptedEvent)
+    const accepted = [...rows.values()].map((row) =>
+      requestAccepted(row, { version: 1, at: 0 }, { state: 'queued' }),
+    )
     rows.clear()
-    seen.push({ text, shown: JSON.stringify([reasons, accepted, events.splice(0), lines.splice(0)]) })
+    seen.push({ text, shown: JSON.stringify([reasons, accepted, rejections.splice(0), lines.splice(0)]) })
   }
   return seen
 }

@@ -14,12 +14,12 @@ export async function runRawPublish(environment: NodeJS.ProcessEnv): Promise<voi
     while (published < count && inFlight < WINDOW) {
       published += 1
       inFlight += 1
-      const type = 'provisioner.instance.running'
-      const body = eventBody(published)
+      const kind = published % 2 === 1 ? 'instance.running' : 'request.completed'
+      const type = `provisioner.${kind}`
       channel.publish(
         'provision.events',
-        'instance.running.project-1',
-        body,
+        `${kind}.project-1`,
+        eventBody(kind, Math.ceil(published / 2)),
         { persistent: true, type },
         () => {
           inFlight -= 1
@@ -32,27 +32,36 @@ export async function runRawPublish(environment: NodeJS.ProcessEnv): Promise<voi
 }
 
 /** About as large as the service's own. */
-export function eventBody(number: number): Buffer {
+function eventBody(kind: 'instance.running' | 'request.completed', number: number): Buffer {
   const id = uuidv7()
+  const ids = { project_id: 'project-1', request_id: `order-${number}` }
+  const data =
+    kind === 'instance.running'
+      ? {
+          ...ids,
+          instance_id: id,
+          name: `n-${number}`,
+          server_id: `server-${id}`,
+          network_interfaces: [{ subnet_id: 'subnet-1', ipv4_address: '10.0.0.1' }],
+          image_id: 'image-1',
+          running_at: new Date().toISOString(),
+        }
+      : {
+          ...ids,
+          state: 'running',
+          counts: { min: 1, max: 1, created: 1, running: 1, failed: 0 },
+          error: null,
+        }
   return Buffer.from(
     JSON.stringify({
       specversion: '1.0',
       id,
-      type: 'provisioner.instance.running',
+      type: `provisioner.${kind}`,
       source: `/v1/project-1/provision-requests/order-${number}`,
-      subject: id,
+      ...(kind === 'instance.running' ? { subject: id } : {}),
       time: new Date().toISOString(),
       datacontenttype: 'application/json',
-      data: {
-        project_id: 'project-1',
-        request_id: `order-${number}`,
-        instance_id: id,
-        name: `n-${number}`,
-        server_id: `server-${id}`,
-        network_interfaces: [{ subnet_id: 'subnet-1', ipv4_address: '10.0.0.1' }],
-        image_id: 'image-1',
-        running_at: new Date().toISOString(),
-      },
+      data,
     }),
   )
 }

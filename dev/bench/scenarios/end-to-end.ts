@@ -62,6 +62,8 @@ export const endToEnd: Scenario = async (context) => {
         peak_rss_mb: medianOf((run) => run.peakRssMb),
         wal_bytes_per_request: medianOf((run) => run.walBytes),
         not_sent: medianOf((run) => run.notSent),
+        requests_per_claim: medianOf((run) => run.perClaim),
+        requests_per_record: medianOf((run) => run.perRecord),
       },
     })
   } finally {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { requestRejected } from '../../../src/contracts/events.ts'
 import { MAX_BODY_BYTES, parseRequestMessage } from '../../../src/contracts/request-message.ts'
+import { toJson } from '../../../src/database/json.ts'
 import { toNewRequest } from '../../../src/intake/new-request.ts'
+import { newUuid } from '../../../src/runtime/uuid.ts'
 import { createPasswordDigester } from '../../../src/secrets/digest.ts'
 import { createSealer } from '../../../src/secrets/seal.ts'
 import { createSeededRandom } from '../../seeded-random.ts'
@@ -65,7 +66,7 @@ export const hostile: Scenario = async ({ options, log }) => {
   }
 }
 
-/** All that intake does with a body before it waits for anything: to the row, or to the rejection with its event. */
+/** All that intake does with a body before it waits for anything: to the row, or to the rejection as it is stored. */
 function createTakeIn() {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
   const deps = { sealer: createSealer(keys), passwordDigester: createPasswordDigester(keys) }
@@ -73,7 +74,10 @@ function createTakeIn() {
     const parsed = parseRequestMessage({ body, contentType, messageId: undefined, ...TRACING })
     if (parsed.ok) return toNewRequest(parsed.command, parsed.tracing, deps)
     const { code, detail, tracing, projectId = 'p', requestId = 'r' } = parsed
-    return [JSON.stringify(detail), requestRejected({ projectId, requestId, ...tracing }, { code, detail })]
+    return [
+      JSON.stringify(detail),
+      toJson([{ id: newUuid(), projectId, requestId, ...tracing, code, detail }]),
+    ]
   }
 }
 

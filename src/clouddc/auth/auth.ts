@@ -14,15 +14,21 @@ export interface CallToAuthenticate {
   body: Uint8Array
 }
 
-/** How calls are authenticated. What a credential is good for, and who refused it, is known here alone. */
-export interface Auth {
-  /** The headers to add; none when no credential is configured. Rejects when there is none to be had: nothing is sent. */
+/** How the calls of one credential are authenticated. */
+export interface Method {
+  /** The headers to add. Rejects when there is no credential to be had: nothing is sent. */
   headersFor(call: CallToAuthenticate): Promise<Record<string, string>>
   /**
-   * Looks for another credential, after one was refused; true when there is one. Calls at the same moment share one
-   * look. Never rejects.
+   * Looks for another credential, after a call with the headers `used` was refused; true when there is one now. Calls
+   * at the same moment share one look. Never rejects.
    */
-  refused(): Promise<boolean>
+  refused(projectId: string, used: Record<string, string>): Promise<boolean>
+}
+
+/** How all calls are authenticated. What a credential is good for, and who refused it, is known here alone. */
+export interface Auth extends Method {
   /** A good answer came just now; `date` is its header of that name. */
   answered(date: string | undefined): void
+  /** The id of the credential that a project uses; `none` where calls are made without any. */
+  credentialOf(projectId: string): string
 }

@@ -1,24 +1,29 @@
 import type { Logger } from 'pino'
-import type { Auth } from './auth.ts'
+import type { Method } from './auth.ts'
 import { createRenewal } from './renewal.ts'
-import type { TokenSource } from './token-source.ts'
+import type { Source } from './source.ts'
+
+const HEADER = 'X-Auth-Token'
 
 /** Authentication by `X-Auth-Token`. */
-export function createTokenAuth({ source, logger }: { source: TokenSource; logger: Logger }): Auth {
-  let lastSent: string | undefined
+export function createTokenAuth({
+  sourceOf,
+  what = 'the CloudDC token',
+  logger,
+}: {
+  /** Where the token of a project comes from; the same for all where tokens are not scoped to one. */
+  sourceOf: (projectId: string) => Source<string>
+  /** As the log calls it. */
+  what?: string
+  logger: Logger
+}): Method {
+  const renewal = createRenewal<Source<string>>({ what, logger })
   return {
-    headersFor: async () => {
-      lastSent = await source.current()
-      return { 'X-Auth-Token': lastSent }
+    headersFor: async ({ projectId }) => ({ [HEADER]: await sourceOf(projectId).current() }),
+    refused: (projectId, used) => {
+      const source = sourceOf(projectId)
+      const refused = used[HEADER]
+      return renewal(source, async () => (await source.renew(refused)) !== refused)
     },
-    refused: createRenewal({
-      what: 'the CloudDC token',
-      renew: async () => {
-        const refused = lastSent
-        return (await source.renew()) !== refused
-      },
-      logger,
-    }),
-    answered: () => undefined,
   }
 }

@@ -1,0 +1,264 @@
+-- The tables of the provisioner. Edited by hand: CHECKs tie timestamps to states and hold each change of state against
+-- the legal moves, and each claim has its own partial index, so that its cost follows the work that is due and not the
+-- history. No foreign keys: only retention deletes requests, and it deletes what belongs to them in the same statement.
+
+CREATE TYPE "request_state" AS ENUM ('queued', 'dispatching', 'uncertain', 'provisioning', 'running', 'partially_running', 'failed', 'expired', 'cancelled');
+CREATE TYPE "instance_state" AS ENUM ('pending', 'running', 'failed');
+CREATE TYPE "look_purpose" AS ENUM ('doubt', 'audit');
+
+-- Queue membership is a nullable column (queue_rank) and not a predicate on state: only entering and leaving the
+-- queue touch an index, every other change under way stays a heap-only update. Hence also the fillfactor, which leaves
+-- room for the next version on the same page.
+CREATE TABLE "provision_request" (
+    "id" UUID NOT NULL,
+    "project_id" TEXT NOT NULL,
+    "request_id" TEXT NOT NULL,
+    "content_digest" BYTEA NOT NULL,
+    "password_digest" TEXT NOT NULL,
+    "spec" TEXT NOT NULL,
+    "priority" SMALLINT NOT NULL,
+    "min_count" INTEGER NOT NULL,
+    "max_count" INTEGER NOT NULL,
+    "deadline" TIMESTAMPTZ(3),
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "correlation_id" TEXT,
+    "traceparent" TEXT,
+    "tracestate" TEXT,
+    "state" "request_state" NOT NULL,
+    "previous_state" "request_state",
+    "version" INTEGER NOT NULL DEFAULT 1,
+    "expires_at" TIMESTAMPTZ(3),
+    "queue_rank" TIMESTAMPTZ(6),
+    "retry_at" TIMESTAMPTZ(3),
+    "attempts" INTEGER NOT NULL DEFAULT 0,
+    "attempt_number" INTEGER NOT NULL DEFAULT 0,
+    "claim_id" UUID,
+    "created_count" INTEGER NOT NULL DEFAULT 0,
+    "running_count" INTEGER NOT NULL DEFAULT 0,
+    "failed_count" INTEGER NOT NULL DEFAULT 0,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL,
+    "dispatched_at" TIMESTAMPTZ(3),
+    "completed_at" TIMESTAMPTZ(3),
+    "exception_state" "request_state",
+    "error_code" TEXT,
+    "error_message" TEXT,
+    "error_at" TIMESTAMPTZ(3),
+    "sealed_password" BYTEA,
+    "instance_ids" TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
+    "history" TEXT NOT NULL,
+
+    CONSTRAINT "provision_request_pkey" PRIMARY KEY ("id"),
+    -- Generated from NEXT_STATES (src/request/provision-request.ts); a test holds the two against each other. A CHECK
+    -- takes null for true, hence IS TRUE: a first move without its previous_state would pass.
+    CONSTRAINT "provision_request_move_check" CHECK ((
+        (previous_state IS NULL AND state = 'queued')
+        OR (previous_state = 'queued' AND state IN ('dispatching', 'expired', 'cancelled', 'failed'))
+        OR (previous_state = 'dispatching' AND state IN ('provisioning', 'queued', 'uncertain', 'failed'))
+        OR (previous_state = 'uncertain' AND state IN ('provisioning', 'queued', 'failed'))
+        OR (previous_state = 'provisioning' AND state IN ('running', 'partially_running', 'failed'))
+    ) IS TRUE),
+    CONSTRAINT "provision_request_queue_check" CHECK (
+        (state = 'queued') = (num_nonnulls(queue_rank, retry_at) = 1)
+        AND num_nonnulls(queue_rank, retry_at) <= 1
+    ),
+    -- A dispatching request without its claim would be found by nobody.
+    CONSTRAINT "provision_request_claim_check" CHECK ((claim_id IS NOT NULL) = (state = 'dispatching')),
+    CONSTRAINT "provision_request_expiry_check" CHECK (
+        expires_at IS NULL OR (state = 'queued' AND expires_at IS NOT DISTINCT FROM deadline)
+    ),
+    CONSTRAINT "provision_request_completed_check" CHECK (
+        (completed_at IS NOT NULL) = (state IN ('running', 'partially_running', 'failed', 'expired', 'cancelled'))
+    ),
+    CONSTRAINT "provision_request_dispatched_check" CHECK (
+        dispatched_at IS NOT NULL OR state NOT IN ('provisioning', 'running', 'partially_running')
+    ),
+    -- The password is there exactly as long as an attempt may need it.
+    CONSTRAINT "provision_request_password_check" CHECK (
+        (sealed_password IS NOT NULL) = (state IN ('queued', 'dispatching', 'uncertain'))
+    ),
+    CONSTRAINT "provision_request_counts_check" CHECK (
+        min_count BETWEEN 1 AND max_count
+        AND created_count >= 0 AND running_count >= 0 AND failed_count >= 0
+        AND running_count + failed_count <= created_count
+        AND created_count = cardinality(instance_ids)
+    ),
+    CONSTRAINT "provision_request_exception_check" CHECK (
+        exception_state IS NULL OR exception_state = state
+    ),
+    CONSTRAINT "provision_request_error_check" CHECK ((error_code IS NULL) = (error_at IS NULL))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+CREATE UNIQUE INDEX "provision_request_project_id_request_id_key" ON "provision_request"("project_id", "request_id");
+CREATE INDEX "provision_request_project_id_id_idx" ON "provision_request"("project_id", "id");
+-- claim-requests: the eligible requests of a project, in order. By an expression, so that no other plan can go by it.
+CREATE INDEX "provision_request_queue_idx" ON "provision_request"(("project_id" || ''), "queue_rank", "id") WHERE "queue_rank" IS NOT NULL;
+-- promote-retries and lock-expired.
+CREATE INDEX "provision_request_retry_idx" ON "provision_request"("retry_at") WHERE "retry_at" IS NOT NULL;
+CREATE INDEX "provision_request_expiry_idx" ON "provision_request"("expires_at") WHERE "expires_at" IS NOT NULL;
+-- Listings by state: what is under way, and what ended otherwise than running.
+CREATE INDEX "provision_request_live_idx" ON "provision_request"("project_id", "id") WHERE "completed_at" IS NULL;
+CREATE INDEX "provision_request_exception_idx" ON "provision_request"("project_id", "exception_state", "id") WHERE "exception_state" IS NOT NULL;
+-- Retention: the oldest completed first.
+CREATE INDEX "provision_request_completed_idx" ON "provision_request"("completed_at") WHERE "completed_at" IS NOT NULL;
+
+CREATE TABLE "history_part" (
+    "provision_request_id" UUID NOT NULL,
+    "version" INTEGER NOT NULL,
+    "history" TEXT NOT NULL,
+
+    CONSTRAINT "history_part_pkey" PRIMARY KEY ("provision_request_id", "version")
+);
+
+CREATE TABLE "claim" (
+    "id" UUID NOT NULL,
+    "replica_id" UUID NOT NULL,
+    "claimed_at" TIMESTAMPTZ(3) NOT NULL,
+    "request_ids" UUID[] NOT NULL,
+
+    CONSTRAINT "claim_pkey" PRIMARY KEY ("id")
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+
+-- rescue-claims: what a silent replica left in flight.
+CREATE INDEX "claim_replica_id_idx" ON "claim"("replica_id");
+
+CREATE TABLE "look" (
+    "provision_request_id" UUID NOT NULL,
+    "attempt" INTEGER NOT NULL,
+    "project_id" TEXT NOT NULL,
+    "purpose" "look_purpose" NOT NULL,
+    "due_at" TIMESTAMPTZ(3) NOT NULL,
+    "listings_without" INTEGER NOT NULL DEFAULT 0,
+    "evidence" TEXT,
+
+    CONSTRAINT "look_pkey" PRIMARY KEY ("provision_request_id", "attempt")
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
+
+-- claim-doubts, and the audits that one listing of their project ends.
+CREATE INDEX "look_doubt_idx" ON "look"("due_at") WHERE "purpose" = 'doubt';
+CREATE INDEX "look_audit_idx" ON "look"("project_id", "due_at") WHERE "purpose" = 'audit';
+
+CREATE TABLE "instance" (
+    "project_id" TEXT NOT NULL,
+    "id" TEXT NOT NULL,
+    "provision_request_id" UUID NOT NULL,
+    "attempt" INTEGER NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL,
+    "state" "instance_state" NOT NULL,
+    "name" TEXT,
+    "server_id" TEXT,
+    "image_id" TEXT,
+    "network_interfaces" JSONB,
+    "upstream_state" TEXT,
+    "error_code" TEXT,
+    "error_message" TEXT,
+    "running_at" TIMESTAMPTZ(3),
+    "ended_version" INTEGER,
+    "ended_at" TIMESTAMPTZ(3),
+
+    CONSTRAINT "instance_pkey" PRIMARY KEY ("project_id", "id"),
+    CONSTRAINT "instance_running_check" CHECK (
+        state = 'pending' OR (running_at IS NOT NULL) = (state = 'running')
+    ),
+    CONSTRAINT "instance_ended_check" CHECK (
+        (ended_at IS NOT NULL) = (state <> 'pending') AND (ended_version IS NOT NULL) = (state <> 'pending')
+    )
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+
+CREATE TABLE "poll" (
+    "id" UUID NOT NULL,
+    "project_id" TEXT NOT NULL,
+    "due_at" TIMESTAMPTZ(3) NOT NULL,
+    "limit_at" TIMESTAMPTZ(3) NOT NULL,
+    "polls" INTEGER NOT NULL DEFAULT 0,
+    "members" TEXT[] NOT NULL,
+
+    CONSTRAINT "poll_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "poll_members_check" CHECK (cardinality(members) BETWEEN 1 AND 100)
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+
+-- Compressing a hundred members costs more than it saves.
+ALTER TABLE "poll" ALTER COLUMN "members" SET STORAGE EXTERNAL;
+
+-- claim-polls.
+CREATE INDEX "poll_due_at_idx" ON "poll"("due_at");
+-- claim-polls: what may fill the calls of a project.
+CREATE INDEX "poll_spare_idx" ON "poll"("project_id", "due_at") WHERE cardinality("members") < 100;
+
+CREATE TABLE "outbox_segment" (
+    "position" BIGSERIAL NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "refs" TEXT,
+    "rejections" TEXT,
+
+    CONSTRAINT "outbox_segment_pkey" PRIMARY KEY ("position"),
+    CONSTRAINT "outbox_segment_content_check" CHECK (num_nonnulls(refs, rejections) = 1)
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+
+ALTER TABLE "outbox_segment" ALTER COLUMN "refs" SET STORAGE EXTERNAL;
+
+CREATE TABLE "rate_bucket" (
+    "project_id" TEXT NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
+    "tokens" DOUBLE PRECISION NOT NULL,
+    "refilled_at" TIMESTAMPTZ(6) NOT NULL,
+    "due_at" TIMESTAMPTZ(6),
+    "blocked_until" TIMESTAMPTZ(3),
+    "blocked_reason" TEXT,
+    "troubles" INTEGER NOT NULL DEFAULT 0,
+    "rate_factor" DOUBLE PRECISION NOT NULL DEFAULT 1,
+    "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
+    "poll_wanted_until" TIMESTAMPTZ(3),
+    "payment" UUID,
+
+    CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
+    CONSTRAINT "rate_bucket_range_check" CHECK (
+        refill_per_second > 0 AND capacity >= 1 AND tokens >= 0 AND tokens <= capacity
+        AND rate_factor > 0 AND rate_factor <= 1 AND poll_credit >= 0 AND poll_credit <= 1
+    ),
+    CONSTRAINT "rate_bucket_blocked_check" CHECK ((blocked_until IS NULL) = (blocked_reason IS NULL))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+-- claim-requests: the projects whose turn has come, longest due first.
+CREATE INDEX "rate_bucket_due_idx" ON "rate_bucket"("due_at") WHERE "due_at" IS NOT NULL;
+
+CREATE TABLE "retired_key" (
+    "project_id" TEXT NOT NULL,
+    "request_id" TEXT NOT NULL,
+    "content_digest" BYTEA NOT NULL,
+    "password_digest" TEXT NOT NULL,
+    "completed_at" TIMESTAMPTZ(3) NOT NULL,
+    "retired_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "retired_key_pkey" PRIMARY KEY ("project_id", "request_id")
+);
+
+CREATE INDEX "retired_key_completed_at_idx" ON "retired_key"("completed_at");
+
+CREATE TABLE "replica" (
+    "id" UUID NOT NULL,
+    "started_at" TIMESTAMPTZ(3) NOT NULL,
+    "lease_until" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "replica_pkey" PRIMARY KEY ("id")
+) WITH (fillfactor = 50);
+
+CREATE TABLE "duty_lease" (
+    "duty" TEXT NOT NULL,
+    "replica_id" UUID NOT NULL,
+    "lease_until" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "duty_lease_pkey" PRIMARY KEY ("duty")
+) WITH (fillfactor = 50);
+
+-- The name of this installation in the markers of its attempts, made once: eight of a-z and 0-9.
+CREATE TABLE "installation" (
+    "id" TEXT NOT NULL,
+
+    CONSTRAINT "installation_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "installation_id_check" CHECK (id ~ '^[a-z0-9]{8}$')
+);
+
+INSERT INTO "installation" ("id")
+SELECT string_agg(substr('abcdefghijklmnopqrstuvwxyz0123456789', 1 + floor(random() * 36)::int, 1), '')
+FROM generate_series(1, 8);

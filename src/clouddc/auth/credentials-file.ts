@@ -1,0 +1,163 @@
+import { z } from 'zod'
+import { isReadable, REGION } from '../regions.ts'
+import { type Credential, type Credentials, ENVIRONMENT_ID } from './credentials.ts'
+
+const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'is no id of a credential')
+const projectSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id')
+const regionSchema = z.string().regex(REGION, 'is no region')
+const headerSchema = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+const pathSchema = z.string().min(1, 'must be a path')
+const addressSchema = z.string().superRefine((text, context) => {
+  const url = URL.parse(text)
+  const plain = url !== null && url.username === '' && url.password === '' && url.search === ''
+  if (!plain || !/^https?:$/.test(url.protocol)) context.addIssue('must be a plain http or https URL')
+})
+
+const KINDS = {
+  aksk: z.strictObject({
+    kind: z.literal('aksk'),
+    access_key: headerSchema,
+    secret_key: headerSchema,
+    security_token: headerSchema.optional(),
+  }),
+  token: z.strictObject({ kind: z.literal('token'), token: headerSchema }),
+  token_file: z.strictObject({ kind: z.literal('token_file'), path: pathSchema }),
+}
+type Written = z.output<(typeof KINDS)[keyof typeof KINDS]>
+
+const credentialSchema = z.discriminatedUnion('kind', [KINDS.aksk, KINDS.token, KINDS.token_file], {
+  error: `must be an object whose kind is one of ${Object.keys(KINDS).join(', ')}`,
+})
+
+const fileSchema = z.strictObject({
+  version: z.int().positive(),
+  credentials: z.record(idSchema, credentialSchema),
+  default: idSchema.optional(),
+  projects: z
+    .record(
+      projectSchema,
+      z.strictObject({ credential: idSchema.optional(), region: regionSchema.optional() }),
+    )
+    .default({}),
+  regions: z
+    .record(
+      regionSchema,
+      z.strictObject({ endpoint: addressSchema.optional(), iam_endpoint: addressSchema.optional() }),
+    )
+    .default({}),
+})
+type File = z.output<typeof fileSchema>
+
+/** Thrown for a credentials file that makes no credentials. */
+export class CredentialsError extends Error {
+  override readonly name = 'CredentialsError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('; '))
+    this.faults = faults
+  }
+}
+
+export interface ReadingOptions {
+  /** The credential of the environment, which the file may refer to as `default`. */
+  environment: Credential | null
+  /** Whether addresses may be `http:` that are not of this machine. */
+  insecure: boolean
+}
+
+/**
+ * Reads a credentials file. Pure.
+ *
+ * @throws {CredentialsError} with all faults at once, by their place, never with a value that may be a secret
+ */
+export function parseCredentials(text: string, { environment, insecure }: ReadingOptions): Credentials {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    // The words of JSON.parse quote the text.
+    throw new CredentialsError(['is not JSON'])
+  }
+  const parsed = fileSchema.safeParse(json)
+  if (!parsed.success) throw new CredentialsError(parsed.error.issues.flatMap(faultsOf))
+  const file = parsed.data
+  const faults = [...contradictions(file, environment), ...(insecure ? [] : readableAddresses(file))]
+  if (faults.length > 0) throw new CredentialsError(faults)
+  return credentialsOf(file, environment)
+}
+
+/** Unknown members are not named: a secret may stand where a name belongs. */
+function faultsOf(issue: z.core.$ZodIssue): string[] {
+  const place = issue.path.map(String).join('.')
+  const words =
+    issue.code === 'unrecognized_keys'
+      ? 'has a member that is not known'
+      : issue.code === 'invalid_key'
+        ? (issue.issues[0]?.message ?? 'is no name')
+        : issue.message
+  return [place === '' ? words : `${place}: ${words}`]
+}
+
+function contradictions(file: File, environment: Credential | null): string[] {
+  const faults: string[] = []
+  const known = (id: string) =>
+    Object.hasOwn(file.credentials, id) || (environment !== null && id === ENVIRONMENT_ID)
+  if (environment !== null && Object.hasOwn(file.credentials, ENVIRONMENT_ID))
+    faults.push(`credentials.${ENVIRONMENT_ID}: the environment has a credential of this id`)
+  if (file.default !== undefined && !known(file.default)) faults.push('default: there is no such credential')
+  for (const [project, { credential }] of Object.entries(file.projects)) {
+    if (credential !== undefined && !known(credential))
+      faults.push(`projects.${project}.credential: there is no such credential`)
+  }
+  return faults
+}
+
+function readableAddresses({ regions }: File): string[] {
+  return Object.entries(regions).flatMap(([region, addresses]) =>
+    Object.entries(addresses)
+      .filter(([, address]) => address !== undefined && isReadable(address))
+      .map(([name]) => `regions.${region}.${name}: must be https, or CLOUDDC_INSECURE be on`),
+  )
+}
+
+function credentialsOf(file: File, environment: Credential | null): Credentials {
+  const byId = new Map(Object.entries(file.credentials).map(([id, written]) => [id, credentialOf(written)]))
+  if (environment !== null) byId.set(ENVIRONMENT_ID, environment)
+  return {
+    byId,
+    defaultId: file.default ?? (byId.has(ENVIRONMENT_ID) ? ENVIRONMENT_ID : null),
+    projects: new Map(
+      Object.entries(file.projects).map(([project, { credential, region }]) => [
+        project,
+        { credential: credential ?? null, region: region ?? null },
+      ]),
+    ),
+    regions: new Map(
+      Object.entries(file.regions).map(([region, { endpoint, iam_endpoint }]) => [
+        region,
+        { endpoint: trimmed(endpoint), iamEndpoint: trimmed(iam_endpoint) },
+      ]),
+    ),
+  }
+}
+
+function credentialOf(written: Written): Credential {
+  switch (written.kind) {
+    case 'aksk':
+      return {
+        kind: 'aksk',
+        accessKey: { value: written.access_key },
+        secretKey: { value: written.secret_key },
+        securityToken: written.security_token === undefined ? null : { value: written.security_token },
+      }
+    case 'token':
+      return { kind: 'token', token: { value: written.token } }
+    case 'token_file':
+      return { kind: 'token', token: { file: written.path } }
+  }
+}
+
+function trimmed(url: string | undefined): string | null {
+  return url?.replace(/\/+$/, '') ?? null
+}

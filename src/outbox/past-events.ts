@@ -1,0 +1,110 @@
+import type { Event, EventKind } from '../contracts/events.ts'
+import type { Database } from '../database/database.ts'
+import { parseHistory } from '../request/history.ts'
+import { type InstanceRow, readInstances } from './read-facts.sql.ts'
+import { byId, eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
+
+/** Which events are wanted; all conditions hold. */
+export interface PastEvents {
+  /** Their time is not before `from`, and before `to`. */
+  from: Date
+  to: Date
+  projectId?: string | undefined
+  /** Within the project. */
+  requestId?: string | undefined
+  kinds?: ReadonlySet<EventKind> | undefined
+}
+
+/** Requests looked at by one read, of which only the times are read. */
+const PAGE = 500
+/** Requests whose rows are read at once. */
+const CHUNK = 50
+
+/**
+ * The events of requests that are still stored, made of their rows again. Yields some requests at a time, each with its
+ * events in the order in which they were published first; the requests come in the order in which they were stored.
+ */
+export async function* readPastEvents(database: Database, wanted: PastEvents): AsyncGenerator<Event[][]> {
+  for await (const ids of changedRequests(database, wanted)) {
+    for (let start = 0; start < ids.length; start += CHUNK) {
+      yield await eventsOf(database, ids.slice(start, start + CHUNK), wanted)
+    }
+  }
+}
+
+/** Ids of requests that may have changed in that time. The index of ids is walked: there is none of times. */
+async function* changedRequests(
+  { prisma }: Database,
+  { from, to, projectId, requestId }: PastEvents,
+): AsyncGenerator<string[]> {
+  const where = { ...(projectId && { projectId }), ...(requestId && { requestId }) }
+  let after = '00000000-0000-0000-0000-000000000000'
+  for (;;) {
+    const page = await prisma.provisionRequest.findMany({
+      where: { ...where, id: { gt: after } },
+      select: { id: true, createdAt: true, updatedAt: true },
+      orderBy: { id: 'asc' },
+      take: PAGE,
+    })
+    yield page.filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from).map(({ id }) => id)
+    const last = page.at(-1)
+    if (last === undefined || page.length < PAGE) return
+    after = last.id
+  }
+}
+
+async function eventsOf(database: Database, ids: string[], wanted: PastEvents): Promise<Event[][]> {
+  const requests = await database.prisma.provisionRequest.findMany({
+    where: { id: { in: ids } },
+    select: {
+      id: true,
+      projectId: true,
+      requestId: true,
+      correlationId: true,
+      traceparent: true,
+      tracestate: true,
+      minCount: true,
+      maxCount: true,
+      history: true,
+      instanceIds: true,
+    },
+    orderBy: { id: 'asc' },
+  })
+  const parts = await database.prisma.historyPart.findMany({
+    where: { provisionRequestId: { in: ids } },
+    orderBy: { version: 'asc' },
+  })
+  const owned = requests.flatMap(({ projectId, instanceIds }) => instanceIds.map((id) => ({ projectId, id })))
+  const instances = owned.length === 0 ? [] : await readInstances(database.throughPrisma, owned)
+  const byKey = new Map(instances.map((instance) => [`${instance.projectId}/${instance.id}`, instance]))
+
+  return requests.map(({ instanceIds, ...request }) => {
+    const older = parts.filter(({ provisionRequestId }) => provisionRequestId === request.id)
+    const history = [...older.map((part) => part.history), request.history]
+    const ended = instanceIds.flatMap((id) => byKey.get(`${request.projectId}/${id}`) ?? [])
+    return eventsOfRequest(request, history, ended, wanted)
+  })
+}
+
+/** By version; those of instances before that of their request, as the relay sends them. */
+function eventsOfRequest(
+  request: RequestFacts,
+  history: readonly string[],
+  ended: readonly InstanceRow[],
+  { from, to, kinds }: PastEvents,
+): Event[] {
+  const isInTime = (at: number) => at >= from.getTime() && at < to.getTime()
+  const ofInstances = ended
+    .filter(({ endedAt }) => isInTime(endedAt))
+    .toSorted(byId)
+    .map((instance) => ({
+      version: instance.endedVersion,
+      event: instanceEventOf(request, instance.endedVersion, instance),
+    }))
+  const ofRequest = parseHistory(history)
+    .filter(({ at }) => isInTime(at))
+    .map((entry) => ({ version: entry.v, event: eventOf(request, entry) }))
+  return [...ofInstances, ...ofRequest]
+    .toSorted((one, other) => one.version - other.version)
+    .flatMap(({ event }) => (event !== null && (kinds?.has(event.kind) ?? true) ? [event] : []))
+}

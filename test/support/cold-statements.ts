@@ -1,0 +1,211 @@
+import { pino } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
+import type { Walk } from '../../dev/bench/explain.ts'
+import { BATCH, claimAll, openAttempt, store } from '../../dev/bench/hot-statements.ts'
+import { readHistory } from '../../src/api/read-history.sql.ts'
+import { readRequestOfInstance, readStates } from '../../src/api/read-requests.sql.ts'
+import { addInstances } from '../../src/attempt/add-instances.sql.ts'
+import { claimDoubts } from '../../src/attempt/claim-doubts.sql.ts'
+import { demandAudits } from '../../src/attempt/demand-audits.sql.ts'
+import { endAudits, findDueAudits } from '../../src/attempt/due-audits.sql.ts'
+import { lockDoubt } from '../../src/attempt/find-doubt.sql.ts'
+import { findOwners } from '../../src/attempt/find-owners.sql.ts'
+import { findNamedRequests } from '../../src/attempt/find-unexpected.sql.ts'
+import { nextLookMs } from '../../src/attempt/next-look.sql.ts'
+import { lockClaimed, recordLooks } from '../../src/attempt/record-looks.sql.ts'
+import { deleteGoneReplicas, findClaims, findStranded } from '../../src/attempt/rescue-claims.sql.ts'
+import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
+import { settlementOf } from '../../src/attempt/settlement.ts'
+import { recoverRates } from '../../src/budget/adaptive-rate.sql.ts'
+import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
+import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
+import {
+  findExpired,
+  findSleepingProjects,
+  nextSweepMs,
+  promoteRetries,
+} from '../../src/dispatch/due-sweeps.sql.ts'
+import { findTaken } from '../../src/intake/find-taken.sql.ts'
+import type { NewRequest } from '../../src/intake/request-store.ts'
+import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
+import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
+import {
+  holdDuty,
+  nextLeaseEndMs,
+  registerReplica,
+  renewReplica,
+  resignReplica,
+} from '../../src/replica/leases.sql.ts'
+import { changeRequests } from '../../src/request/change-requests.sql.ts'
+import {
+  deleteRetiredKeys,
+  deleteRetiredRequests,
+  keepKeys,
+} from '../../src/retention/retire-requests.sql.ts'
+import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
+import { readPolledInstances } from '../../src/watch/polled-instances.sql.ts'
+import { restoreClaims } from '../../src/watch/restore-claims.sql.ts'
+import { restoreDoubts } from '../../src/watch/restore-doubts.sql.ts'
+
+const FIRST_NUMBER = 950_000_000
+const POLL_TIMES = { firstPollMs: 1, provisionTimeoutMs: 3_600_000 }
+const LOOK_TIMES = { firstLookMs: 1, settleMs: 60_000 }
+
+/** Takes requests through the statements beside their usual way, each named after its file. */
+export async function walkColdWays(walk: Walk): Promise<void> {
+  const waiting = await store(walk.plain, FIRST_NUMBER)
+  await sweep(walk, waiting)
+  const provisioning = await dispatch(walk, 'created')
+  await readiness(walk, provisioning)
+  await store(walk.plain, FIRST_NUMBER + BATCH)
+  await rescue(walk)
+  await reconcile(walk)
+  await budget(walk, provisioning)
+  await watch(walk)
+  await keep(walk)
+}
+
+/** What waits in the queue: duplicates, deadlines, retries, cancelling. */
+async function sweep({ as }: Walk, waiting: readonly NewRequest[]): Promise<void> {
+  await findTaken(as('find-taken'), waiting)
+  await nextSweepMs(as('due-sweeps next'))
+  await promoteRetries(as('due-sweeps promote'), BATCH)
+  await findExpired(as('due-sweeps expired'), BATCH)
+  await findSleepingProjects(as('due-sweeps sleeping'))
+  const note = { to: null, change: { cause: 'noted' } }
+  await changeRequests(
+    as('change-requests'),
+    waiting.map(({ id }) => ({ id, version: 1, ...note })),
+  )
+}
+
+interface Placed {
+  id: string
+  projectId: string
+  requestId: string
+  instanceId: string
+}
+
+/** Claims what is queued and settles it one way. */
+async function dispatch(walk: Walk, way: 'created' | 'unknown'): Promise<Placed[]> {
+  const { requests, claimId } = await claimAll({ ...walk, as: () => walk.plain })
+  const placed = requests.map((request) => ({ ...request, instanceId: uuidv7() }))
+  const unknown = { class: 'unknown', reason: 'timeout', code: 'x', message: 'x', httpStatus: null } as const
+  const rows = placed.map((one) =>
+    settlementOf(
+      openAttempt(one, claimId),
+      way === 'created' ? { class: 'created', httpStatus: 202, instanceIds: [one.instanceId] } : unknown,
+      LOOK_TIMES,
+    ),
+  )
+  const name = `settle-attempts ${way}`
+  await settleAttempts(walk.as(name), rows, POLL_TIMES, [claimId])
+  return placed
+}
+
+async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promise<void> {
+  const [first] = placed
+  if (first === undefined) throw new Error('nothing was claimed')
+  const { projectId, requestId, instanceId } = first
+  const ids = placed.map((one) => one.id)
+  await readHistory(as('read-history'), { projectId, requestId, maxParts: 10 })
+  await readRequestOfInstance(as('read-requests by instance'), { projectId, instanceId })
+  await readStates(as('read-requests states'), ids)
+  const ownIds = placed.filter((one) => one.projectId === projectId).map((one) => one.instanceId)
+  await findPasswordDigests(as('password-digests'), projectId, ownIds)
+  await findOwners(as('find-owners'), projectId, ownIds)
+  const marked = placed.map(({ id }) => ({ instanceId: uuidv7(), id, attempt: 1, requestId: null }))
+  await findNamedRequests(as('find-unexpected'), projectId, marked)
+  await demandAudits(
+    as('demand-audits'),
+    placed.map((one) => ({ projectId: one.projectId, id: one.instanceId })),
+  )
+  await addInstances(
+    as('add-instances'),
+    placed.map(({ id }) => ({
+      id,
+      version: 4,
+      attempt: 1,
+      change: { cause: 'unexpected_instances', attempt: 1 },
+      instanceIds: [uuidv7()],
+    })),
+    POLL_TIMES,
+  )
+  await plain.query('DELETE FROM poll')
+  await restorePolls(as('restore-polls'), ids)
+}
+
+async function rescue(walk: Walk): Promise<void> {
+  const { as } = walk
+  const { requests, claimId, replicaId } = await claimAll({ ...walk, as: () => walk.plain })
+  await registerReplica(as('leases register'), replicaId, 1000)
+  await renewReplica(as('leases renew'), replicaId, 1000)
+  await nextLeaseEndMs(as('leases next end'), replicaId)
+  await holdDuty(as('leases duty'), 'relay', replicaId, 1000)
+  await findStranded(as('rescue-claims stranded'), { overdueMs: 0, limit: BATCH })
+  await findClaims(as('rescue-claims found'), [claimId])
+  await walk.plain.query('DELETE FROM claim')
+  await restoreClaims(
+    as('restore-claims'),
+    requests.map(({ id }) => id),
+  )
+  const unknown = { class: 'unknown', reason: 'timeout', code: 'x', message: 'x', httpStatus: null } as const
+  const rows = requests.map((one) => settlementOf(openAttempt(one, claimId), unknown, LOOK_TIMES))
+  await settleAttempts(as('settle-attempts unknown'), rows, POLL_TIMES, [claimId])
+  await resignReplica(as('leases resign'), replicaId)
+  await deleteGoneReplicas(as('rescue-claims gone replicas'))
+}
+
+async function reconcile({ as, plain }: Walk): Promise<void> {
+  await plain.query(`UPDATE look SET due_at = clock_timestamp() - interval '1 second'`)
+  await nextLookMs(as('next-look'))
+  const params = { exceptProjects: [], maxProjects: 100, moveOnMs: 1000 }
+  const doubts = await claimDoubts(as('claim-doubts'), params)
+  const [first] = doubts
+  if (first === undefined) throw new Error('nothing is in doubt')
+  await lockDoubt(as('find-doubt'), first)
+  await lockClaimed(as('record-looks lock'), doubts)
+  const look = { found: {}, listingsWithout: 1, lookInMs: 1000 }
+  await recordLooks(
+    as('record-looks'),
+    doubts.map((doubt) => ({ doubt, ...look })),
+  )
+  const [audits] = await findDueAudits(as('due-audits find'), { exceptProjects: [], limit: BATCH })
+  if (audits === undefined) throw new Error('nothing is to be audited')
+  await endAudits(as('due-audits end'), audits)
+  await plain.query('DELETE FROM look')
+  await restoreDoubts(
+    as('restore-doubts'),
+    doubts.map(({ id }) => id),
+  )
+}
+
+async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
+  await syncBuckets(
+    as('sync-buckets'),
+    { standard: { refillPerSecond: 5, capacity: 10 }, overrides: [] },
+    true,
+  )
+  await recoverRates(as('adaptive-rate'), 1000)
+  const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
+  await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })
+}
+
+async function watch({ as }: Walk): Promise<void> {
+  const metrics = createMetrics()
+  addDatabaseFigures({ metrics, database: as('database-figures'), logger: pino({ level: 'silent' }) })
+  await metrics.registry.metrics()
+  await readOpenRequests(as('open-requests'), { after: null, limit: 4 * BATCH, quietMs: 0, seed: 7 })
+  await readPolledInstances(as('polled-instances'), 7)
+}
+
+async function keep({ as, plain }: Walk): Promise<void> {
+  const old = `completed_at = now() - interval '400 days'`
+  await plain.query(`UPDATE provision_request SET ${old} WHERE completed_at IS NOT NULL`)
+  const params = { olderThanDays: 30, limit: BATCH, ahead: 1000 }
+  await keepKeys(as('retire-requests keep'), params)
+  await deleteRetiredRequests(as('retire-requests delete'), { ...params, keptForMs: 0 })
+  await deleteRetiredKeys(as('retire-requests keys'), { olderThanDays: 365, limit: BATCH })
+}

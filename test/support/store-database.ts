@@ -1,0 +1,32 @@
+import { pino } from 'pino'
+import { afterAll } from 'vitest'
+import { createDatabase, type Database } from '../../src/database/database.ts'
+import { createTestDatabase } from './database.ts'
+
+/** A database of its own for a test file, its Prisma client included; call it in beforeAll, `close` in afterAll. */
+export async function openTestDatabase(): Promise<{ database: Database; close: () => Promise<void> }> {
+  const created = await createTestDatabase()
+  const database = createDatabase({ url: created.url, poolSize: 8, logger: pino({ level: 'silent' }) })
+  return {
+    database,
+    close: async () => {
+      await database.close()
+      await created.drop()
+    },
+  }
+}
+
+/** The same, closed after the last test of the file. */
+export async function useTestDatabase(): Promise<Database> {
+  const { database, close } = await openTestDatabase()
+  afterAll(close)
+  return database
+}
+
+/** Empties the tables, so that each test has the database to itself. */
+export async function clearTables(database: Database): Promise<void> {
+  await database.query(
+    `TRUNCATE provision_request, history_part, claim, look, instance, poll, outbox_segment, rate_bucket, replica,
+       duty_lease, retired_key`,
+  )
+}
