@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { isoTime } from './clock.ts'
 import type { KeyRing } from './keys.ts'
 import type { Settings } from './options.ts'
+import type { Permissions } from './permissions.ts'
 import { forbidden, gatewayRefusal, type Reply, refusal } from './reply.ts'
 import { headerOf, isSigned, readClaim, type WireCall } from './signature.ts'
 import type { Tokens } from './tokens.ts'
@@ -28,10 +29,12 @@ export function createAuth({
   settings,
   tokens,
   keys,
+  permissions,
 }: {
   settings: Settings
   tokens: Tokens
   keys: KeyRing
+  permissions: Permissions
 }): Auth {
   const required = () => {
     const { authMode, authTokens, iamUsers, aksk } = settings
@@ -80,6 +83,7 @@ export function createAuth({
       if (!identity.ok) return wrongCredential(identity, requestId, settings)
       if (settings.projects.length > 0 && !settings.projects.includes(project)) return forbidden()
       if ((identity.project ?? project) !== project) return forbidden()
+      if (!permissions.allows(identity.user, project)) return forbidden()
       if ((settings.projectRegions[project] ?? region) !== region) return forbidden()
       // A signed call names its project twice, and both must be the same.
       const named = isSigned(call.headers) ? headerOf(call.headers, 'x-project-id') : ''
