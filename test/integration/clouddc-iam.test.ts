@@ -168,13 +168,15 @@ it('by OIDC the token is asked for with the id token that the file holds now', a
 })
 
 describe('the metadata service', () => {
-  const METADATA: Record<string, Credential> = { main: { kind: 'metadata' } }
+  const metadata = (): Record<string, Credential> => ({
+    main: { kind: 'metadata', endpoint: world.iam.endpoint },
+  })
 
   it('gives keys by a session', async () => {
     world.iam.setScript((socket, arrival) =>
       answer(200, arrival.method === 'PUT' ? 'session-1' : keysAnswer())(socket, arrival),
     )
-    const auth = world.authOf(METADATA)
+    const auth = world.authOf(metadata())
     expect((await headersFor(auth)).Authorization).toContain('Access=TMPAK,')
     await headersFor(auth, 'p2')
     expect(world.iam.arrivals.map(({ method, path }) => `${method} ${path}`)).toEqual([
@@ -192,7 +194,7 @@ describe('the metadata service', () => {
         arrival,
       ),
     )
-    expect(await headersFor(world.authOf(METADATA))).toMatchObject({ 'X-Security-Token': 'Canary-st' })
+    expect(await headersFor(world.authOf(metadata()))).toMatchObject({ 'X-Security-Token': 'Canary-st' })
     expect(world.iam.arrivals[1]?.headers).not.toHaveProperty('x-metadata-token')
   })
 
@@ -203,10 +205,10 @@ describe('the metadata service', () => {
       )
     }
     refuse('unauthorized')
-    await expect(headersFor(world.authOf(METADATA))).rejects.toThrow('401')
+    await expect(headersFor(world.authOf(metadata()))).rejects.toThrow('401')
     expect(world.iam.arrivals).toHaveLength(4)
     refuse('Please configure Cloud Service Agency first')
-    await expect(headersFor(world.authOf(METADATA))).rejects.toThrow('has no agency')
+    await expect(headersFor(world.authOf(metadata()))).rejects.toThrow('has no agency')
     expect(world.iam.arrivals).toHaveLength(6)
   })
 })

@@ -25,8 +25,7 @@ export async function createIamWorld() {
       regions: new Map(),
     })
     const home = { endpoint: cloud.endpoint, region: null, iamEndpoint: `${iam.endpoint}/iam/` }
-    const metadataEndpoint = iam.endpoint
-    return createAuth({ book, home, transport, metadataEndpoint, logger, now: () => clock.now })
+    return createAuth({ book, home, transport, logger, now: () => clock.now })
   }
   return {
     iam,

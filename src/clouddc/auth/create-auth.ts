@@ -26,8 +26,6 @@ export interface AuthOptions {
   book: CredentialBook
   home: Home
   transport: IamTransport
-  /** Base URL of the metadata service; by default that of every virtual machine. */
-  metadataEndpoint?: string
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -42,7 +40,7 @@ interface Known {
 }
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
-export function createAuth({ book, home, logger, now, ...iam }: AuthOptions): Auth {
+export function createAuth({ book, home, transport, logger, now }: AuthOptions): Auth {
   const clock = createUpstreamClock()
   const line = createSlots({ slots: FETCHES_AT_ONCE, maxWaiting: Number.POSITIVE_INFINITY })
   const knownById = new Map<string, Known>()
@@ -55,7 +53,7 @@ export function createAuth({ book, home, logger, now, ...iam }: AuthOptions): Au
   const begin = (id: string, configured: Known['configured']): Known => {
     const own = logger.child({ credential: id })
     const waitInLine = <Result>(work: () => Promise<Result>) => line.run(work)
-    const sources = createSources(...configured, { ...iam, iamEndpointOf, waitInLine, clock, logger: own })
+    const sources = createSources(...configured, { transport, iamEndpointOf, waitInLine, clock, logger: own })
     const method =
       'keys' in sources
         ? createKeyAuth({ keys: sources.keys, clock, logger: own })

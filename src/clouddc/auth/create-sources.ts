@@ -18,7 +18,6 @@ export interface SourceDependencies {
   transport: IamTransport
   /** Base URL of IAM for a project; null is that of the installation. */
   iamEndpointOf: (projectId: string | null) => string
-  metadataEndpoint?: string
   /** Runs the fetches that calls wait for. */
   waitInLine?: <Result>(work: () => Promise<Result>) => Promise<Result>
   clock: UpstreamClock
@@ -38,7 +37,7 @@ export function createSources(
   base: Credential | null,
   deps: SourceDependencies,
 ): Sources {
-  const { transport, iamEndpointOf, metadataEndpoint = METADATA_ENDPOINT, clock } = deps
+  const { transport, iamEndpointOf, clock } = deps
   const guard = createRefusalGuard({ isRefused })
   const renewing = renewingBy(deps)
   const tokensBy = (ask: (endpoint: string, scope: Scope) => Promise<Lease<string>>) => ({
@@ -65,7 +64,9 @@ export function createSources(
     }
     case 'metadata':
       return {
-        keys: renewing('the keys of this machine', () => askMetadataForKeys(transport, metadataEndpoint)),
+        keys: renewing('the keys of this machine', () =>
+          askMetadataForKeys(transport, credential.endpoint ?? METADATA_ENDPOINT),
+        ),
       }
     case 'password': {
       const { kind: by, user, password, domain } = credential

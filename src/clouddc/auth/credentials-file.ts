@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isReadable, REGION } from '../regions.ts'
+import { isLoopback, isReadable, REGION } from '../regions.ts'
 import { type Credential, type Credentials, ENVIRONMENT_ID } from './credentials.ts'
 
 const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'is no id of a credential')
@@ -13,6 +13,11 @@ const addressSchema = z.string().superRefine((text, context) => {
   const plain = url !== null && url.username === '' && url.password === '' && url.search === ''
   if (!plain || !/^https?:$/.test(url.protocol)) context.addIssue('must be a plain http or https URL')
 })
+
+const localSchema = addressSchema.refine(
+  (text) => !URL.canParse(text) || isLoopback(text),
+  'must be an address of this machine',
+)
 
 const KINDS = {
   aksk: z.strictObject({
@@ -30,7 +35,7 @@ const KINDS = {
     domain: nameSchema,
   }),
   agency: z.strictObject({ kind: z.literal('agency'), of: idSchema, domain: nameSchema, agency: nameSchema }),
-  metadata: z.strictObject({ kind: z.literal('metadata') }),
+  metadata: z.strictObject({ kind: z.literal('metadata'), endpoint: localSchema.optional() }),
   oidc: z.strictObject({ kind: z.literal('oidc'), idp_id: headerSchema, id_token_file: pathSchema }),
 }
 type Written = z.output<(typeof KINDS)[keyof typeof KINDS]>
@@ -181,8 +186,9 @@ function credentialOf(written: Written): Credential {
       return { kind: 'oidc', idpId: written.idp_id, idTokenFile: written.id_token_file }
     case 'password':
     case 'agency':
-    case 'metadata':
       return written
+    case 'metadata':
+      return { kind: 'metadata', endpoint: trimmed(written.endpoint) }
   }
 }
 

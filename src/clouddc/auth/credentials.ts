@@ -12,8 +12,8 @@ export type Credential =
   | { kind: 'password'; user: string; password: string; domain: string }
   /** The credential `of` acts for the account `domain`, as its agency lets it. */
   | { kind: 'agency'; of: string; domain: string; agency: string }
-  /** The agency of the virtual machine that this runs on. */
-  | { kind: 'metadata' }
+  /** The agency of the virtual machine that this runs on; `endpoint` is of its metadata service, null the usual one. */
+  | { kind: 'metadata'; endpoint: string | null }
   /** A workload identity: the file holds the id token of now. */
   | { kind: 'oidc'; idpId: string; idTokenFile: string }
 
