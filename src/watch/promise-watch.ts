@@ -56,7 +56,7 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
       metrics.invariantViolations.inc({ invariant: 'stuck' }, fresh.length)
       logger.error(
         { requests: fresh.length, first: fresh.slice(0, SHOWN) },
-        'requests that nobody is due to look at',
+        'requests that no replica is due to look at',
       )
     }
     await requests.repair(stuck)
