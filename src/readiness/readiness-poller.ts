@@ -93,6 +93,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     payment,
   })
   reached('readiness.claimed')
+  metrics.dispatch.tokensTaken.inc(polls.length)
   metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
   const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
