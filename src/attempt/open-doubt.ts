@@ -1,6 +1,7 @@
 import type { ProvisionSpec } from '../contracts/spec.ts'
 import { type HistoryEntry, parseHistory } from '../request/history.ts'
 import type { DoubtRow } from './doubt-row.sql.ts'
+import { membersOf } from './look-evidence.ts'
 import { attemptKey, type StoredSpec } from './marker.ts'
 import type { OpenAttempt } from './settlement.ts'
 
@@ -43,7 +44,7 @@ export function openDoubtOf(row: DoubtRow): OpenDoubt {
   const doubted = lastTo('uncertain', entries)
   if (begun === undefined || doubted === undefined)
     throw new Error(`the history of request ${id} lacks its present attempt`)
-  const reason = recordOf(doubted.evidence)
+  const reason = membersOf(doubted.evidence)
   const spec: ProvisionSpec = JSON.parse(row.spec)
   return {
     ...{ id, attempt, from: 'uncertain', claimId: null, minCount, maxCount, instanceName: spec.name },
@@ -55,15 +56,11 @@ export function openDoubtOf(row: DoubtRow): OpenDoubt {
     httpStatus: typeof reason.http_status === 'number' ? reason.http_status : null,
     errorCode: typeof reason.error_code === 'string' ? reason.error_code : null,
     named: Array.isArray(reason.named) ? reason.named.filter((one) => typeof one === 'string') : [],
-    evidence: { ...reason, ...recordOf(row.evidence === null ? null : JSON.parse(row.evidence)) },
+    evidence: { ...reason, ...membersOf(row.evidence === null ? null : JSON.parse(row.evidence)) },
     listingsWithout,
   }
 }
 
 function lastTo(state: 'dispatching' | 'uncertain', entries: readonly HistoryEntry[]) {
   return entries.findLast(({ to }) => to === state)
-}
-
-function recordOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
 }

@@ -36,7 +36,7 @@ const TRANSIT_PART = 0.3
 const SPARE_SECONDS = 0.5
 
 /** Whether bucket `b` is tight. */
-export const TIGHT = '(b.capacity <= 1)'
+const TIGHT = '(b.capacity <= 1)'
 /** The reserve of a creating call on a tight bucket, and of a reading one, which is not given back. */
 export const CREATE_RESERVE_MS = 1000
 export const READ_RESERVE_MS = 100

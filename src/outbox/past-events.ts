@@ -1,6 +1,7 @@
 import type { Event, EventKind } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { parseHistory } from '../request/history.ts'
+import { NIL_UUID } from '../runtime/uuid.ts'
 import { type InstanceRow, readInstances } from './read-facts.sql.ts'
 import { byId, eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
 
@@ -38,7 +39,7 @@ async function* changedRequests(
   { from, to, projectId, requestId }: PastEvents,
 ): AsyncGenerator<string[]> {
   const where = { ...(projectId && { projectId }), ...(requestId && { requestId }) }
-  let after = '00000000-0000-0000-0000-000000000000'
+  let after = NIL_UUID
   for (;;) {
     const page = await prisma.provisionRequest.findMany({
       where: { ...where, id: { gt: after } },

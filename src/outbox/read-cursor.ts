@@ -20,8 +20,6 @@ export interface ReadCursor {
   start(): number
   /** Tells how far the read has come, and whether its limit cut it short there. */
   readTo(mark: ReadMark | undefined, cutShort: boolean): void
-  /** The next read starts from the beginning. */
-  restart(): void
 }
 
 /**
@@ -60,9 +58,6 @@ export function createReadCursor(now: () => number = () => performance.now()): R
         const isRead = !cutShort || known.position <= mark.position
         if (isRead && known.barrier <= ended) known.settled = true
       }
-    },
-    restart: () => {
-      restartedAt = Number.NEGATIVE_INFINITY
     },
   }
 }

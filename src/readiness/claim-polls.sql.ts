@@ -1,3 +1,4 @@
+import { gridSeconds, MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import {
   keptByReading,
   levelOf,
@@ -67,10 +68,10 @@ near AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT p.id, sum(cardinality(p.members)) OVER (ORDER BY p.due_at, p.id) - cardinality(p.members) AS start
     FROM poll p
-    WHERE p.project_id = w.project_id AND cardinality(p.members) < 100
-      AND p.due_at <= clock.ts + make_interval(secs => ($2::float8[])[cardinality($2::float8[])] / 5000)
+    WHERE p.project_id = w.project_id AND cardinality(p.members) < ${MEMBERS_PER_POLL}
+      AND p.due_at <= clock.ts + make_interval(secs => ${gridSeconds('($2::float8[])[cardinality($2::float8[])]')})
       AND p.due_at <= clock.ts
-        + make_interval(secs => ($2::float8[])[greatest(1, least(p.polls, cardinality($2::float8[])))] / 5000)
+        + make_interval(secs => ${gridSeconds('($2::float8[])[greatest(1, least(p.polls, cardinality($2::float8[])))]')})
       AND p.id NOT IN (SELECT id FROM due)
   ) next
   WHERE w.size < w.calls * $3::int AND next.start < w.calls * $3::int - w.size

@@ -130,7 +130,6 @@ segment AS (
   ${insertSegment({ from: 'FROM changed c', id: 'c.id', version: 'c.version', instances: 'c."ended"' })}
 )
 SELECT
-  (SELECT holds FROM fence) AS "holds",
   ARRAY(SELECT id FROM held)::text[] AS "held",
   ARRAY(SELECT "id" FROM settled)::text[] AS "settled",
   ARRAY(SELECT id FROM changed)::text[] AS "changed"
@@ -174,9 +173,7 @@ export interface ObservationRows {
 }
 
 export interface RecordedRows {
-  /** Whether all polls were held; if not, nothing is recorded. */
-  holds: boolean
-  /** Ids of the polls that were held. */
+  /** Ids of the polls that were held; where one was not, nothing is recorded. */
   held: string[]
   /** Ids of the polls of whose answer nothing is left to record. */
   settled: string[]

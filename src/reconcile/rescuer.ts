@@ -19,7 +19,8 @@ const IDLE_MS = 500
 /** How often claims are looked for although no lease has run out: their outcomes may not have been recorded. */
 const OVERDUE_EVERY_MS = 10_000
 const CLAIMS_AT_ONCE = 20
-const OVERDUE_MS = 15 * 60_000
+/** An attempt in flight for so long under a living replica will never be recorded. */
+export const OVERDUE_MS = 15 * 60_000
 
 export interface RescuerOptions {
   database: Database

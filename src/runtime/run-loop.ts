@@ -28,12 +28,6 @@ export interface Loop extends Service {
   wake(inMs?: number): void
 }
 
-/** A loop that does what others may do too. */
-export interface SleepyLoop extends Loop {
-  /** Whether this replica does its work now, as far as is known. */
-  serves(): boolean
-}
-
 /** A loop whose work any replica may do. */
 export interface SharedLoop extends Loop {
   /** Whether this replica does that work now, as far as is known. */

@@ -1,4 +1,5 @@
 import type { ThroughPrisma } from '../database/database.ts'
+import { NIL_UUID } from '../runtime/uuid.ts'
 import { hashOfInstance } from './polled-instances.sql.ts'
 
 /**
@@ -104,9 +105,7 @@ export async function readOpenRequests(
   },
 ): Promise<OpenPage | null> {
   const { after, limit, quietMs, seed } = params
-  const [lastProject, lastId] = [after?.lastProject ?? '', after?.lastId ?? FIRST_ID]
+  const [lastProject, lastId] = [after?.lastProject ?? '', after?.lastId ?? NIL_UUID]
   const [page] = await throughPrisma.query<OpenPage>(TEXT, lastProject, lastId, limit, quietMs, seed)
   return page ?? null
 }
-
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'

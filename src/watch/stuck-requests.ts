@@ -71,7 +71,7 @@ export function createStuckRequests({
  * polled until its next poll: a loss that it hides shows then. Left out is what has changed after the polls were read, or
  * shortly before.
  */
-export function findUnpolled<Request extends { updatedAtMs: number; pending: number; hashes: number[] }>(
+function findUnpolled<Request extends { updatedAtMs: number; pending: number; hashes: number[] }>(
   provisioning: readonly Request[],
   polled: PolledInstances,
   quietMs: number,
