@@ -13,8 +13,8 @@ export interface OpenDoubt extends OpenAttempt {
   key: string
   projectId: string
   requestId: string
-  /** The fence of the claim that this look was made for: the look's due time as text. */
-  claim: string
+  /** That of the claim that this look was made for: the look's due time as text. */
+  fence: string
   /** Milliseconds from the outcome becoming unknown to the claim. */
   ageMs: number
   startedAt: Date
@@ -38,7 +38,7 @@ export interface OpenDoubt extends OpenAttempt {
  * back into the queue, so the row's own text holds all of the present attempt.
  */
 export function openDoubtOf(row: DoubtRow): OpenDoubt {
-  const { id, attempt, projectId, requestId, claim, minCount, maxCount, attempts, listingsWithout } = row
+  const { id, attempt, projectId, requestId, fence, minCount, maxCount, attempts, listingsWithout } = row
   const entries = parseHistory([row.history])
   const begun = lastTo('dispatching', entries)
   const doubted = lastTo('uncertain', entries)
@@ -49,7 +49,7 @@ export function openDoubtOf(row: DoubtRow): OpenDoubt {
   return {
     ...{ id, attempt, from: 'uncertain', claimId: null, minCount, maxCount, instanceName: spec.name },
     seen: { version: row.version, historyBytes: row.historyBytes },
-    ...{ key: attemptKey({ provisionRequestId: id, attempt }), projectId, requestId, claim, attempts, spec },
+    ...{ key: attemptKey({ provisionRequestId: id, attempt }), projectId, requestId, fence, attempts, spec },
     ageMs: row.clockMs - doubted.at,
     startedAt: new Date(begun.at),
     uncertainAt: new Date(doubted.at),

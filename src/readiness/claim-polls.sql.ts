@@ -31,7 +31,7 @@ import { type MemberLimits, type PollMember, parseMembers } from './poll-member.
  * For `one_row_hint` see claim-requests.
  *
  * $1 most rows, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the budget, $5
- * milliseconds to put off by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
+ * milliseconds to postpone by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
  * project, $9 most calls, but for the last project's; what is left stays due, $10 most milliseconds to wait for the
  * listing of an instance that runs, $11 milliseconds that all calls of the process are late by, $12 the
  * name of the payments.

@@ -1,5 +1,5 @@
 import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
-import type { NetworkInterface } from '../contracts/events.ts'
+import type { NetworkInterface } from '../contracts/event-schemas.ts'
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, historyLine, inMs, insertSegment } from '../request/change.sql.ts'
@@ -149,7 +149,7 @@ export interface PollRow {
   requestIds: readonly string[]
 }
 
-export interface InstanceRow {
+export interface ObservedRow {
   projectId: string
   id: string
   provisionRequestId: string
@@ -169,7 +169,7 @@ export interface ObservationRows {
   polls: readonly PollRow[]
   /** Of the instances that have ended. */
   requests: readonly RequestChange[]
-  instances: readonly InstanceRow[]
+  instances: readonly ObservedRow[]
 }
 
 export interface RecordedRows {

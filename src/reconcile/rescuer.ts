@@ -11,7 +11,7 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import { nextLeaseEndMs } from '../replica/leases.sql.ts'
 import type { Replica } from '../replica/replica.ts'
-import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 /** How soon an early end of a lease is noticed, where replicas do not hear each other. */
@@ -42,7 +42,7 @@ export interface RescuerOptions {
  * settleAttempts drops what it brings.
  */
 export function createRescuer(options: RescuerOptions): SharedLoop {
-  const { database, replica, logger, idleMs = unheard } = options
+  const { database, replica, logger, idleMs = asIfAlone } = options
   const duty = createHeldDuty({ replica, duty: 'rescue' })
   let lookedAt = Number.NEGATIVE_INFINITY
   const loop = createLoop({
@@ -50,7 +50,7 @@ export function createRescuer(options: RescuerOptions): SharedLoop {
     logger,
     idleMs: () => idleMs(IDLE_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+      if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
       const endsInMs = await nextLeaseEndMs(database, replica.id())
       if (endsInMs > 0 && performance.now() - lookedAt < OVERDUE_EVERY_MS)
         return { again: false, waitMs: endsInMs }
@@ -61,7 +61,7 @@ export function createRescuer(options: RescuerOptions): SharedLoop {
       return { again: false, waitMs: IDLE_MS }
     },
   })
-  return { ...loop, serves: duty.had }
+  return { ...loop, serves: duty.isHeld }
 }
 
 /** Returns how many claims were taken over. */

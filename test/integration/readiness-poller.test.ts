@@ -8,7 +8,7 @@ import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { eventually } from '../support/eventually.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
-import { placePending, readBucket, setBucket } from './store-world.ts'
+import { placePending, readBucket, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts'
 import { insertHistoryPart, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { tirelessReplica } from '../support/tireless-replica.ts'
-import { buildNewRequest, placeRequests } from './store-world.ts'
+import { buildNewRequest, placeRequests } from './statement-world.ts'
 
 const database = await useTestDatabase()
 const metrics = createMetrics()
