@@ -1,5 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Credential } from '../../src/clouddc/auth/credentials.ts'
+import { eventually } from '../support/eventually.ts'
 import { createIamWorld, type IamWorld } from '../support/iam-world.ts'
 import { answer } from '../support/scripted-clouddc.ts'
 
@@ -12,11 +16,17 @@ const KEYS: Credential = {
 
 let world: IamWorld
 
+let folder: string
+
 beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'clouddc-refused-'))
   world = await createIamWorld()
 })
 
-afterEach(() => world.close())
+afterEach(async () => {
+  await world.close()
+  await rm(folder, { recursive: true })
+})
 
 describe('a refusal by the gateway', () => {
   const refuse = (words: string, headers = {}) =>
@@ -39,6 +49,19 @@ describe('a refusal by the gateway', () => {
     expect(world.log()).not.toContain('Canary')
   })
 
+  it('of a locked key does not hold back the key that takes its place', async () => {
+    const file = join(folder, 'access-key')
+    await writeFile(file, 'LOCKED')
+    const client = world.client(world.authOf({ main: { ...KEYS, accessKey: { file } } }))
+    refuse('AK access failed to reach the limit,forbidden')
+    await client.batchCreate(create)
+    await expect(client.listInstances({ projectId: 'p1' })).rejects.toThrow('locked')
+    await writeFile(file, 'ANOTHER')
+    world.cloud.setScript(answer(200, { instances: [] }))
+    await eventually(() => client.listInstances({ projectId: 'p1' }))
+    expect(world.cloud.arrivals.at(-1)?.headers.authorization).toContain('Access=ANOTHER,')
+  })
+
   it('of the time of a signature sets the clock by the answer', async () => {
     const client = world.client(world.authOf({ main: KEYS }))
     const theirs = new Date(Date.now() + 3_600_000)
@@ -48,6 +71,7 @@ describe('a refusal by the gateway', () => {
     const [first, second] = world.cloud.arrivals.map(({ headers }) => headers['x-sdk-date'] ?? '')
     expect(second?.slice(0, 11)).toBe(theirs.toISOString().replaceAll('-', '').slice(0, 11))
     expect(first).not.toBe(second)
+    expect(world.log().match(/clock is far/g)).toHaveLength(1)
   })
 
   it('that quotes the signed request tells nothing of it', async () => {

@@ -10,7 +10,7 @@ import { createSources } from './create-sources.ts'
 import type { CredentialBook } from './credential-book.ts'
 import { type Credential, credentialIdOf, regionOf } from './credentials.ts'
 import { createKeyAuth } from './key-auth.ts'
-import { createLock } from './lock.ts'
+import { createLocks, shownIn } from './locks.ts'
 import { createTokenAuth } from './token-auth.ts'
 import { createUpstreamClock } from './upstream-clock.ts'
 
@@ -21,6 +21,8 @@ export class CredentialUnavailable extends Error {
 
 /** How many fetches from IAM run at once that calls wait for. */
 const FETCHES_AT_ONCE = 2
+/** A third of what the gateway puts up with. */
+const FAR_MS = 5 * 60_000
 
 export interface AuthOptions {
   book: CredentialBook
@@ -36,12 +38,13 @@ interface Known {
   configured: readonly [Credential, Credential | null]
   id: string
   method: Method
-  lock: ReturnType<typeof createLock>
 }
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
 export function createAuth({ book, home, transport, logger, now }: AuthOptions): Auth {
   const clock = createUpstreamClock()
+  const locks = createLocks(now)
+  let clockIsOff = false
   const line = createSlots({ slots: FETCHES_AT_ONCE, maxWaiting: Number.POSITIVE_INFINITY })
   const knownById = new Map<string, Known>()
 
@@ -58,7 +61,7 @@ export function createAuth({ book, home, transport, logger, now }: AuthOptions):
       'keys' in sources
         ? createKeyAuth({ keys: sources.keys, clock, logger: own })
         : createTokenAuth({ sourceOf: sources.tokenOf, logger: own })
-    return { configured, id, method, lock: createLock(now) }
+    return { configured, id, method }
   }
 
   /** Null when nobody has a credential. */
@@ -78,44 +81,47 @@ export function createAuth({ book, home, transport, logger, now }: AuthOptions):
     return begun
   }
 
+  const answered = (date: string | undefined) => {
+    clock.answered(date)
+    const isOff = Math.abs(clock.aheadMs()) > FAR_MS
+    if (isOff && !clockIsOff)
+      logger.error(
+        { aheadMs: clock.aheadMs() },
+        "this machine's clock is far from CloudDC's, which is followed",
+      )
+    clockIsOff = isOff
+  }
+
   return {
     headersFor: async (call) => {
       await book.current()
       const known = knownFor(call.projectId)
       if (known === null) return {}
-      if (known.lock.isClosed())
+      const headers = await known.method.headersFor(call).catch((error: unknown) => {
+        const reason = coerceError(error).message
+        throw new CredentialUnavailable(`credential ${known.id}: ${reason}`, { cause: error })
+      })
+      if (locks.isLocked(shownIn(headers)))
         throw new CredentialUnavailable(
           `credential ${known.id} is locked: nothing is sent with it for a while`,
         )
-      try {
-        return await known.method.headersFor(call)
-      } catch (error) {
-        throw new CredentialUnavailable(`credential ${known.id}: ${coerceError(error).message}`, {
-          cause: error,
-        })
-      }
+      return headers
     },
     refused: async (projectId, used, { fault, date }) => {
       await book.current()
       if (credentialIdOf(book.known(), projectId) === null) return false
       const known = knownFor(projectId)
       if (known === null) return false
-      if (fault === 'locked' && !known.lock.isClosed()) {
-        known.lock.close()
+      if (fault === 'locked' && locks.lock(shownIn(used)))
         logger.error({ credential: known.id }, 'CloudDC has locked the key; for five minutes it is not used')
-      }
       if (fault === 'clock') {
         const before = clock.aheadMs()
-        clock.answered(date)
-        logger.error(
-          { credential: known.id, aheadMs: clock.aheadMs() },
-          "CloudDC refuses the time of the signature: this machine's clock is wrong",
-        )
+        answered(date)
         return clock.aheadMs() !== before
       }
       return mayAnotherHelp(fault) && known.method.refused(projectId, used)
     },
-    answered: clock.answered,
+    answered,
     credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? 'none',
   }
 }

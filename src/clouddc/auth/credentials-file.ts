@@ -132,6 +132,8 @@ function contradictions(file: File, environment: Credential | null): string[] {
     else if (!ACTING.includes(file.credentials[credential.of]?.kind ?? 'aksk'))
       faults.push(`credentials.${id}.of: must be of one of the kinds ${ACTING.join(', ')}`)
   }
+  if (Object.keys(file.credentials).length === 0 && environment === null)
+    faults.push('credentials: there is none')
   if (file.default !== undefined && !known(file.default)) faults.push('default: there is no such credential')
   for (const [project, { credential }] of Object.entries(file.projects)) {
     if (credential !== undefined && !known(credential))

@@ -37,7 +37,8 @@ export async function askMetadataForKeys(transport: IamTransport, endpoint: stri
   }
   if (NO_AGENCY.test(answer.body.toString('utf8')))
     throw new IamError('this virtual machine has no agency: one must be configured for it')
-  if (answer.status !== 200) throw refusalOf(answer, session === null ? [] : [session])
+  // Without its status: no credential was shown that could be locked, so it is asked again soon.
+  if (answer.status !== 200) throw new IamError(refusalOf(answer, session === null ? [] : [session]).message)
   return readKeys(answer)
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Keys, signingHeaders } from '../auth/key-auth.ts'
 import { signatureOf } from '../auth/signing.ts'
 import type { UpstreamClock } from '../auth/upstream-clock.ts'
+import { credentialFault } from '../unauthorized.ts'
 import { headerOf, type IamAnswer, IamError, type IamTransport, refusalOf } from './iam-call.ts'
 import { type Lease, lifeOf } from './lease.ts'
 import { jsonOf } from './tokens.ts'
@@ -60,7 +61,11 @@ export async function askForAgencyKeys(
     body,
     secrets,
   })
-  if (answer.status !== 201) throw refusalOf(answer, secrets)
+  if (answer.status !== 201) {
+    const refusal = refusalOf(answer, secrets)
+    if (credentialFault(refusal.words) === 'clock') clock.answered(headerOf(answer, 'date'))
+    throw refusal
+  }
   return readKeys(answer)
 }
 
