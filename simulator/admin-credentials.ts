@@ -26,6 +26,7 @@ export const credentialRoutes: readonly AdminRoute[] = [
     path: /^\/admin\/tokens\/expire$/,
     run: ({ tokens }, { body }) => ok({ expired: tokens.expire(tokenExpiry.parse(body ?? {}).value) }),
   },
+  { method: 'GET', path: /^\/admin\/secrets$/, run: ({ secrets }) => ok({ secrets: secrets() }) },
   { method: 'GET', path: /^\/admin\/keys$/, run: ({ keys }) => ok({ keys: keys.list() }) },
   {
     method: 'POST',

@@ -10,6 +10,7 @@ export type AdminDeps = Pick<
   | 'tokens'
   | 'keys'
   | 'metadata'
+  | 'secrets'
   | 'permissions'
   | 'settings'
   | 'configure'

@@ -70,6 +70,8 @@ export type Simulator = {
     restore(accessKey: string): void
     list(): KeyState[]
   }
+  /** Tokens, secret keys and security tokens issued so far: what nobody may find anywhere else. */
+  secrets(): string[]
   /** Withdraws projects, and gives them back: a call for one that is withdrawn is 403. */
   permissions: Permissions
   /** Ends all sessions of the metadata service; how many. */
@@ -154,6 +156,7 @@ export async function createSimulator(
     },
     metadata: { expire: metadata.expire },
     permissions,
+    secrets: () => [...tokens.values(), ...keys.secrets()],
     keys: {
       issue: ({ user = 'admin', lifeMs = settings.keyLifeMs } = {}) => keys.issue({ user, lifeMs }, clock()),
       withdraw: keys.withdraw,

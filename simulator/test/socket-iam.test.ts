@@ -234,6 +234,7 @@ describe('the ledger of IAM', () => {
       { operation: 'CreateToken', user: 'ACCOUNT/U', scope: 'p', status: 201 },
     ])
     expect(text).not.toContain(token)
+    expect((await admin('GET', '/admin/secrets')).json).toEqual({ secrets: [token] })
     const ofUser = await admin('GET', '/admin/ledger/calls?user=ACCOUNT%2FU&service=clouddc')
     expect(ofUser.json.calls).toMatchObject([{ operation: 'ListInstances' }])
     expect((await admin('GET', '/admin/ledger/calls?service=x')).status).toBe(400)
