@@ -2,15 +2,21 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** How the service proves to CloudDC who it is. `mixed`: keys for one project, a password for the others. */
-export const ACCESS_KINDS = ['token', 'aksk', 'password', 'agency', 'oidc', 'mixed'] as const
+export const ACCESS_KINDS = ['token', 'aksk', 'password', 'agency', 'metadata', 'oidc', 'mixed'] as const
 export type AccessKind = (typeof ACCESS_KINDS)[number]
+
+/** Where files are put that settings name, and CloudDC with IAM and the metadata service. */
+interface Place {
+  folder: string
+  cloudUrl: string
+}
 
 /** The two sides of a credential. */
 export interface Access {
   /** The simulator's SIM_ variables. */
   knobs: Readonly<Record<string, string>>
-  /** The service's settings; `folder` is where files are put that they name. */
-  settings(place: { folder: string; cloudUrl: string }): Readonly<Record<string, string>>
+  /** The service's settings. */
+  settings(place: Place): Readonly<Record<string, string>>
 }
 
 const ACCESS_KEY = 'DEMOACCESSKEY0000001'
@@ -48,10 +54,18 @@ export function accessBy(kind: AccessKind, secret: string, firstProjectId: strin
           default: 'main',
         })),
       }
+    case 'metadata':
+      return {
+        knobs: { ...SHORT_LIVED, SIM_AUTH_MODE: 'required' },
+        settings: fromFile(({ cloudUrl }) => ({
+          credentials: { main: { kind: 'metadata', endpoint: cloudUrl } },
+          default: 'main',
+        })),
+      }
     case 'oidc':
       return {
         knobs: { ...SHORT_LIVED, SIM_AUTH_MODE: 'required', SIM_IDPS: IDENTITY_PROVIDER },
-        settings: fromFile((folder) => {
+        settings: fromFile(({ folder }) => {
           const path = join(folder, 'id-token')
           writeFileSync(path, idToken(secret), { mode: 0o600 })
           const oidc = { kind: 'oidc', idp_id: IDENTITY_PROVIDER, id_token_file: path }
@@ -71,10 +85,11 @@ export function accessBy(kind: AccessKind, secret: string, firstProjectId: strin
 }
 
 /** By a credentials file, with the simulator as IAM. */
-function fromFile(contentOf: (folder: string) => object): Access['settings'] {
-  return ({ folder, cloudUrl }) => {
+function fromFile(contentOf: (place: Place) => object): Access['settings'] {
+  return (place) => {
+    const { folder, cloudUrl } = place
     const path = join(folder, 'credentials.json')
-    writeFileSync(path, JSON.stringify({ version: 1, ...contentOf(folder) }), { mode: 0o600 })
+    writeFileSync(path, JSON.stringify({ version: 1, ...contentOf(place) }), { mode: 0o600 })
     return { CLOUDDC_CREDENTIALS_FILE: path, IAM_ENDPOINT: cloudUrl }
   }
 }
