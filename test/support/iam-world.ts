@@ -31,7 +31,7 @@ export async function createIamWorld() {
     iam,
     cloud,
     authOf,
-    /** Moves the time of locks, in milliseconds. */
+    /** The time by which credentials end and locks are over, in milliseconds. */
     clock,
     client: (auth: Auth) => clients.open(cloud.endpoint, { auth }),
     /** Everything logged so far. */

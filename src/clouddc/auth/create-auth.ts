@@ -41,7 +41,8 @@ interface Known {
 }
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
-export function createAuth({ book, home, transport, logger, now }: AuthOptions): Auth {
+export function createAuth(options: AuthOptions): Auth {
+  const { book, home, transport, logger, now = () => performance.now() } = options
   const clock = createUpstreamClock()
   const locks = createLocks(now)
   let clockIsOff = false
@@ -56,7 +57,14 @@ export function createAuth({ book, home, transport, logger, now }: AuthOptions):
   const begin = (id: string, configured: Known['configured']): Known => {
     const own = logger.child({ credential: id })
     const waitInLine = <Result>(work: () => Promise<Result>) => line.run(work)
-    const sources = createSources(...configured, { transport, iamEndpointOf, waitInLine, clock, logger: own })
+    const sources = createSources(...configured, {
+      transport,
+      iamEndpointOf,
+      waitInLine,
+      clock,
+      now,
+      logger: own,
+    })
     const method =
       'keys' in sources
         ? createKeyAuth({ keys: sources.keys, clock, logger: own })

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { jitteredBackoff } from '../../runtime/backoff.ts'
 import { type IamTransport, isRefused } from '../iam/iam-call.ts'
@@ -21,6 +22,8 @@ export interface SourceDependencies {
   /** Runs the fetches that calls wait for. */
   waitInLine?: <Result>(work: () => Promise<Result>) => Promise<Result>
   clock: UpstreamClock
+  /** Milliseconds on a clock that never goes back. */
+  now: () => number
   /** Knows the credential that it speaks of. */
   logger: Logger
 }
@@ -38,7 +41,7 @@ export function createSources(
   deps: SourceDependencies,
 ): Sources {
   const { transport, iamEndpointOf, clock } = deps
-  const guard = createRefusalGuard({ isRefused })
+  const guard = createRefusalGuard({ isRefused, now: deps.now })
   const renewing = renewingBy(deps)
   const tokensBy = (ask: (endpoint: string, scope: Scope) => Promise<Lease<string>>) => ({
     tokenOf: remembered((projectId) =>
@@ -102,7 +105,7 @@ export function createSources(
   }
 }
 
-/** Shows IAM what a source has; where IAM refuses it, the source fetches anew for the next time. */
+/** Shows IAM what a source has; where IAM refuses that and the source then has another, that one, once. */
 async function shownBy<Value, Result>(
   source: Source<Value>,
   show: (value: Value) => Promise<Result>,
@@ -111,19 +114,22 @@ async function shownBy<Value, Result>(
   try {
     return await show(value)
   } catch (error) {
-    if (isRefused(error)) source.renew(value).catch(() => undefined)
-    throw error
+    if (!isRefused(error)) throw error
+    const another = await source.renew(value).catch(() => value)
+    if (isDeepStrictEqual(another, value)) throw error
+    return show(another)
   }
 }
 
 /** Values that IAM gives, with its troubles in mind. */
-function renewingBy({ waitInLine, logger }: SourceDependencies) {
+function renewingBy({ waitInLine, now, logger }: SourceDependencies) {
   return <Value>(what: string, fetch: () => Promise<Lease<Value>>): Source<Value> =>
     createRenewing({
       what,
       fetch,
       ...(waitInLine === undefined ? {} : { waitInLine }),
       pauseMs: (error, failures) => jitteredBackoff(failures, isRefused(error) ? REFUSED : TROUBLE),
+      now,
       logger,
     })
 }
@@ -141,7 +147,7 @@ function createActing(
     return 'keys' in sources ? sources : { tokenAt: () => sources.tokenOf('') }
   }
   const { user, password, domain } = base
-  const guard = createRefusalGuard({ isRefused })
+  const guard = createRefusalGuard({ isRefused, now: deps.now })
   const renewing = renewingBy(deps)
   return {
     tokenAt: remembered((endpoint) =>
