@@ -62,6 +62,8 @@ describe('a token of an agency', () => {
     })
     expect((await list(caller, 'p', subjectOf(issued))).status).toBe(200)
     expect((await list(caller, 'b', subjectOf(issued))).status).toBe(403)
+    const elsewhere = caller.simulator.tokens.issue({ region: 'cn-east-3' }).value
+    expect((await caller.call('POST', tokenPath, body, { 'x-auth-token': elsewhere })).status).toBe(201)
     expect(caller.simulator.ledger.calls({ user: 'A/AGENCY' })).toHaveLength(2)
   })
 
