@@ -1,32 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
-import { type Clock, isoTime } from './clock.ts'
+import { credentialRoutes } from './admin-credentials.ts'
+import { type AdminDeps, type AdminRoute, type Answer, ok } from './admin-route.ts'
+import { isoTime } from './clock.ts'
 import type { FaultScript } from './faults.ts'
 import { readBody } from './http.ts'
 import { manageStates } from './inventory.ts'
-import type { InventoryDesk } from './inventory-desk.ts'
 import { instanceStates } from './lifecycle.ts'
 import type { SimulatorOptions } from './options.ts'
 import { services } from './routes.ts'
-import type { Simulator } from './simulator.ts'
-
-export type AdminDeps = Pick<
-  Simulator,
-  | 'ledger'
-  | 'faults'
-  | 'instances'
-  | 'tokens'
-  | 'keys'
-  | 'metadata'
-  | 'settings'
-  | 'configure'
-  | 'stats'
-  | 'reset'
-> & { inventory: InventoryDesk; clock: Clock }
-
-type Asked = { id: string; query: URLSearchParams; body: unknown }
-type Answer = { status: number; value: unknown }
-type AdminRoute = { method: string; path: RegExp; run(deps: AdminDeps, asked: Asked): Answer }
 
 const maxBodyBytes = 64 * 1024 * 1024
 const pageSize = 1000
@@ -43,20 +25,7 @@ const inventorySeed = z.union([
 ])
 const inventoryChange = z.strictObject({ servers: z.array(serverSeed) })
 const stateChange = z.strictObject({ state: z.enum(instanceStates) })
-const tokenIssue = z.strictObject({
-  region: z.string().min(1).exactOptional(),
-  project: z.string().nullable().exactOptional(),
-  user: z.string().min(1).exactOptional(),
-  lifeMs: z.number().exactOptional(),
-})
-const keyIssue = z.strictObject({
-  user: z.string().min(1).exactOptional(),
-  lifeMs: z.number().exactOptional(),
-})
-const tokenExpiry = z.strictObject({ value: z.string().exactOptional() })
 const bucket = z.object({ rate: z.coerce.number().positive(), burst: z.coerce.number().min(0) })
-
-const ok = (value: unknown): Answer => ({ status: 200, value })
 
 const routes: readonly AdminRoute[] = [
   { method: 'GET', path: /^\/admin\/health$/, run: () => ok({ status: 'ok' }) },
@@ -164,43 +133,7 @@ const routes: readonly AdminRoute[] = [
     path: /^\/admin\/instances\/([^/]+)\/state$/,
     run: ({ instances }, { id, body }) => ok(instances.force(id, stateChange.parse(body).state)),
   },
-  {
-    method: 'POST',
-    path: /^\/admin\/tokens$/,
-    run: ({ tokens }, { body }) => ({ status: 201, value: tokens.issue(tokenIssue.parse(body ?? {})) }),
-  },
-  {
-    method: 'POST',
-    path: /^\/admin\/tokens\/expire$/,
-    run: ({ tokens }, { body }) => ok({ expired: tokens.expire(tokenExpiry.parse(body ?? {}).value) }),
-  },
-  { method: 'GET', path: /^\/admin\/keys$/, run: ({ keys }) => ok({ keys: keys.list() }) },
-  {
-    method: 'POST',
-    path: /^\/admin\/keys$/,
-    run: ({ keys }, { body }) => ({ status: 201, value: keys.issue(keyIssue.parse(body ?? {})) }),
-  },
-  {
-    method: 'POST',
-    path: /^\/admin\/keys\/([^/]+)\/withdraw$/,
-    run: ({ keys }, { id }) => {
-      keys.withdraw(id)
-      return ok({})
-    },
-  },
-  {
-    method: 'POST',
-    path: /^\/admin\/keys\/([^/]+)\/restore$/,
-    run: ({ keys }, { id }) => {
-      keys.restore(id)
-      return ok({})
-    },
-  },
-  {
-    method: 'POST',
-    path: /^\/admin\/metadata\/expire$/,
-    run: ({ metadata }) => ok({ expired: metadata.expire() }),
-  },
+  ...credentialRoutes,
   {
     method: 'POST',
     path: /^\/admin\/reset$/,

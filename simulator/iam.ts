@@ -110,8 +110,8 @@ export function createIam({
   }
 
   /** The caller of a call that needs one, noted in the ledger; or the refusal. */
-  const callerOf = ({ call, wire, now, region }: IamWork): { user: string } | Reply => {
-    const identity: Identity = auth.identify(wire, region, now)
+  const callerOf = ({ call, wire, now }: IamWork): { user: string } | Reply => {
+    const identity: Identity = auth.identify(wire, now)
     if (!identity.ok) {
       const message = `The request you have made requires authentication: ${identity.reason}`
       return iamError(401, message)

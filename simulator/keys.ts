@@ -46,6 +46,8 @@ export type KeyRing = {
   withdraw(accessKey: string): void
   restore(accessKey: string): void
   list(now: number): KeyState[]
+  /** Secret keys and security tokens of all that were issued, also those that are over. */
+  secrets(): string[]
   clear(): void
 }
 
@@ -142,6 +144,7 @@ export function createKeyRing({ settings }: { settings: Settings }): KeyRing {
           locked_until: now < lockedUntil ? isoTime(lockedUntil) : null,
         }
       }),
+    secrets: () => [...issued.values()].flatMap((key) => [key.secretKey, key.securityToken ?? key.secretKey]),
     clear: () => {
       issued.clear()
       records.clear()

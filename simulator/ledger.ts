@@ -31,6 +31,8 @@ export type Call = {
   over_user_limit: boolean
   /** What a valid create asked for, without its secrets. */
   asked: { name: string; min_count: number; max_count: number; servers: string[] | null } | null
+  /** A create that was refused for want of servers: one that is not there or not ready, or too few. */
+  bound_to_fail: boolean
   /** Instances this call created. */
   instance_ids: string[]
   body_bytes: number
@@ -85,6 +87,7 @@ export function createCallBook({ clock }: { clock: Clock }): CallBook {
         over_limit: false,
         over_user_limit: false,
         asked: null,
+        bound_to_fail: false,
         instance_ids: [],
         body_bytes: 0,
         body_sha256: null,

@@ -46,6 +46,7 @@ export function createOperate(deps: {
     call.asked = { name: spec.name, min_count: min, max_count: max, servers }
     const creation = createInstances(deps, world, checked.value, { call: call.n, now, plan })
     if (creation.ok) call.instance_ids = creation.ids
+    else call.bound_to_fail = true
     return creation
   }
 

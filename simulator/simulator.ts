@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
-import { type AdminDeps, createAdminListener } from './admin.ts'
+import { createAdminListener } from './admin.ts'
+import type { AdminDeps } from './admin-route.ts'
 import { createAuth } from './auth.ts'
 import { type BudgetCheck, checkBudget } from './budget-check.ts'
 import { type Clock, monotonicClock } from './clock.ts'
@@ -15,6 +16,7 @@ import { createLimiter } from './limiter.ts'
 import { createMetadata } from './metadata.ts'
 import { createOperate } from './operate.ts'
 import { resolveOptions, type Settings, type SimulatorOptions } from './options.ts'
+import { createPermissions, type Permissions } from './permissions.ts'
 import { createRandom } from './random.ts'
 import { type Service, services } from './routes.ts'
 import { createApiListener } from './server.ts'
@@ -68,6 +70,10 @@ export type Simulator = {
     restore(accessKey: string): void
     list(): KeyState[]
   }
+  /** Tokens, secret keys and security tokens issued so far: what nobody may find anywhere else. */
+  secrets(): string[]
+  /** Withdraws projects, and gives them back: a call for one that is withdrawn is 403. */
+  permissions: Permissions
   /** Ends all sessions of the metadata service; how many. */
   metadata: { expire(): number }
   settings: Readonly<Settings>
@@ -93,9 +99,10 @@ export async function createSimulator(
   const worlds = createWorlds({ settings })
   const callBook = createCallBook({ clock })
   const limiter = createLimiter({ settings })
+  const permissions = createPermissions()
   const tokens = createTokens({ settings })
   const keys = createKeyRing({ settings })
-  const auth = createAuth({ settings, tokens, keys })
+  const auth = createAuth({ settings, tokens, keys, permissions })
   const iam = createIam({ settings, tokens, keys, auth })
   const metadata = createMetadata({ settings, keys })
   const faults = createFaults({ settings, random })
@@ -148,6 +155,8 @@ export async function createSimulator(
       expire: (value) => tokens.expire(clock(), value),
     },
     metadata: { expire: metadata.expire },
+    permissions,
+    secrets: () => [...tokens.values(), ...keys.secrets()],
     keys: {
       issue: ({ user = 'admin', lifeMs = settings.keyLifeMs } = {}) => keys.issue({ user, lifeMs }, clock()),
       withdraw: keys.withdraw,
@@ -173,6 +182,7 @@ export async function createSimulator(
       limiter.reset()
       tokens.clear()
       keys.clear()
+      permissions.clear()
       metadata.expire()
     },
   }

@@ -16,6 +16,8 @@ export type Stats = {
   throttled: number
   /** Calls over the limit, refused or only counted. */
   over_limit: number
+  /** Creates refused for want of servers. */
+  bound_to_fail: number
   operations: Record<string, OperationStats>
   instances: { created: number; states: Record<string, number> }
   projects: number
@@ -35,9 +37,11 @@ export function statsOf({
   const operations: Record<string, OperationStats> = {}
   let throttled = 0
   let overLimit = 0
+  let boundToFail = 0
   for (const call of callBook.calls()) {
     if (call.status === 429) throttled += 1
     if (call.over_limit) overLimit += 1
+    if (call.bound_to_fail) boundToFail += 1
     operations[call.operation] ??= { calls: 0, statuses: {} }
     const stats = operations[call.operation] as OperationStats
     stats.calls += 1
@@ -51,6 +55,7 @@ export function statsOf({
     in_flight: callBook.inFlight(),
     throttled,
     over_limit: overLimit,
+    bound_to_fail: boundToFail,
     operations,
     instances: { created: instances.length, states: countStates(instances, now) },
     projects: worlds.known().length,

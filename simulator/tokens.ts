@@ -16,6 +16,8 @@ export type TokenIssue = { region?: string; project?: string | null; user?: stri
 
 export type Tokens = {
   find(value: string): Token | undefined
+  /** All that were issued, also those that are over. */
+  values(): string[]
   issue(token: TokenIssue, now: number): Token
   /** Ends issued tokens now: one, or all. How many. */
   expire(now: number, value?: string): number
@@ -26,6 +28,7 @@ export function createTokens({ settings }: { settings: Settings }): Tokens {
   const issued = new Map<string, Token>()
   return {
     find: (value) => issued.get(value),
+    values: () => [...issued.keys()],
     issue: (
       { region = settings.region, project = null, user = 'admin', lifeMs = settings.tokenLifeMs },
       now,

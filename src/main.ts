@@ -1,10 +1,8 @@
 import { type App, createApp } from './app.ts'
 import { type Config, ConfigError, loadConfig, settingsWithoutEffect } from './config.ts'
 import { createLogger } from './logger.ts'
+import { EXIT_CONFIG } from './runtime/exit-codes.ts'
 import { boundMemory } from './runtime/memory-bounds.ts'
-
-/** sysexits.h EX_CONFIG */
-const EXIT_CONFIG = 78
 
 function readConfig(): Config {
   try {

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { coerceError } from './runtime/errors.ts'
+import { EXIT_CONFIG } from './runtime/exit-codes.ts'
 
-const EXIT_CONFIG = 78
 const WAIT_FOR_DATABASE_MS = 60_000
 const RETRY_MS = 1_000
 

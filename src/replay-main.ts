@@ -2,17 +2,14 @@ import { parseArgs } from 'node:util'
 import { createBroker } from './amqp/connection.ts'
 import { createPublisher } from './amqp/publisher.ts'
 import { ConfigError, loadConfig } from './config.ts'
-import { EVENT_KINDS, type EventKind } from './contracts/events.ts'
+import { EVENT_KINDS, type EventKind } from './contracts/event-schemas.ts'
 import { parseDateTime } from './contracts/rfc3339.ts'
 import { createDatabase } from './database/database.ts'
 import { createLogger } from './logger.ts'
 import type { PastEvents } from './outbox/past-events.ts'
 import { replayEvents } from './outbox/replay.ts'
 import { coerceError } from './runtime/errors.ts'
-
-/** sysexits.h: EX_USAGE, EX_CONFIG */
-const EXIT_USAGE = 64
-const EXIT_CONFIG = 78
+import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 
 const DEFAULT_PER_SECOND = 100
 const REPLAYED_KINDS = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')

@@ -4,10 +4,7 @@ import { createDatabase } from './database/database.ts'
 import { createLogger } from './logger.ts'
 import { type HandVerdict, resolveByHand } from './reconcile/resolve-by-hand.ts'
 import { coerceError } from './runtime/errors.ts'
-
-/** sysexits.h: EX_USAGE, EX_CONFIG */
-const EXIT_USAGE = 64
-const EXIT_CONFIG = 78
+import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 
 const USAGE = `Settles a request whose outcome only a person can find out (docs/operations.md), in the service's environment:
 

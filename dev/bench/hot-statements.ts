@@ -12,7 +12,7 @@ import type { Database } from '../../src/database/database.ts'
 import { type ClaimedRequest, claimRequests } from '../../src/dispatch/claim-requests.sql.ts'
 import { toNewRequest } from '../../src/intake/new-request.ts'
 import { createRequestStore, type NewRequest } from '../../src/intake/request-store.ts'
-import { readRequests as readFacts, readInstances, readParts } from '../../src/outbox/read-facts.sql.ts'
+import { readEndedInstances, readParts, readRequestFacts } from '../../src/outbox/read-facts.sql.ts'
 import { readSegments, removeSegments } from '../../src/outbox/read-segments.sql.ts'
 import { readSegment } from '../../src/outbox/segment.ts'
 import { claimPolls } from '../../src/readiness/claim-polls.sql.ts'
@@ -150,9 +150,9 @@ async function publish(as: Walk['as']): Promise<void> {
   const rows = await readSegments(as('read-segments'), { after: 0, inHand: '{}', limit: BATCH })
   const segments = rows.map((row) => readSegment(row, performance.now()))
   const refs = segments.flatMap((segment) => segment.refs)
-  const facts = await readFacts(as('read-facts requests'), [...new Set(refs.map(({ id }) => id))])
+  const facts = await readRequestFacts(as('read-facts requests'), [...new Set(refs.map(({ id }) => id))])
   const projectOf = new Map(facts.map(({ id, projectId }) => [id, projectId]))
-  await readInstances(
+  await readEndedInstances(
     as('read-facts instances'),
     refs.flatMap(({ id: ref, instanceIds }) =>
       instanceIds.map((id) => ({ projectId: projectOf.get(ref) ?? '', id })),
@@ -180,6 +180,6 @@ function newRequests(firstNumber: number, count: number): NewRequest[] {
 }
 
 export function openAttempt(request: ClaimedRequest, claimId: string): OpenAttempt {
-  const { id, attemptNumber: attempt, minCount, maxCount } = request
+  const { id, attempt, minCount, maxCount } = request
   return { id, attempt, from: 'dispatching', claimId, minCount, maxCount, instanceName: 'n' }
 }

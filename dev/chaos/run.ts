@@ -70,7 +70,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const pace: Pace = { rate, burst }
   const durationMs = durationOf(options)
   const batch = draftBatch(options)
-  const access = accessBy('token', batch.secret)
+  const access = accessBy('token', batch.secret, 'project-1')
   const steps = createSteps({ screen, signal })
   const log = (line: string) => screen.line(`  ${line}`)
 

@@ -27,7 +27,8 @@ way, and checks at the end, from outside, that nothing was lost, doubled, forgot
   --projects P   projects they are spread over (3)
   --rate R       calls per second of each project, enforced by service and simulator alike (20)
   --replicas K   processes of the service (1)
-  --auth KIND    how the service proves to CloudDC who it is: token or aksk, signed calls (token)
+  --auth KIND    how the service proves to CloudDC who it is: ${ACCESS_KINDS.join(', ')};
+                 mixed signs the calls of one project, and gets tokens by password for the others (mixed)
   --seed S       what the requests and the simulator's boots are drawn from (1)
   --json         plain lines, and one JSON object as the last line
   --keep         leave everything running at the end, and print where it is, until Ctrl-C
@@ -62,7 +63,7 @@ export function readOptions(args: readonly string[]): DemoOptions | null {
     burst: Math.max(5, Math.round(rate / 2)),
     replicas: number('replicas', 1, 20),
     seed: number('seed', 0, 2 ** 31),
-    auth: auth ?? 'token',
+    auth: auth ?? 'mixed',
     json: values.json,
     keep: values.keep,
   }
@@ -82,7 +83,7 @@ function parse(args: readonly string[]) {
         rate: { type: 'string', default: '20' },
         replicas: { type: 'string', default: '1' },
         seed: { type: 'string', default: '1' },
-        auth: { type: 'string', default: 'token' },
+        auth: { type: 'string', default: 'mixed' },
         json: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false, short: 'h' },

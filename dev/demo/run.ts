@@ -60,6 +60,7 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
   const seconds = (performance.now() - startedAt) / 1000
 
   signal.throwIfAborted()
+  const { secrets: issued } = await stage.simulator.admin<{ secrets: string[] }>('GET', 'secrets')
   const evidence = await collectEvidence({
     databaseUrl: stage.databaseUrl,
     amqpUrl: stage.amqpUrl,
@@ -68,7 +69,7 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
     events: observer.events,
     published: publisher.published,
     limit: { perSecond: options.rate, burst: options.burst },
-    secrets: [...batch.secrets, batch.secret],
+    secrets: [...batch.secrets, batch.secret, ...issued],
     logs: stage.replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const verdict = judge(evidence)
@@ -116,7 +117,7 @@ async function setUp(
   )
   await steps.run('tables', () => migrate({ databaseUrl }))
   const folder = openRunFolder(releasers)
-  const access = accessBy(options.auth, batch.secret)
+  const access = accessBy(options.auth, batch.secret, 'project-1')
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
     const started = await startCloud({ folder, seed: options.seed, pace: options, access })
     await fillInventory(started, batch)

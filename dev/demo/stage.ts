@@ -165,7 +165,7 @@ export function createService({
       DATABASE_URL: addresses.databaseUrl,
       AMQP_URL: addresses.amqpUrl,
       CLOUDDC_ENDPOINT: addresses.cloudUrl,
-      ...access.settings,
+      ...access.settings({ folder: folder.path, cloudUrl: addresses.cloudUrl }),
       SECRET_KEYS: `demo:${randomBytes(32).toString('base64')}`,
       RATE_LIMIT_PER_SECOND: String(pace.rate),
       RATE_LIMIT_BURST: String(pace.burst),

@@ -233,11 +233,18 @@ describe('a signature', () => {
     )
   })
 
-  it('is good for no other way to write a blank', () => {
+  it('covers a slash at the end of a path once', () => {
+    const paths = ['/', '/a', '/a/'].map((url) => canonicalRequest(wireOf('GET', url, {}), []).split('\n')[1])
+    expect(paths).toEqual(['/', '/a/', '/a/'])
+  })
+
+  it('is good for no other way to write a blank, nor for a plus as it is', () => {
     const call = { method: 'GET', segments: ['a'], query: [['q', 'x y']], headers: {}, body: '' } as const
     const signed = signedOf({ ...call, headers: { 'x-sdk-date': '20261123T120000Z' } })
     expect(isGood(signed)).toBe(true)
     expect(isGood({ ...signed, url: '/a?q=x+y' })).toBe(false)
+    const plus = signedOf({ ...call, query: [['q', 'x+y']], headers: { 'x-sdk-date': '20261123T120000Z' } })
+    expect([isGood(plus), isGood({ ...plus, url: '/a?q=x+y' })]).toEqual([true, false])
   })
 })
 
@@ -251,6 +258,12 @@ describe('UNSIGNED-PAYLOAD', () => {
   it('stands for the hash only where its header is signed', () => {
     expect(lastLine(['x-sdk-content-sha256', 'x-sdk-date'])).toBe('UNSIGNED-PAYLOAD')
     expect(lastLine(['x-sdk-date'])).toBe(createHash('sha256').update('body').digest('hex'))
+  })
+
+  it('is the only claim that counts: any other is checked', () => {
+    const claimed = { ...headers, 'x-sdk-content-sha256': 'a'.repeat(64) }
+    const canonical = canonicalRequest(wireOf('POST', '/', claimed, 'body'), ['x-sdk-content-sha256'])
+    expect(canonical.split('\n').at(-1)).toBe(createHash('sha256').update('body').digest('hex'))
   })
 })
 

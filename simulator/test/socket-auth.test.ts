@@ -72,6 +72,25 @@ describe('strict projects', () => {
   })
 })
 
+describe('a project that is withdrawn', () => {
+  it('is 403, for everybody or one user, until it is given back', async () => {
+    const { simulator, call, admin } = await startCaller({ authMode: 'required' })
+    const ann = simulator.tokens.issue({ user: 'A/ann' }).value
+    const bob = simulator.tokens.issue({ user: 'A/bob' }).value
+    const statuses = async () =>
+      Promise.all(
+        [ann, bob].map(async (token) => (await call('GET', path, undefined, withToken(token))).status),
+      )
+    await admin('POST', '/admin/projects/p/withdraw', { user: 'A/ann' })
+    expect(await statuses()).toEqual([403, 200])
+    expect((await call('GET', '/v1/q/instances', undefined, withToken(ann))).status).toBe(200)
+    await admin('POST', '/admin/projects/p/withdraw')
+    expect(await statuses()).toEqual([403, 403])
+    await admin('POST', '/admin/projects/p/restore')
+    expect(await statuses()).toEqual([200, 200])
+  })
+})
+
 describe('POST /v3/auth/tokens', () => {
   const required = { authMode: 'required' } as const
   const tokenPath = '/v3/auth/tokens?nocatalog=true'

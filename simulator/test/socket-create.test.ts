@@ -179,3 +179,23 @@ describe('CreateInstance', () => {
     expect((await call('POST', '/v1/p/instances', body)).json.error_code).toBe('iMetal.0101')
   })
 })
+
+describe('creates that were bound to fail', () => {
+  it('are counted: those for which the servers were not there', async () => {
+    const { simulator, create } = await startCaller({ serversPerProject: 1 })
+    await create({ name: '?' })
+    await create(placed('none'))
+    await create({ min_count: 2, max_count: 2 })
+    simulator.faults.add({ kind: 'error_before' })
+    await create()
+    await create()
+    expect(simulator.ledger.calls().map((call) => call.bound_to_fail)).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect(simulator.stats().bound_to_fail).toBe(2)
+  })
+})

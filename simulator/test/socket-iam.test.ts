@@ -62,6 +62,8 @@ describe('a token of an agency', () => {
     })
     expect((await list(caller, 'p', subjectOf(issued))).status).toBe(200)
     expect((await list(caller, 'b', subjectOf(issued))).status).toBe(403)
+    const elsewhere = caller.simulator.tokens.issue({ region: 'cn-east-3' }).value
+    expect((await caller.call('POST', tokenPath, body, { 'x-auth-token': elsewhere })).status).toBe(201)
     expect(caller.simulator.ledger.calls({ user: 'A/AGENCY' })).toHaveLength(2)
   })
 
@@ -234,6 +236,7 @@ describe('the ledger of IAM', () => {
       { operation: 'CreateToken', user: 'ACCOUNT/U', scope: 'p', status: 201 },
     ])
     expect(text).not.toContain(token)
+    expect((await admin('GET', '/admin/secrets')).json).toEqual({ secrets: [token] })
     const ofUser = await admin('GET', '/admin/ledger/calls?user=ACCOUNT%2FU&service=clouddc')
     expect(ofUser.json.calls).toMatchObject([{ operation: 'ListInstances' }])
     expect((await admin('GET', '/admin/ledger/calls?service=x')).status).toBe(400)

@@ -243,5 +243,8 @@ describe('a token', () => {
     const { call } = await startCaller({ authTokens: ['good'], tokenRefusal: 'service' })
     const answer = await call('GET', '/v1/p/instances', undefined, { 'x-auth-token': 'bad' })
     expect(answer).toMatchObject({ status: 401, json: { error_code: 'iMetal.0003' } })
+    const caller = await start({ tokenRefusal: 'service', quoteCanonical: true })
+    const signed = await signedCreate(caller, { secretKey: 'other', securityToken: 'token' })
+    expect(signed).toMatchObject({ status: 401, json: { error_code: 'APIGW.0301' } })
   })
 })

@@ -14,8 +14,8 @@ const GATHER_MS = 5
 const REOPEN_BACKOFF_MS = { minMs: 200, maxMs: 10_000 }
 
 /**
- * Words that every replica may say to all others, over a fanout exchange: at once, and without a promise. Whoever is
- * connected hears them, mostly; so what is heard may spare a wait, and must never be all that ends one.
+ * Best-effort messages from each replica to all others, over a fanout exchange: they may shorten a wait, and must never
+ * be the only thing that ends one.
  */
 export interface Broadcast extends Service {
   /** Never waits and never throws. Without a usable link the word is dropped. */

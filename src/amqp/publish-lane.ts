@@ -20,7 +20,7 @@ export type Settle = (error: PublishError | null) => void
 
 /** What is published on one confirm channel, from its opening to its end. */
 export interface PublishLane {
-  send(message: OutgoingMessage, settle: Settle): void
+  send(message: OutgoingMessage, done: Settle): void
   inFlight(): number
   /** Resolves when nothing is in flight. */
   idle(): Promise<void>
@@ -39,7 +39,7 @@ interface Entry {
   sentAt: number
   /** The broker's words when it gave the message back. */
   returned: string | null
-  settle: Settle
+  done: Settle
 }
 
 export function createPublishLane({
@@ -79,7 +79,7 @@ export function createPublishLane({
     const { message, body } = entry
     // Without headers it always fits: every other property is bounded, and amqplib refuses what exceeds its bound.
     if (message.properties.headers !== undefined && contentHeaderBytes(message.properties) > frameMax) {
-      entry.settle(failure('unencodable', 'its properties do not fit into one frame'))
+      entry.done(failure('unencodable', 'its properties do not fit into one frame'))
       return
     }
     try {
@@ -89,7 +89,7 @@ export function createPublishLane({
     } catch (error) {
       // Both kinds are thrown before a byte is written.
       const kind = error instanceof IllegalOperationError ? 'unavailable' : 'unencodable'
-      entry.settle(failure(kind, coerceError(error).message, error))
+      entry.done(failure(kind, coerceError(error).message, error))
       return
     }
     entry.sentAt = performance.now()
@@ -105,16 +105,16 @@ export function createPublishLane({
       if (nackedAt !== null) nackedAt = undefined
       onConfirm()
       // The return of an unroutable message comes before its confirm, which is positive all the same.
-      if (entry.returned === null) entry.settle(null)
-      else entry.settle(failure('returned', entry.returned))
+      if (entry.returned === null) entry.done(null)
+      else entry.done(failure('returned', entry.returned))
     } else if (coerceError(error).message === 'message nacked') {
       // The only sign amqplib gives of a nack; any other wording counts as unknown, which is always safe.
-      entry.settle(failure('nacked', 'the broker refused the message', error))
+      entry.done(failure('nacked', 'the broker refused the message', error))
       countNack()
     } else {
       ended = true
       const cause = channelError ?? error
-      entry.settle(
+      entry.done(
         failure('unknown', `the channel ended before the confirm: ${coerceError(cause).message}`, cause),
       )
     }
@@ -148,7 +148,7 @@ export function createPublishLane({
 
   const refuseWaiting = (reason: string) => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      next.settle(failure('unavailable', reason))
+      next.done(failure('unavailable', reason))
     }
   }
 
@@ -184,12 +184,12 @@ export function createPublishLane({
   channel.on('return', onReturn)
 
   return {
-    send: (message, settle) => {
-      if (ended) return settle(failure('unavailable', 'the channel to the broker has ended'))
+    send: (message, done) => {
+      if (ended) return done(failure('unavailable', 'the channel to the broker has ended'))
       if (blockedReason !== null)
-        return settle(failure('unavailable', `the broker blocks publishers: ${blockedReason}`))
+        return done(failure('unavailable', `the broker blocks publishers: ${blockedReason}`))
       const body = typeof message.body === 'string' ? Buffer.from(message.body) : message.body
-      const entry: Entry = { message, body, sentAt: 0, returned: null, settle }
+      const entry: Entry = { message, body, sentAt: 0, returned: null, done }
       if (waiting.size() === 0 && fits(body.length)) send(entry)
       else waiting.push(entry)
     },

@@ -30,7 +30,7 @@ export function historyOf(
       history.push(begun)
     }
     const known = attempts.get(entry.attempt)
-    if (known !== undefined) settle(known, entry)
+    if (known !== undefined) note(known, entry)
   }
   for (const look of looks) {
     const open = attempts.get(look.attempt)
@@ -84,7 +84,7 @@ function attempt(entry: HistoryEntry, attemptId: string): Attempt {
 }
 
 /** What a later change says of an attempt: its outcome, or more of what was found about it. */
-function settle(known: Attempt, { at, outcome, evidence, upstreamRequestId }: HistoryEntry): void {
+function note(known: Attempt, { at, outcome, evidence, upstreamRequestId }: HistoryEntry): void {
   known.evidence = merged(known.evidence, asRecord(evidence))
   known.upstream_request_id = upstreamRequestId ?? known.upstream_request_id
   if (outcome === undefined) return

@@ -10,7 +10,7 @@ const LOOK_MS = 500
 /** Ids per statement. */
 const BATCH = 1000
 /** Replies held at once by one replica: each costs a connection, and a read when it begins and when it ends. */
-export const MAX_HELD = 1000
+const MAX_HELD = 1000
 
 /** Thrown when more clients wait than one replica holds. */
 export class TooManyWaitersError extends Error {

@@ -1,11 +1,8 @@
 import { createReconciler } from '../reconcile/reconciler.ts'
-import { createRescuer } from '../reconcile/rescuer.ts'
+import { createRescuer, OVERDUE_MS } from '../reconcile/rescuer.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
 import type { Loops, WakeUps } from './wake-ups.ts'
-
-/** An attempt in flight for so long under a living replica will never be recorded. */
-const OVERDUE_MS = 15 * 60_000
 
 interface Reconcile {
   services: Service[]

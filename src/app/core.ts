@@ -9,6 +9,7 @@ import { createAuth } from '../clouddc/auth/create-auth.ts'
 import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
 import { regionOf } from '../clouddc/auth/credentials.ts'
 import { createCloudDcClient } from '../clouddc/client.ts'
+import { createIamTransport } from '../clouddc/iam/iam-call.ts'
 import { cloudDcEndpoint, type Home } from '../clouddc/regions.ts'
 import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
@@ -62,12 +63,13 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     region: config.clouddcRegion,
     iamEndpoint: config.iamEndpoint,
   }
+  const transport = createIamTransport()
   const client = createCloudDcClient({
     endpointOf: (projectId) => {
       const credentials = book.known()
       return cloudDcEndpoint(regionOf(credentials, projectId), home, credentials.regions)
     },
-    auth: createAuth({ book, logger }),
+    auth: createAuth({ book, home, transport, logger }),
     callTimeoutMs: config.callTimeoutMs,
     // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
@@ -81,6 +83,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     broadcast,
     replica,
     { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
+    { name: 'IAM client', start: async () => undefined, stop: transport.close },
   ]
 
   return {

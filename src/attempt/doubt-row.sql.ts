@@ -2,7 +2,7 @@
 export const DOUBT_ROW = `
   r.id::text AS "id",
   l.attempt AS "attempt",
-  l.due_at::text AS "claim",
+  l.due_at::text AS "fence",
   extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
   l.evidence AS "evidence",
   l.listings_without AS "listingsWithout",
@@ -19,7 +19,7 @@ export const DOUBT_ROW = `
 export interface DoubtRow {
   id: string
   attempt: number
-  claim: string
+  fence: string
   /** The database's clock, in milliseconds since 1970. */
   clockMs: number
   /** JSON text: what looks have found. */

@@ -3,12 +3,18 @@ import { inMs } from '../request/change.sql.ts'
 /** Instances that one call asks for, at most: what CloudDC's ListInstances takes. */
 export const MEMBERS_PER_POLL = 100
 
+/** SQL: the step of the grid of poll times, in seconds: a fifth of an interval of `ms`. */
+export function gridSeconds(ms: string): string {
+  return `(${ms} / 5000)`
+}
+
 /**
- * SQL: the time of a poll `ms` from clock.ts, on the grid of a fifth of that interval, so that instances created one by
- * one come due together.
+ * SQL: the time of a poll `ms` from clock.ts, on the grid of that interval, so that instances created one by one come due
+ * together.
  */
 export function pollOnGrid(ms: string): string {
-  return `to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + ${ms} / 1000) / (${ms} / 5000)) * (${ms} / 5000))`
+  const step = gridSeconds(ms)
+  return `to_timestamp(ceil((extract(epoch FROM clock.ts)::float8 + ${ms} / 1000) / ${step}) * ${step})`
 }
 
 /**

@@ -68,16 +68,17 @@ export function addLook(
     ? [...before.looks.slice(0, -1), { ...look, times: (last.times ?? 1) + 1 }]
     : [...before.looks, look].slice(-LOOKS_KEPT)
   return {
-    ...objectOf(evidence),
+    ...membersOf(evidence),
     reconciling: { ...before, ...update, looks, look_count: before.look_count + 1 },
   }
 }
 
 function reconcilingOf(evidence: unknown): Reconciling {
-  const parsed = reconcilingSchema.safeParse(objectOf(evidence).reconciling)
+  const parsed = reconcilingSchema.safeParse(membersOf(evidence).reconciling)
   return parsed.success ? parsed.data : NOTHING
 }
 
-function objectOf(value: unknown): Record<string, unknown> {
+/** The members of stored evidence; none where it is no object. */
+export function membersOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
 }

@@ -14,7 +14,7 @@ export function firstLookMs(settleMs: number): number {
  * that agrees is missing, and it comes soon, however long an outage has delayed the first one. Where a person must
  * decide (`manual`) looks come ever more rarely.
  */
-export function nextLookMs(ageMs: number, settleMs: number, { manual = false } = {}): number {
+export function lookGapMs(ageMs: number, settleMs: number, { manual = false } = {}): number {
   const first = firstLookMs(settleMs)
   if (ageMs >= settleMs) return manual ? clamp(ageMs - settleMs, first, MAX_MANUAL_GAP_MS) : first
   const gap = clamp(ageMs, first, Math.max(first, settleMs / 4))

@@ -1,9 +1,8 @@
-import type { ProvisionSpec } from '../contracts/spec.ts'
+import { MAX_METADATA_PAIRS, type ProvisionSpec } from '../contracts/spec.ts'
 
 /** The metadata key that holds the marker, and the word before it in a description. */
 export const MARKER_KEY = 'provisioner-attempt'
 
-const MAX_METADATA_PAIRS = 10
 const MAX_DESCRIPTION_LENGTH = 255
 
 /** What a marker says of the attempt that created an instance. */

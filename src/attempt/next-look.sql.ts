@@ -19,7 +19,7 @@ SELECT extract(epoch FROM least(
 `
 
 /** Milliseconds until a look is due; infinite where there is none. */
-export async function nextLookMs({ throughPrisma }: ThroughPrisma): Promise<number> {
+export async function nextDueLookMs({ throughPrisma }: ThroughPrisma): Promise<number> {
   const [row] = await throughPrisma.query<{ inMs: number | null }>(TEXT)
   return row?.inMs ?? Number.POSITIVE_INFINITY
 }

@@ -70,7 +70,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     })
   }
 
-  const commitPatiently = async (settlements: readonly Settlement[]): Promise<boolean[]> => {
+  const commitWithRetries = async (settlements: readonly Settlement[]): Promise<boolean[]> => {
     for (let failures = 0; ; ) {
       try {
         const startedAt = performance.now()
@@ -80,10 +80,10 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
         for (const { claim } of settlements) claim.unsettled -= 1
         onRecorded(settled)
         const keys = new Set(settled.map(keyOf))
-        const verdicts = settlements.map(({ row }) => keys.has(keyOf(row)))
+        const tookEffect = settlements.map(({ row }) => keys.has(keyOf(row)))
         const stale = settlements.length - settled.length
         if (stale > 0) logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
-        return verdicts
+        return tookEffect
       } catch (error) {
         if (signal.aborted || !isRetryable(error)) throw error
         failures += 1
@@ -99,7 +99,7 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
     concurrency: 1,
     gatherMs: GATHER_MS,
     gatherAfter: GATHER_AFTER,
-    flush: (settlements) => writeInHalves(settlements, commitPatiently, isRejected),
+    flush: (settlements) => writeInHalves(settlements, commitWithRetries, isRejected),
   })
 
   return { record: async (settlement) => resultOf(await batcher.add(settlement)), drained: batcher.drained }

@@ -11,10 +11,10 @@ import type { OpenDoubt } from './open-doubt.ts'
  */
 const LOCK_CLAIMED = `
 SELECT l.provision_request_id::text AS "id"
-FROM json_to_recordset($1::json) AS i("id" uuid, "attempt" int4, "claim" timestamptz)
+FROM json_to_recordset($1::json) AS i("id" uuid, "attempt" int4, "fence" timestamptz)
 JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
 JOIN look l ON l.provision_request_id = i."id" AND l.attempt = i."attempt"
-WHERE l.purpose::text = 'doubt' AND l.due_at = i."claim"
+WHERE l.purpose::text = 'doubt' AND l.due_at = i."fence"
 ORDER BY l.provision_request_id
 FOR UPDATE OF l
 `
@@ -24,7 +24,7 @@ const RECORD = `
 WITH input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
-    "id" uuid, "attempt" int4, "claim" timestamptz, "found" text, "listingsWithout" int4, "lookInMs" float8
+    "id" uuid, "attempt" int4, "fence" timestamptz, "found" text, "listingsWithout" int4, "lookInMs" float8
   )
 )
 UPDATE look l
@@ -35,11 +35,11 @@ SET
 FROM input i
 JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
 WHERE l.provision_request_id = i."id" AND l.attempt = i."attempt"
-  AND l.purpose::text = 'doubt' AND l.due_at = i."claim"
+  AND l.purpose::text = 'doubt' AND l.due_at = i."fence"
 `
 
-export interface LookRow {
-  doubt: Pick<OpenDoubt, 'id' | 'attempt' | 'claim'>
+export interface RecordedLook {
+  doubt: Pick<OpenDoubt, 'id' | 'attempt' | 'fence'>
   /** What all looks for it have found (foundBy). */
   found: unknown
   listingsWithout: number
@@ -49,17 +49,17 @@ export interface LookRow {
 /** Returns the ids of the requests whose doubt is still the caller's. */
 export async function lockClaimed(
   sql: Sql,
-  doubts: readonly Pick<OpenDoubt, 'id' | 'attempt' | 'claim'>[],
+  doubts: readonly Pick<OpenDoubt, 'id' | 'attempt' | 'fence'>[],
 ): Promise<Set<string>> {
-  const input = doubts.map(({ id, attempt, claim }) => ({ id, attempt, claim }))
+  const input = doubts.map(({ id, attempt, fence }) => ({ id, attempt, fence }))
   const rows = await sql.query<{ id: string }>(LOCK_CLAIMED, toJson(input))
   return new Set(rows.map((row) => row.id))
 }
 
-export async function recordLooks(sql: Sql, rows: readonly LookRow[]): Promise<void> {
+export async function recordLooks(sql: Sql, rows: readonly RecordedLook[]): Promise<void> {
   if (rows.length === 0) return
-  const input = rows.map(({ doubt: { id, attempt, claim }, found, ...row }) => ({
-    ...{ id, attempt, claim, ...row },
+  const input = rows.map(({ doubt: { id, attempt, fence }, found, ...row }) => ({
+    ...{ id, attempt, fence, ...row },
     found: toJson(found),
   }))
   await sql.query(RECORD, toJson(input.toSorted((one, other) => (one.id < other.id ? -1 : 1))))

@@ -5,10 +5,10 @@ import { isRejected } from '../database/errors.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addLook, foundBy, readEvidence, settledEvidence, timeAfter } from './look-evidence.ts'
-import { nextLookMs } from './look-schedule.ts'
+import { lookGapMs } from './look-schedule.ts'
 import { findLookalikes, findNamed, findOwn, type KnownInstances, type SearchTarget } from './matching.ts'
 import type { OpenDoubt } from './open-doubt.ts'
-import { type LookRow, lockClaimed, recordLooks } from './record-looks.sql.ts'
+import { lockClaimed, type RecordedLook, recordLooks } from './record-looks.sql.ts'
 import { type PollTimes, type SettledAttempt, type SettleRow, settleAttempts } from './settle-attempts.sql.ts'
 import { judge, type LookMemory, type Verdict } from './verdict.ts'
 import { adoptionOf, type SettlementRules, voidOf } from './verdict-settlement.ts'
@@ -174,7 +174,7 @@ function settleRowOf(one: Judged, rules: SettlementRules): SettleRow[] {
   }
 }
 
-function lookRowOf(one: Judged, { settleMs }: SettlementRules): LookRow[] {
+function lookRowOf(one: Judged, { settleMs }: SettlementRules): RecordedLook[] {
   const { doubt, verdict, memory, evidence, beganMs } = one
   if (verdict.kind === 'adopt' || verdict.kind === 'void') return []
   return [
@@ -182,7 +182,7 @@ function lookRowOf(one: Judged, { settleMs }: SettlementRules): LookRow[] {
       doubt,
       found: foundBy(evidence),
       listingsWithout: memory.listingsWithout,
-      lookInMs: nextLookMs(beganMs, settleMs, { manual: verdict.kind === 'manual' }),
+      lookInMs: lookGapMs(beganMs, settleMs, { manual: verdict.kind === 'manual' }),
     },
   ]
 }

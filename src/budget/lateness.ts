@@ -33,8 +33,8 @@ export class LateCallError extends Error {
  * process, a busy machine, a slow connection) would arrive together with those that were paid for later. So each
  * payment says how late its calls may be, and a call that is later than that is not made: it must pay again.
  *
- * Lasting slowness must not stop everything: what the calls are late by as a rule, the least of the last ages, is
- * told with the next payments, and paid for. Calls that are refused count as well.
+ * Lasting slowness must not stop everything: what the calls are late by as a rule, the least lateness of the last 10 to
+ * 20 seconds, is told with the next payments, and paid for. Calls that are refused count as well.
  */
 export function createLateness(now: () => number = () => performance.now()): Lateness {
   let least = Number.POSITIVE_INFINITY

@@ -25,6 +25,9 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  *
  * A second bucket per credential would be locked after the project's, and `granted` be the least of both; a pause would
  * make `closed` true.
+ *
+ * Made of it are claim-requests (creating), claim-polls (polls), and pay-for-reading (one poll of a single instance, one
+ * page of a listing).
  */
 
 /** The part of the room, beyond what all calls are late by, that is left for transit, after the call was written. */
@@ -33,7 +36,7 @@ const TRANSIT_PART = 0.3
 const SPARE_SECONDS = 0.5
 
 /** Whether bucket `b` is tight. */
-export const TIGHT = '(b.capacity <= 1)'
+const TIGHT = '(b.capacity <= 1)'
 /** The reserve of a creating call on a tight bucket, and of a reading one, which is not given back. */
 export const CREATE_RESERVE_MS = 1000
 export const READ_RESERVE_MS = 100
@@ -81,9 +84,9 @@ export const levelOf = (share: string): string => `(
 
 /**
  * What `n` calls (SQL) leave of the bucket whose level is in row `r`, for a CROSS JOIN LATERAL; `lateMs` (SQL) is what
- * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket, `kept` (SQL) how many tokens
- * more others wait for. Columns: `tokens` and `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `token_at`)
- * they may be written.
+ * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket, `kept` (SQL) how many
+ * tokens more others wait for. Columns: `tokens` and `refilled_at` of the bucket from now on, and `room_ms`: how long
+ * after `clock.ts` (of a tight bucket after `token_at`) they may be written.
  */
 export const paymentOf = ({
   r,

@@ -8,6 +8,13 @@ const NO_SECRETS: readonly string[] = ['X-Project-Id', 'X-Sdk-Date']
 const QUOTED_PASSWORD = /password\\*["']\s*[:=]\s*\\*["'][\s\S]*$/i
 
 /**
+ * The gateway explains a wrong signature by the request as it has read it, with the security token in it. Nothing is kept
+ * from where such a quotation may begin.
+ */
+const QUOTED_REQUEST =
+  /(?:canonical[\s_-]*(?:request|string)|string[\s_-]*to[\s_-]*sign|SDK-HMAC-SHA256|x-sdk-date|x-security-token|\b(?:GET|POST|PUT|DELETE)(?:\s|\\+n)+\/)[\s\S]*$/i
+
+/**
  * Text from outside, fit to be stored and shown: without any of the secrets, without control characters (Postgres
  * takes no NUL), at most `maxLength` UTF-16 units.
  */
@@ -17,6 +24,7 @@ export function cleanText(text: string, secrets: readonly string[], maxLength = 
     if (secret !== '') clean = clean.replaceAll(secret, REDACTED)
   }
   return clean
+    .replace(QUOTED_REQUEST, REDACTED)
     .replace(QUOTED_PASSWORD, `password ${REDACTED}`)
     .replace(/\p{Cc}+/gu, ' ')
     .slice(0, maxLength)
@@ -34,6 +42,11 @@ export function secretsOf(body: string | undefined, credential: Record<string, s
   )
   if (body !== undefined) secrets.push(body, ...spellings(passwordIn(body)))
   return secrets.toSorted((a, b) => b.length - a.length)
+}
+
+/** Every spelling in which an answer may quote one of these secrets, the longest first. */
+export function spellingsOf(secrets: readonly string[]): string[] {
+  return secrets.flatMap(spellings).toSorted((a, b) => b.length - a.length)
 }
 
 function passwordIn(body: string): string {

@@ -1,16 +1,18 @@
 import type { Logger } from 'pino'
 import { coerceError } from '../runtime/errors.ts'
 import { answerFacts, isSuccess } from './answer.ts'
-import type { Auth } from './auth/auth.ts'
+import type { Auth, CallToAuthenticate } from './auth/auth.ts'
 import { percentEncode, type Query, queryString } from './auth/percent-encoding.ts'
 import { cleanText, secretsOf } from './clean-text.ts'
 import type { CallEnd } from './create-connections.ts'
+import { parseErrorBody } from './error-body.ts'
 import { CloudDcRefusedError } from './errors.ts'
 import type { CallEvidence } from './evidence.ts'
 import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
+import { credentialFault } from './unauthorized.ts'
 import { createUpstreams, type Upstream } from './upstreams.ts'
 import {
   type InstancePage,
@@ -97,8 +99,12 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   const { endpointOf, auth, callTimeoutMs, logger } = options
   const upstreams = createUpstreams(options)
 
-  const lookForAnother = (projectId: string, used: Record<string, string>) => {
-    auth.refused(projectId, used).catch((error: unknown) => {
+  /** Tells who holds the credentials of an answer that refuses one. */
+  const tellOf = (answer: Answer, projectId: string, used: Record<string, string>) => {
+    if (!refusesCredential(answerFacts(answer, []))) return
+    const words = answer.complete ? parseErrorBody(answer.body.toString('utf8')).message : null
+    const refusal = { fault: credentialFault(words), date: dateOf(answer.headers.date) }
+    auth.refused(projectId, used, refusal).catch((error: unknown) => {
       logger.warn({ reason: coerceError(error).message }, 'the CloudDC credential could not be renewed')
     })
   }
@@ -108,7 +114,9 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     projectId: string,
     path: string,
     query: Query,
-    request: Omit<ExchangeOptions, 'origin' | 'path' | 'authorize' | 'timeoutMs'>,
+    request: Omit<ExchangeOptions, 'method' | 'origin' | 'path' | 'authorize' | 'timeoutMs'> & {
+      method: CallToAuthenticate['method']
+    },
   ) => {
     let credential: Record<string, string> = {}
     const { method, headers, body = NO_BODY } = request
@@ -123,7 +131,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     const result = await exchange({ ...request, origin, path: address, authorize, timeoutMs: callTimeoutMs })
     if (result.kind === 'response') {
       if (isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
-      else if (refusesCredential(answerFacts(result, []))) lookForAnother(projectId, credential)
+      else tellOf(result, projectId, credential)
     }
     return { result, credential }
   }
@@ -211,6 +219,8 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     close: upstreams.close,
   }
 }
+
+type Answer = Extract<Exchange, { kind: 'response' }>
 
 function dateOf(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' ? header : undefined

@@ -12,7 +12,7 @@ export interface ExchangeOptions {
    */
   slots?: Slots
   origin: string
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'PUT'
   path: string
   headers: Record<string, string>
   /** Resolves to the headers that carry the credential. Its time counts. */

@@ -2,7 +2,7 @@ import { CloudDcUnexpectedError } from './errors.ts'
 import type { InstancePage, UpstreamInstance } from './wire.ts'
 
 /** The code of a listing that ended, or had to be ended, before it had shown everything. */
-export const LISTING_INCOMPLETE = 'LISTING_INCOMPLETE'
+const LISTING_INCOMPLETE = 'LISTING_INCOMPLETE'
 
 /** What one listing may hold: one that CloudDC never ends must not exhaust memory or time. */
 export interface ListingBounds {

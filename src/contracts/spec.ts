@@ -8,7 +8,7 @@ import { isLongerThan, passwordFaults } from './password.ts'
  */
 
 const MAX_TEXT_LENGTH = 255
-const MAX_METADATA_PAIRS = 10
+export const MAX_METADATA_PAIRS = 10
 const MAX_INTERFACES = 2
 const MAX_SERVERS = 50
 const MAX_COUNT = 100

@@ -52,10 +52,10 @@ export function createSilenceWatch(options: SilenceWatchOptions): SilenceWatch {
 
   const look = async () => {
     // Where one connection was found dead, what is sent on the others is most likely lost too.
-    const patienceMs = now() < alarmUntil ? silentMs / 3 : silentMs
+    const limitMs = now() < alarmUntil ? silentMs / 3 : silentMs
     const silent = [...connections]
       .map((connection) => ({ connection, askedAt: connection.askedAt ?? Number.POSITIVE_INFINITY }))
-      .filter(({ askedAt }) => now() - askedAt >= patienceMs)
+      .filter(({ askedAt }) => now() - askedAt >= limitMs)
     if (silent.length === 0 || now() < nextLookAt) return
     const lost = new Set(await server.findLost(silent.map(({ connection }) => connection.backend)))
     // An answer that has come meanwhile was only late.

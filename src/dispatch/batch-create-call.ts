@@ -60,7 +60,7 @@ async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {
   )
   const marker = attemptMarker({
     provisionRequestId: request.id,
-    attempt: request.attemptNumber,
+    attempt: request.attempt,
     installation,
     requestId: request.requestId,
   })

@@ -154,7 +154,7 @@ SELECT
   c.id::text AS "id",
   c.project_id AS "projectId",
   c.request_id AS "requestId",
-  c.attempt_number AS "attemptNumber",
+  c.attempt_number AS "attempt",
   c.attempts AS "attempts",
   c.version AS "version",
   c.history_bytes AS "historyBytes",
@@ -178,7 +178,7 @@ export interface ClaimedRequest {
   projectId: string
   requestId: string
   /** 1, 2, ... over all attempts of the request. */
-  attemptNumber: number
+  attempt: number
   /** Attempts that may have reached CloudDC, this one included. */
   attempts: number
   /** After the claim. */

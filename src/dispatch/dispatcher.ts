@@ -1,19 +1,15 @@
 import type { Logger } from 'pino'
 import type { Installation } from '../attempt/installation.ts'
-import { namedOthers, type Outcome } from '../attempt/outcome.ts'
-import type { OpenClaim, OutcomeRecorder, Settlement } from '../attempt/outcome-recorder.ts'
-import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
-import { bucketEffect } from '../budget/call-effect.ts'
+import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { createLateness } from '../budget/lateness.ts'
 import { createTightTokens, type TightTokens } from '../budget/tight-tokens.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
-import { isTaken } from '../database/errors.ts'
 import type { Replica } from '../replica/replica.ts'
 import { startAge } from '../runtime/age.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Sealer } from '../secrets/seal.ts'
@@ -22,6 +18,7 @@ import { type CallContext, type ClaimedCall, callBatchCreate } from './batch-cre
 import { createCallLog } from './call-log.ts'
 import { type ClaimPace, createClaimPace } from './claim-pace.ts'
 import { claimRequests } from './claim-requests.sql.ts'
+import { namesOf, type RecordContext, recordOutcome } from './record-outcome.ts'
 import { createUnansweredClaims, type UnansweredClaims } from './unanswered-claims.ts'
 
 /** The most projects one claim serves. */
@@ -29,7 +26,7 @@ const MAX_PROJECTS = 200
 /** The longest wait for room and tokens; and for work of other replicas, where these are not heard. */
 const IDLE_MS = 250
 
-export interface DispatcherOptions extends LookTimes {
+export interface DispatcherOptions extends RecordContext {
   database: Database
   client: CloudDcClient
   sealer: Sealer
@@ -37,11 +34,8 @@ export interface DispatcherOptions extends LookTimes {
   /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
   syncLimits: () => Promise<void>
   installation: Installation
-  recorder: OutcomeRecorder
   concurrency: number
   callTimeoutMs: number
-  /** Whether a 429 slows the refill down. */
-  adaptive?: boolean
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
   idleMs?: IdleMs
@@ -66,7 +60,7 @@ interface DispatchContext extends DispatcherOptions, CallContext {
  * before the call; the call is made only while the lease under which it was claimed surely holds.
  */
 export function createDispatcher(options: DispatcherOptions): Loop {
-  const { database, replica, concurrency, idleMs = unheard, metrics, quiet, logger } = options
+  const { database, replica, concurrency, idleMs = asIfAlone, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
     pace: createClaimPace({
@@ -168,46 +162,6 @@ async function carryOut(context: DispatchContext, call: ClaimedCall): Promise<vo
   const outcome = await callBatchCreate(context, call)
   context.pace.answered()
   reached('dispatch.answered')
-  await record(context, call, outcome)
+  await recordOutcome(context, call, outcome)
   reached('dispatch.recorded')
-}
-
-/** Records the outcome with its events; as unknown, where the ids it names belong to instances of other requests. */
-async function record(context: DispatchContext, call: ClaimedCall, outcome: Outcome): Promise<void> {
-  try {
-    await context.recorder.record(settlementFor(context, call, outcome))
-  } catch (error) {
-    if (outcome.class !== 'created' || !isTaken(error)) throw error
-    context.logger.error(namesOf(call), 'CloudDC answered with ids of instances of other requests')
-    await context.recorder.record(settlementFor(context, call, namedOthers(outcome)))
-  }
-}
-
-function settlementFor(
-  context: DispatchContext,
-  { request, claim }: ClaimedCall,
-  outcome: Outcome,
-): Settlement {
-  const { name } = request.spec
-  const attempt: OpenAttempt = {
-    id: request.id,
-    attempt: request.attemptNumber,
-    from: 'dispatching',
-    claimId: claim.id,
-    minCount: request.minCount,
-    maxCount: request.maxCount,
-    instanceName: typeof name === 'string' ? name : null,
-    seen: { version: request.version, historyBytes: request.historyBytes },
-  }
-  return {
-    projectId: request.projectId,
-    row: settlementOf(attempt, outcome, context),
-    bucket: bucketEffect(outcome, { ...request, payment: claim.id, adaptive: context.adaptive ?? false }),
-    claim,
-  }
-}
-
-/** What the log calls the attempt. */
-function namesOf({ request: { projectId, requestId, attemptNumber } }: ClaimedCall) {
-  return { projectId, requestId, attempt: attemptNumber }
 }

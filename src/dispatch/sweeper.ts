@@ -5,10 +5,10 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
-import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
 import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from './due-sweeps.sql.ts'
 
-/** How soon what another replica has put off is known, where replicas do not hear each other. */
+/** How soon what another replica has postponed is known, where replicas do not hear each other. */
 const INTERVAL_MS = 250
 const BATCH = 500
 /** The safety net under the wake-ups looks this rarely. */
@@ -27,7 +27,7 @@ export interface SweeperOptions {
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper(options: SweeperOptions): SharedLoop {
-  const { database, replica, adaptive = false, logger, onMoved, idleMs = unheard } = options
+  const { database, replica, adaptive = false, logger, onMoved, idleMs = asIfAlone } = options
   const duty = createHeldDuty({ replica, duty: 'sweep' })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = performance.now()
@@ -53,7 +53,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
     logger,
     idleMs: () => idleMs(INTERVAL_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+      if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
       const dueInMs = await nextSweepMs(database)
       const moved = dueInMs > 0 ? [] : [await promote(), await expire()]
       const now = performance.now()
@@ -76,7 +76,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
         : { again: false, waitMs: dueInMs > 0 ? dueInMs : INTERVAL_MS }
     },
   })
-  return { ...loop, serves: duty.had }
+  return { ...loop, serves: duty.isHeld }
 }
 
 /** The end of a request that was not dispatched in time. */

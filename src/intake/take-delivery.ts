@@ -15,7 +15,10 @@ import type { OneByOne } from './one-by-one.ts'
 import type { Rejecter } from './rejecter.ts'
 import type { Entry, EntryOutcome, RequestWriter } from './request-writer.ts'
 
-/** Deliveries that came back this often are taken one by one: one of them may be what brings the process down. */
+/**
+ * Poison messages: deliveries that came back this often are taken one by one, since one of them may be what brings the
+ * process down.
+ */
 const SUSPECT_DELIVERIES = 2
 
 export interface TakeContext {

@@ -1,4 +1,4 @@
-/** Positions of events that were read and not yet removed. */
+/** Positions of segments that were read and not yet removed. */
 export interface InHand {
   add(position: number): void
   delete(position: number): void

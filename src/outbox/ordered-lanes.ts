@@ -1,22 +1,22 @@
 export interface OrderedLanes<Item> {
   add(item: Item): void
-  /** Runs again what was put off. */
+  /** Runs again what was postponed. */
   resume(): void
-  /** Takes nothing more, and forgets what is put off from now on, with those behind it. Resolves when all have run. */
+  /** Takes nothing more, and forgets what is postponed from now on, with those behind it. Resolves when all have run. */
   finish(): Promise<void>
 }
 
-export type LaneStep = 'done' | 'put off'
+export type LaneStep = 'done' | 'postponed'
 
 export interface OrderedLanesOptions<Item> {
   keyOf: (item: Item) => string
-  /** Calls `done` once. `put off` keeps the item, and those behind it, until `resume`. */
+  /** Calls `done` once. `postponed` keeps the item, and those behind it, until `resume`. */
   run: (item: Item, done: (step: LaneStep) => void) => void
 }
 
 interface Lane<Item> {
   key: string
-  /** The item that runs or is put off. */
+  /** The item that runs or is postponed. */
   item: Item
   /** Those behind it, in the order in which they came. */
   waiting: Item[] | undefined
@@ -29,7 +29,7 @@ interface Lane<Item> {
  */
 export function createOrderedLanes<Item>({ keyOf, run }: OrderedLanesOptions<Item>): OrderedLanes<Item> {
   const lanes = new Map<string, Lane<Item>>()
-  let putOff: Lane<Item>[] = []
+  let postponed: Lane<Item>[] = []
   let finished: PromiseWithResolvers<void> | undefined
 
   const drive = (lane: Lane<Item>) => run(lane.item, (step) => proceed(lane, step))
@@ -40,7 +40,7 @@ export function createOrderedLanes<Item>({ keyOf, run }: OrderedLanesOptions<Ite
       lane.item = next
       drive(lane)
     } else if (step === 'done' || finished !== undefined) end(lane)
-    else putOff.push(lane)
+    else postponed.push(lane)
   }
 
   const end = (lane: Lane<Item>) => {
@@ -61,13 +61,13 @@ export function createOrderedLanes<Item>({ keyOf, run }: OrderedLanesOptions<Ite
       else lane.waiting.push(item)
     },
     resume: () => {
-      const resumed = putOff
-      putOff = []
+      const resumed = postponed
+      postponed = []
       for (const lane of resumed) drive(lane)
     },
     finish: () => {
       finished ??= Promise.withResolvers()
-      for (const lane of putOff.splice(0)) end(lane)
+      for (const lane of postponed.splice(0)) end(lane)
       if (lanes.size === 0) finished.resolve()
       return finished.promise
     },

@@ -1,7 +1,9 @@
-import type { Event, EventKind } from '../contracts/events.ts'
+import type { EventKind } from '../contracts/event-schemas.ts'
+import type { Event } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { parseHistory } from '../request/history.ts'
-import { type InstanceRow, readInstances } from './read-facts.sql.ts'
+import { NIL_UUID } from '../runtime/uuid.ts'
+import { type EndedInstanceRow, readEndedInstances } from './read-facts.sql.ts'
 import { byId, eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
 
 /** Which events are wanted; all conditions hold. */
@@ -38,7 +40,7 @@ async function* changedRequests(
   { from, to, projectId, requestId }: PastEvents,
 ): AsyncGenerator<string[]> {
   const where = { ...(projectId && { projectId }), ...(requestId && { requestId }) }
-  let after = '00000000-0000-0000-0000-000000000000'
+  let after = NIL_UUID
   for (;;) {
     const page = await prisma.provisionRequest.findMany({
       where: { ...where, id: { gt: after } },
@@ -75,7 +77,7 @@ async function eventsOf(database: Database, ids: string[], wanted: PastEvents): 
     orderBy: { version: 'asc' },
   })
   const owned = requests.flatMap(({ projectId, instanceIds }) => instanceIds.map((id) => ({ projectId, id })))
-  const instances = owned.length === 0 ? [] : await readInstances(database.throughPrisma, owned)
+  const instances = owned.length === 0 ? [] : await readEndedInstances(database.throughPrisma, owned)
   const byKey = new Map(instances.map((instance) => [`${instance.projectId}/${instance.id}`, instance]))
 
   return requests.map(({ instanceIds, ...request }) => {
@@ -90,7 +92,7 @@ async function eventsOf(database: Database, ids: string[], wanted: PastEvents): 
 function eventsOfRequest(
   request: RequestFacts,
   history: readonly string[],
-  ended: readonly InstanceRow[],
+  ended: readonly EndedInstanceRow[],
   { from, to, kinds }: PastEvents,
 ): Event[] {
   const isInTime = (at: number) => at >= from.getTime() && at < to.getTime()

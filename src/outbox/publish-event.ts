@@ -36,7 +36,7 @@ export function messageOf(
 }
 
 /**
- * Publishes an event. It is done when the broker has it, or when nobody is there to get it; else it is put off, to be
+ * Publishes an event. It is done when the broker has it, or when nobody is there to get it; else it is postponed, to be
  * published again. `writtenAt`: when it was stored, on the clock of performance.now().
  */
 export function publishEvent(
@@ -71,5 +71,5 @@ function notConfirmed(context: PublishContext, event: Event, error: PublishError
   }
   if (error.kind === 'nacked') metrics.outbox.nacked.inc()
   if (error.kind === 'unknown') metrics.outbox.unknown.inc()
-  return 'put off'
+  return 'postponed'
 }

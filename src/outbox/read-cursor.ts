@@ -20,8 +20,6 @@ export interface ReadCursor {
   start(): number
   /** Tells how far the read has come, and whether its limit cut it short there. */
   readTo(mark: ReadMark | undefined, cutShort: boolean): void
-  /** The next read starts from the beginning. */
-  restart(): void
 }
 
 /**
@@ -34,7 +32,7 @@ export interface ReadCursor {
  */
 export function createReadCursor(now: () => number = () => performance.now()): ReadCursor {
   let floor = BEGINNING
-  let marks: { at: number; position: number; barrier: bigint; settled: boolean }[] = []
+  let marks: { at: number; position: number; barrier: bigint; safe: boolean }[] = []
   let restartedAt = Number.NEGATIVE_INFINITY
 
   return {
@@ -45,8 +43,8 @@ export function createReadCursor(now: () => number = () => performance.now()): R
         floor = BEGINNING
         marks = []
       }
-      const isSafe = (mark: { at: number; settled: boolean }) => mark.settled && at - mark.at >= LOOK_BACK_MS
-      for (let mark = marks[0]; mark !== undefined && isSafe(mark); mark = marks[0]) {
+      const isPassed = (mark: { at: number; safe: boolean }) => mark.safe && at - mark.at >= LOOK_BACK_MS
+      for (let mark = marks[0]; mark !== undefined && isPassed(mark); mark = marks[0]) {
         floor = mark.position
         marks.shift()
       }
@@ -55,14 +53,11 @@ export function createReadCursor(now: () => number = () => performance.now()): R
     readTo: (mark, cutShort) => {
       if (mark === undefined) return
       const ended = BigInt(mark.xmin)
-      marks.push({ at: now(), position: mark.position, barrier: BigInt(mark.barrier), settled: false })
+      marks.push({ at: now(), position: mark.position, barrier: BigInt(mark.barrier), safe: false })
       for (const known of marks) {
         const isRead = !cutShort || known.position <= mark.position
-        if (isRead && known.barrier <= ended) known.settled = true
+        if (isRead && known.barrier <= ended) known.safe = true
       }
-    },
-    restart: () => {
-      restartedAt = Number.NEGATIVE_INFINITY
     },
   }
 }

@@ -39,22 +39,22 @@ CROSS JOIN LATERAL (
 ) part
 `
 
-export interface InstanceRow extends InstanceFacts {
+export interface EndedInstanceRow extends InstanceFacts {
   projectId: string
   /** The version of its request that counted its end. */
   endedVersion: number
 }
 
 /** Those that are there, in no order; `history` is their row's text. */
-export function readRequests(sql: Sql, ids: readonly string[]): Promise<RequestFacts[]> {
+export function readRequestFacts(sql: Sql, ids: readonly string[]): Promise<RequestFacts[]> {
   return sql.query(REQUESTS, ids)
 }
 
 /** Those that are there and have ended, in no order. */
-export function readInstances(
+export function readEndedInstances(
   sql: Sql,
   wanted: readonly { projectId: string; id: string }[],
-): Promise<InstanceRow[]> {
+): Promise<EndedInstanceRow[]> {
   return sql.query(
     INSTANCES,
     wanted.map(({ projectId }) => projectId),

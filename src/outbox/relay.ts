@@ -4,7 +4,7 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Quiet } from '../runtime/quiet.ts'
-import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
 import { createTurns } from '../runtime/turns.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type PublishContext, publishEvent } from './publish-event.ts'
@@ -47,7 +47,7 @@ export function createRelay(options: RelayOptions): SharedLoop {
     brokerReady,
     replica,
     window,
-    idleMs = unheard,
+    idleMs = asIfAlone,
     metrics,
     logger,
     quiet,
@@ -92,8 +92,8 @@ export function createRelay(options: RelayOptions): SharedLoop {
     gapMs: GAP_MS,
     runOnce: async () => {
       // The process is just starting: it will be registered in a moment, and may have the duty then.
-      if (!duty.had() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
-      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+      if (!duty.isHeld() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
+      if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const left = await tenure.relay()
       if (left === 'more') return { again: true }
@@ -106,7 +106,7 @@ export function createRelay(options: RelayOptions): SharedLoop {
   })
   return {
     ...loop,
-    serves: duty.had,
+    serves: duty.isHeld,
     stop: () => {
       stopping.abort()
       return loop.stop()

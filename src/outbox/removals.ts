@@ -39,7 +39,7 @@ export function createRemovals({
         await removeSegments(database, positions)
         reached('outbox.removed')
       } catch (error) {
-        logger.debug({ err: error }, 'published events not removed yet')
+        logger.debug({ err: error }, 'published segments not removed yet')
         waiting.push(...positions)
         await sleep(RETRY_MS)
         if (signal.aborted) break

@@ -1,9 +1,9 @@
+import type { NetworkInterface } from '../contracts/event-schemas.ts'
 import {
   type Event,
   type EventMoment,
   instanceFailed,
   instanceRunning,
-  type NetworkInterface,
   requestAccepted,
   requestCompleted,
   requestDispatched,

@@ -1,7 +1,7 @@
 import type { Event } from '../contracts/events.ts'
 import type { Sql } from '../database/database.ts'
 import { firstVersion } from '../request/history.ts'
-import { type InstanceRow, readInstances, readParts, readRequests } from './read-facts.sql.ts'
+import { type EndedInstanceRow, readEndedInstances, readParts, readRequestFacts } from './read-facts.sql.ts'
 import { type RequestFacts, renderEvents } from './render-events.ts'
 import type { ChangeRef, Segment } from './segment.ts'
 
@@ -9,7 +9,7 @@ import type { ChangeRef, Segment } from './segment.ts'
 interface Facts {
   requests: ReadonlyMap<string, RequestFacts>
   /** By project and id (keyOf). */
-  instances: ReadonlyMap<string, InstanceRow>
+  instances: ReadonlyMap<string, EndedInstanceRow>
   /** Parts of histories by request and version (keyOf). */
   parts: ReadonlyMap<string, string>
 }
@@ -40,14 +40,14 @@ export async function renderSegments(
 
 async function readFacts(sql: Sql, refs: readonly ChangeRef[]): Promise<Facts> {
   const ids = [...new Set(refs.map(({ id }) => id))]
-  const found = ids.length === 0 ? [] : await readRequests(sql, ids)
+  const found = ids.length === 0 ? [] : await readRequestFacts(sql, ids)
   const requests = new Map(found.map((request) => [request.id, request]))
 
   const ended = refs.flatMap(({ id, instanceIds }) => {
     const projectId = requests.get(id)?.projectId
     return projectId === undefined ? [] : instanceIds.map((instanceId) => ({ projectId, id: instanceId }))
   })
-  const instances = ended.length === 0 ? [] : await readInstances(sql, ended)
+  const instances = ended.length === 0 ? [] : await readEndedInstances(sql, ended)
 
   const parted = refs.filter(({ id, version }) => version < firstVersion(requests.get(id)?.history ?? ''))
   const parts = parted.length === 0 ? [] : await readParts(sql, parted)

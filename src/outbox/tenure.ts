@@ -31,7 +31,7 @@ export interface Tenure {
 
 export interface TenureOptions {
   database: Database
-  /** Publishes one event; `put off` where it is to be published again. */
+  /** Publishes one event; `postponed` where it is to be published again. */
   publish: (event: { event: Event; writtenAt: number }, done: (step: LaneStep) => void) => void
   /** All events of the segment at this position are out. */
   onPublished: (position: number) => void
@@ -125,7 +125,7 @@ export function createTenure(options: TenureOptions): Tenure {
         lanes.add({ event, writtenAt, segment })
       }
     }
-    reached('outbox.published')
+    reached('outbox.handed_out')
   }
 
   return {

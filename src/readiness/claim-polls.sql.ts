@@ -1,3 +1,4 @@
+import { gridSeconds, MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import {
   keptByReading,
   levelOf,
@@ -30,7 +31,7 @@ import { type MemberLimits, type PollMember, parseMembers } from './poll-member.
  * For `one_row_hint` see claim-requests.
  *
  * $1 most rows, $2 poll intervals in milliseconds by number of polls, $3 ids per call, $4 share (0..1) of the budget, $5
- * milliseconds to put off by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
+ * milliseconds to postpone by, $6 provisioning time limit in milliseconds, $7 projects to leave out, $8 most calls of one
  * project, $9 most calls, but for the last project's; what is left stays due, $10 most milliseconds to wait for the
  * listing of an instance that runs, $11 milliseconds that all calls of the process are late by, $12 the
  * name of the payments.
@@ -67,10 +68,10 @@ near AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT p.id, sum(cardinality(p.members)) OVER (ORDER BY p.due_at, p.id) - cardinality(p.members) AS start
     FROM poll p
-    WHERE p.project_id = w.project_id AND cardinality(p.members) < 100
-      AND p.due_at <= clock.ts + make_interval(secs => ($2::float8[])[cardinality($2::float8[])] / 5000)
+    WHERE p.project_id = w.project_id AND cardinality(p.members) < ${MEMBERS_PER_POLL}
+      AND p.due_at <= clock.ts + make_interval(secs => ${gridSeconds('($2::float8[])[cardinality($2::float8[])]')})
       AND p.due_at <= clock.ts
-        + make_interval(secs => ($2::float8[])[greatest(1, least(p.polls, cardinality($2::float8[])))] / 5000)
+        + make_interval(secs => ${gridSeconds('($2::float8[])[greatest(1, least(p.polls, cardinality($2::float8[])))]')})
       AND p.id NOT IN (SELECT id FROM due)
   ) next
   WHERE w.size < w.calls * $3::int AND next.start < w.calls * $3::int - w.size

@@ -6,7 +6,7 @@ import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
  *
  * found      the rows in the order in which calls take them, with the slots that those before them take; whole are those
  *            that make a call by themselves, and only get a new id
- * put_off    rows that have no token: they wait until one may be there. Where a project has had all the calls it may
+ * postponed  rows that have no token: they wait until one may be there. Where a project has had all the calls it may
  *            have, the rest stays due
  * dealt      the other calls, and (call null) what no call had room for of a row that was taken in part
  *
@@ -31,7 +31,7 @@ export const DEAL_OUT = `found AS MATERIALIZED (
     CROSS JOIN clock
   ) placed
 ),
-put_off AS (
+postponed AS (
   UPDATE poll p
   SET due_at = f.rest_due_at
   FROM found f

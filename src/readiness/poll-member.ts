@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { NetworkInterface } from '../contracts/events.ts'
+import type { NetworkInterface } from '../contracts/event-schemas.ts'
 
 /** A pending instance, as the row of its poll holds it. */
 export interface PollMember {

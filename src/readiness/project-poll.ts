@@ -14,6 +14,8 @@ import type { RecordSightings } from './sighting-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
 const SINGLE_CALLS = 10
+/** The calls as all throttled ones are counted. */
+const NAMES = { list: 'list_instances', status: 'show_instance_status' }
 /** What ShowInstanceStatus does not tell. */
 const UNLISTED = { name: null, serverId: null, imageId: null, networkInterfaces: null }
 
@@ -71,7 +73,7 @@ async function askSingly(
   missing: readonly PollMember[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, readinessShare, lateness } = context
+  const { database, readinessShare, lateness, metrics } = context
   const { projectId } = poll
   const first = Math.floor(Math.random() * missing.length)
   const chosen = [...missing.slice(first), ...missing.slice(0, first)].slice(0, SINGLE_CALLS)
@@ -85,6 +87,7 @@ async function askSingly(
       lateMs: lateness.usualMs(),
     })
     if (!payment?.granted) break
+    metrics.dispatch.tokensTaken.inc()
     try {
       await askForOne(context, { ...payment, poll }, id)
     } catch (error) {
@@ -119,7 +122,9 @@ async function measured<Answer>(
   try {
     return await ask()
   } catch (error) {
-    result = error instanceof CloudDcThrottledError ? 'throttled' : 'failed'
+    const isThrottled = error instanceof CloudDcThrottledError
+    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[call] })
+    result = isThrottled ? 'throttled' : 'failed'
     throw error
   } finally {
     metrics.readiness.calls.inc({ call, result })

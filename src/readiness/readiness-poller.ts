@@ -7,7 +7,7 @@ import { createLateness } from '../budget/lateness.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
-import { createLoop, type IdleMs, type Loop, type RunResult, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import { claimPolls } from './claim-polls.sql.ts'
@@ -47,7 +47,7 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
 
 /** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { pollMinMs, pollMaxMs, idleMs = unheard, logger } = options
+  const { pollMinMs, pollMaxMs, idleMs = asIfAlone, logger } = options
   const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
@@ -93,6 +93,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
     payment,
   })
   reached('readiness.claimed')
+  metrics.dispatch.tokensTaken.inc(polls.length)
   metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
   const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {

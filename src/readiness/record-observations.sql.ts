@@ -1,5 +1,5 @@
 import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
-import type { NetworkInterface } from '../contracts/events.ts'
+import type { NetworkInterface } from '../contracts/event-schemas.ts'
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, historyLine, inMs, insertSegment } from '../request/change.sql.ts'
@@ -130,7 +130,6 @@ segment AS (
   ${insertSegment({ from: 'FROM changed c', id: 'c.id', version: 'c.version', instances: 'c."ended"' })}
 )
 SELECT
-  (SELECT holds FROM fence) AS "holds",
   ARRAY(SELECT id FROM held)::text[] AS "held",
   ARRAY(SELECT "id" FROM settled)::text[] AS "settled",
   ARRAY(SELECT id FROM changed)::text[] AS "changed"
@@ -150,7 +149,7 @@ export interface PollRow {
   requestIds: readonly string[]
 }
 
-export interface InstanceRow {
+export interface ObservedRow {
   projectId: string
   id: string
   provisionRequestId: string
@@ -170,13 +169,11 @@ export interface ObservationRows {
   polls: readonly PollRow[]
   /** Of the instances that have ended. */
   requests: readonly RequestChange[]
-  instances: readonly InstanceRow[]
+  instances: readonly ObservedRow[]
 }
 
 export interface RecordedRows {
-  /** Whether all polls were held; if not, nothing is recorded. */
-  holds: boolean
-  /** Ids of the polls that were held. */
+  /** Ids of the polls that were held; where one was not, nothing is recorded. */
   held: string[]
   /** Ids of the polls of whose answer nothing is left to record. */
   settled: string[]

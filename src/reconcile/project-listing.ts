@@ -15,7 +15,7 @@ const SERVERS_PER_CALL = 100
 const MIN_WAIT_MS = 20
 const MAX_WAIT_MS = 500
 /** Longest wait for a closed bucket. */
-const CLOSED_PATIENCE_MS = 2000
+const MAX_CLOSED_WAIT_MS = 2000
 
 /** Thrown when the project's bucket is closed: no listing, now or for a while. */
 export class BucketClosedError extends Error {
@@ -97,7 +97,7 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
           continue
         }
       }
-      if (payment.closed && payment.waitMs > CLOSED_PATIENCE_MS) throw new BucketClosedError()
+      if (payment.closed && payment.waitMs > MAX_CLOSED_WAIT_MS) throw new BucketClosedError()
       await sleep(Math.min(MAX_WAIT_MS, Math.max(MIN_WAIT_MS, payment.waitMs)), undefined, { signal })
     }
     calls += 1

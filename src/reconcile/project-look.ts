@@ -144,8 +144,8 @@ async function postpone(context: LookContext, claim: ProjectClaim, error: CloudD
   if (error instanceof CloudDcThrottledError) metrics.dispatch.throttled.inc({ call: 'list_instances' })
   const effect = effectOfFailedReading(error, { projectId, troubles: count - 1, adaptive })
   if (effect !== null) await applyCallResults(database, [effect])
-  const patient = error instanceof CloudDcAccessError || !error.retryable
-  const lookInMs = jitteredBackoff(count, patient ? UNAUTHORIZED : FAILED)
+  const needsPerson = error instanceof CloudDcAccessError || !error.retryable
+  const lookInMs = jitteredBackoff(count, needsPerson ? UNAUTHORIZED : FAILED)
   pace.postpone(projectId, lookInMs)
   await recordLooks(
     database.throughPrisma,

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { createForeignInstallations } from '../attempt/foreign-installations.ts'
 import type { Installation } from '../attempt/installation.ts'
-import { nextLookMs } from '../attempt/next-look.sql.ts'
+import { nextDueLookMs } from '../attempt/next-look.sql.ts'
 import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.ts'
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
@@ -11,7 +11,7 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
-import { createLoop, type IdleMs, type RunResult, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type RunResult, type SharedLoop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createProjectClaims } from './claim-projects.ts'
 import { createListingPace } from './listing-pace.ts'
@@ -68,7 +68,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
   const {
     database,
     replica,
-    idleMs = unheard,
+    idleMs = asIfAlone,
     logger,
     intervalMs = 5000,
     looksAtOnce = LOOKS_AT_ONCE,
@@ -101,7 +101,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
   })
   return {
     ...loop,
-    serves: context.duty.had,
+    serves: context.duty.isHeld,
     stop: () => {
       stopping.abort()
       return loop.stop()
@@ -112,9 +112,9 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
 /** Starts a look at each project that is due for one, as far as there is room. */
 async function reconcileOnce(context: ReconcileContext): Promise<RunResult> {
   const { database, duty, claimProjects, looks, looksAtOnce, pace, moveOnMs } = context
-  if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+  if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
   if (looks.size >= looksAtOnce) return { again: false, waitMs: IDLE_MS }
-  const dueInMs = await nextLookMs(database)
+  const dueInMs = await nextDueLookMs(database)
   if (dueInMs > 0) return { again: false, waitMs: dueInMs }
   for (const claim of await claimProjects([...looks.keys()])) {
     const { projectId } = claim

@@ -11,7 +11,7 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import { nextLeaseEndMs } from '../replica/leases.sql.ts'
 import type { Replica } from '../replica/replica.ts'
-import { createLoop, type IdleMs, type SharedLoop, unheard } from '../runtime/run-loop.ts'
+import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 /** How soon an early end of a lease is noticed, where replicas do not hear each other. */
@@ -19,7 +19,8 @@ const IDLE_MS = 500
 /** How often claims are looked for although no lease has run out: their outcomes may not have been recorded. */
 const OVERDUE_EVERY_MS = 10_000
 const CLAIMS_AT_ONCE = 20
-const OVERDUE_MS = 15 * 60_000
+/** An attempt in flight for so long under a living replica will never be recorded. */
+export const OVERDUE_MS = 15 * 60_000
 
 export interface RescuerOptions {
   database: Database
@@ -41,7 +42,7 @@ export interface RescuerOptions {
  * settleAttempts drops what it brings.
  */
 export function createRescuer(options: RescuerOptions): SharedLoop {
-  const { database, replica, logger, idleMs = unheard } = options
+  const { database, replica, logger, idleMs = asIfAlone } = options
   const duty = createHeldDuty({ replica, duty: 'rescue' })
   let lookedAt = Number.NEGATIVE_INFINITY
   const loop = createLoop({
@@ -49,7 +50,7 @@ export function createRescuer(options: RescuerOptions): SharedLoop {
     logger,
     idleMs: () => idleMs(IDLE_MS),
     runOnce: async () => {
-      if (!(await duty.has())) return { again: false, waitMs: ASK_MS }
+      if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
       const endsInMs = await nextLeaseEndMs(database, replica.id())
       if (endsInMs > 0 && performance.now() - lookedAt < OVERDUE_EVERY_MS)
         return { again: false, waitMs: endsInMs }
@@ -60,7 +61,7 @@ export function createRescuer(options: RescuerOptions): SharedLoop {
       return { again: false, waitMs: IDLE_MS }
     },
   })
-  return { ...loop, serves: duty.had }
+  return { ...loop, serves: duty.isHeld }
 }
 
 /** Returns how many claims were taken over. */

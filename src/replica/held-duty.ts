@@ -7,10 +7,10 @@ const RENEW_MS = 3000
 export const ASK_MS = 1500
 
 export interface HeldDuty {
-  /** Whether this replica has the duty, as of its last asking; takes it if no other replica has it. */
-  has(): Promise<boolean>
+  /** Takes the duty if no other replica has it; whether this one has it now, as of its last asking. */
+  take(): Promise<boolean>
   /** The last known answer, without asking. */
-  had(): boolean
+  isHeld(): boolean
 }
 
 /** A duty that is looked at more often than its lease needs to be renewed. */
@@ -27,7 +27,7 @@ export function createHeldDuty({
   let held = false
   let askedAt = Number.NEGATIVE_INFINITY
   return {
-    has: async () => {
+    take: async () => {
       const now = performance.now()
       if (now - askedAt >= (held ? RENEW_MS : ASK_MS)) {
         const heldNow = await replica.holdDuty(duty, LEASE_MS)
@@ -37,6 +37,6 @@ export function createHeldDuty({
       }
       return held
     },
-    had: () => held,
+    isHeld: () => held,
   }
 }

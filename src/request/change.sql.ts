@@ -30,7 +30,7 @@ export function withChange(change: string): string {
 /**
  * SQL: stores what this statement's changes owe to consumers as one segment of the outbox. `from` brings one row for
  * each change with events, `id` and `version` are those of its request, `instances` is a JSON text of the ids that ended
- * with it, each after a comma (refInstances), or ''.
+ * with it, each after a comma (record-observations), or ''.
  */
 export function insertSegment({
   from,

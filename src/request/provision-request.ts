@@ -30,10 +30,6 @@ export function isTerminal(state: RequestState): boolean {
   return NEXT_STATES[state].length === 0
 }
 
-export function canMove(from: RequestState, to: RequestState): boolean {
-  return NEXT_STATES[from].includes(to)
-}
-
 /** The condition of the CHECK that holds each change of state of a row against {@link NEXT_STATES}. */
 export function legalMoves(): string {
   const moves = REQUEST_STATES.filter((from) => !isTerminal(from)).map(

@@ -28,25 +28,17 @@ export interface Loop extends Service {
   wake(inMs?: number): void
 }
 
-/** A loop that does what others may do too. */
-export interface SleepyLoop extends Loop {
-  /** Whether this replica does its work now, as far as is known. */
-  serves(): boolean
-}
-
 /** A loop whose work any replica may do. */
 export interface SharedLoop extends Loop {
   /** Whether this replica does that work now, as far as is known. */
   serves(): boolean
 }
 
-/**
- * The longest wait of a loop that has found nothing to do, in milliseconds. `alone`: where no other replica would wake
- * it, so that it has to look by itself.
- */
+/** The longest idle wait, in milliseconds. `alone`: the wait where nobody else would wake the loop. */
 export type IdleMs = (alone: number) => number
 
-export const unheard: IdleMs = (alone) => alone
+/** For a loop that nobody else wakes. */
+export const asIfAlone: IdleMs = (alone) => alone
 
 /**
  * The skeleton of every background duty: pass, then again at once, or wait for a wake-up, a due time or the stop.

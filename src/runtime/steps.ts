@@ -18,7 +18,7 @@ export const STEPS = [
   'reconcile.listed',
   'reconcile.recorded',
   'outbox.read',
-  'outbox.published',
+  'outbox.handed_out',
   'outbox.confirmed',
   'outbox.removed',
 ] as const

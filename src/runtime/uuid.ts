@@ -7,6 +7,9 @@ const MAX_SEQUENCE = 2 ** 32 - 1
 let millisecond = Number.NEGATIVE_INFINITY
 let sequence = 0
 
+/** Less than every other. */
+export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
+
 /** A UUIDv7, greater than all this process has made before (RFC 9562, method 1: a 32-bit counter). */
 export function newUuid(): string {
   const random = drawRandomBytes(16)

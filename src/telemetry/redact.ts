@@ -22,6 +22,11 @@ const SECRET_KEYS = new Set([
   'authtoken',
   'xauthtoken',
   'xsubjecttoken',
+  'accesskey',
+  'securitytoken',
+  'xsecuritytoken',
+  'xmetadatatoken',
+  'idtoken',
   'authorization',
   'proxyauthorization',
   'cookie',
@@ -49,9 +54,10 @@ const ASSIGNED =
   /\b(password|passwd|pwd|adminpass|secret|token|api[_-]?key)(\s*=\s*)("[^"]*"|'[^']*'|[^\s&;,"']+)/gi
 /** `"password":"..."` in JSON, also in JSON within JSON, where the quotes are escaped. */
 const IN_JSON =
-  /((\\*["'])(?:password|passwd|admin_?pass(?:word)?|secret|user_data|(?:x-)?(?:auth|subject)-token|token)\2\s*:\s*)(\\*["'])([\s\S]*?)(?:(?<!\\)\3|$)/gi
+  /((\\*["'])(?:password|passwd|admin_?pass(?:word)?|secret|user_data|(?:x-)?(?:auth|subject|security|metadata)-token|security_?token|token)\2\s*:\s*)(\\*["'])([\s\S]*?)(?:(?<!\\)\3|$)/gi
 /** Header lines and bearer tokens in text. */
-const HEADER = /\b((?:x-(?:auth|subject)-token|(?:proxy-)?authorization|cookie)["']?\s*[:=]\s*)([^\r\n,}]+)/gi
+const HEADER =
+  /\b((?:x-(?:auth|subject|security|metadata)-token|(?:proxy-)?authorization|cookie)["']?\s*[:=]\s*)([^\r\n,}]+)/gi
 
 /** Text without credentials, at most 4,096 characters of it. */
 export function scrubText(text: string): string {

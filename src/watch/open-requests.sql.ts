@@ -1,4 +1,5 @@
 import type { ThroughPrisma } from '../database/database.ts'
+import { NIL_UUID } from '../runtime/uuid.ts'
 import { hashOfInstance } from './polled-instances.sql.ts'
 
 /**
@@ -20,7 +21,7 @@ WITH page AS MATERIALIZED (
   ORDER BY project_id, id
   LIMIT $3::int
 ),
-quiet AS MATERIALIZED (
+unchanged AS MATERIALIZED (
   SELECT *
   FROM page
   WHERE updated_at < clock_timestamp() - make_interval(secs => $4::float8 / 1000)
@@ -29,17 +30,17 @@ quiet AS MATERIALIZED (
 ),
 idle AS (
   SELECT *
-  FROM quiet
+  FROM unchanged
   WHERE NOT CASE
     WHEN state = 'queued' THEN EXISTS (
-      SELECT FROM rate_bucket b WHERE b.project_id = quiet.project_id AND b.due_at IS NOT NULL
+      SELECT FROM rate_bucket b WHERE b.project_id = unchanged.project_id AND b.due_at IS NOT NULL
     )
     WHEN state = 'dispatching' THEN EXISTS (
-      SELECT FROM claim c WHERE c.id = quiet.claim_id AND quiet.id = ANY(c.request_ids)
+      SELECT FROM claim c WHERE c.id = unchanged.claim_id AND unchanged.id = ANY(c.request_ids)
     )
     WHEN state = 'uncertain' THEN EXISTS (
       SELECT FROM look l
-      WHERE l.provision_request_id = quiet.id AND l.attempt = quiet.attempt_number AND l.purpose = 'doubt'
+      WHERE l.provision_request_id = unchanged.id AND l.attempt = unchanged.attempt_number AND l.purpose = 'doubt'
     )
     ELSE true
   END
@@ -58,9 +59,9 @@ SELECT
     SELECT json_agg(json_build_object(
       'id', id, 'version', version, 'projectId', project_id, 'requestId', request_id, 'state', state,
       'updatedAtMs', extract(epoch FROM updated_at) * 1000, 'pending', pending,
-      'hashes', ARRAY(SELECT ${hashOfInstance('quiet.project_id', 'n.id', '$5::int8')} FROM unnest(instance_ids) AS n(id))
+      'hashes', ARRAY(SELECT ${hashOfInstance('unchanged.project_id', 'n.id', '$5::int8')} FROM unnest(instance_ids) AS n(id))
     ))
-    FROM quiet
+    FROM unchanged
     WHERE state = 'provisioning'
   ), '[]') AS "provisioning"
 FROM (SELECT project_id, id FROM page ORDER BY project_id DESC, id DESC LIMIT 1) last
@@ -98,15 +99,13 @@ export async function readOpenRequests(
   params: {
     after: { lastProject: string; lastId: string } | null
     limit: number
-    quietMs: number
+    unchangedMs: number
     /** That of the hashes to compare with. */
     seed: number
   },
 ): Promise<OpenPage | null> {
-  const { after, limit, quietMs, seed } = params
-  const [lastProject, lastId] = [after?.lastProject ?? '', after?.lastId ?? FIRST_ID]
-  const [page] = await throughPrisma.query<OpenPage>(TEXT, lastProject, lastId, limit, quietMs, seed)
+  const { after, limit, unchangedMs, seed } = params
+  const [lastProject, lastId] = [after?.lastProject ?? '', after?.lastId ?? NIL_UUID]
+  const [page] = await throughPrisma.query<OpenPage>(TEXT, lastProject, lastId, limit, unchangedMs, seed)
   return page ?? null
 }
-
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'

@@ -12,9 +12,9 @@ const PAUSE_MS = 250
 const IDLE_MS = 60_000
 const DUTY_LEASE_MS = 180_000
 /** Every lost wake-up is made up for within seconds (dispatch/sweeper.ts). */
-const QUIET_MS = 60_000
+const UNCHANGED_MS = 60_000
 /** How long the first event may stay the first while the broker is fine. */
-const PATIENCE_MS = 600_000
+const FIRST_EVENT_MS = 600_000
 /** Requests named in one line of the log. */
 const SHOWN = 20
 
@@ -26,8 +26,8 @@ export interface PromiseWatchOptions {
   restorePolls: StuckRequestsOptions['restorePolls']
   pageSize?: number
   idleMs?: number
-  quietMs?: number
-  patienceMs?: number
+  unchangedMs?: number
+  firstEventMs?: number
   metrics: Pick<Metrics, 'invariantViolations'>
   logger: Logger
 }
@@ -39,8 +39,13 @@ export interface PromiseWatchOptions {
  */
 export function createPromiseWatch(options: PromiseWatchOptions): Loop {
   const { database, replica, brokerReady, restorePolls, metrics, logger } = options
-  const { pageSize = PAGE, idleMs = IDLE_MS, quietMs = QUIET_MS, patienceMs = PATIENCE_MS } = options
-  const requests = createStuckRequests({ database, pageSize, quietMs, restorePolls })
+  const {
+    pageSize = PAGE,
+    idleMs = IDLE_MS,
+    unchangedMs = UNCHANGED_MS,
+    firstEventMs = FIRST_EVENT_MS,
+  } = options
+  const requests = createStuckRequests({ database, pageSize, unchangedMs, restorePolls })
   /** What this round has found, and what the previous round found. */
   let found = new Set<string>()
   let known = new Set<string>()
@@ -56,7 +61,7 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
       metrics.invariantViolations.inc({ invariant: 'stuck' }, fresh.length)
       logger.error(
         { requests: fresh.length, first: fresh.slice(0, SHOWN) },
-        'requests that nobody is due to look at',
+        'requests that no replica is due to look at',
       )
     }
     await requests.repair(stuck)
@@ -72,7 +77,7 @@ export function createPromiseWatch(options: PromiseWatchOptions): Loop {
       head = first && { position: first.position, since: performance.now(), told: false }
       return
     }
-    if (head.told || performance.now() - head.since < patienceMs) return
+    if (head.told || performance.now() - head.since < firstEventMs) return
     head.told = true
     metrics.invariantViolations.inc({ invariant: 'missing_event' })
     logger.error({ segment: first }, 'an event does not leave although the broker is fine')

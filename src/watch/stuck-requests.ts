@@ -9,7 +9,7 @@ export interface StuckRequestsOptions {
   /** Requests per page. */
   pageSize: number
   /** Milliseconds since a request's last change, below which its next step may just be imminent. */
-  quietMs: number
+  unchangedMs: number
   /** Restores the polls of pending instances of these requests. */
   restorePolls: (requestIds: readonly string[]) => Promise<unknown>
 }
@@ -27,7 +27,7 @@ const HIGHEST_SEED = 2 ** 31
 export function createStuckRequests({
   database,
   pageSize,
-  quietMs,
+  unchangedMs,
   restorePolls,
 }: StuckRequestsOptions): StuckRequests {
   let page: OpenPage | null = null
@@ -38,7 +38,7 @@ export function createStuckRequests({
   const unpolled = async ({ provisioning }: OpenPage): Promise<OpenRequest[]> => {
     if (provisioning.length === 0) return []
     polled ??= await readPolledInstances(database, seed)
-    return findUnpolled(provisioning, polled, quietMs)
+    return findUnpolled(provisioning, polled, unchangedMs)
   }
 
   return {
@@ -47,7 +47,7 @@ export function createStuckRequests({
         seed = Math.floor(Math.random() * HIGHEST_SEED)
         polled = null
       }
-      const read = await readOpenRequests(database, { after: page, limit: pageSize, quietMs, seed })
+      const read = await readOpenRequests(database, { after: page, limit: pageSize, unchangedMs, seed })
       const stuck = read === null ? [] : [...read.idle, ...(await unpolled(read))]
       const roundOver = read === null || read.size < pageSize
       page = roundOver ? null : read
@@ -71,13 +71,13 @@ export function createStuckRequests({
  * polled until its next poll: a loss that it hides shows then. Left out is what has changed after the polls were read, or
  * shortly before.
  */
-export function findUnpolled<Request extends { updatedAtMs: number; pending: number; hashes: number[] }>(
+function findUnpolled<Request extends { updatedAtMs: number; pending: number; hashes: number[] }>(
   provisioning: readonly Request[],
   polled: PolledInstances,
-  quietMs: number,
+  unchangedMs: number,
 ): Request[] {
   return provisioning.filter(({ updatedAtMs, pending, hashes }) => {
-    if (updatedAtMs > polled.atMs - quietMs) return false
+    if (updatedAtMs > polled.atMs - unchangedMs) return false
     return hashes.filter((hash) => polled.hashes.has(hash)).length < Math.max(1, pending)
   })
 }

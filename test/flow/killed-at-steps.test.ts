@@ -38,7 +38,7 @@ let urls: { databaseUrl: string; amqpUrl: string }
 let simulator: SimulatorProcess
 let observer: EventObserver
 let publisher: MessagePublisher
-const access = accessBy('token', batch.secret)
+const access = accessBy('token', batch.secret, 'project-1')
 let replica: ReplicaProcess
 
 beforeAll(async () => {

@@ -29,7 +29,7 @@ test('processes with a part of the work each tell each other of it', async () =>
   }
 })
 
-test('what is put off is done when it is due, by whichever process has that duty', async () => {
+test('what is postponed is done when it is due, by whichever process has that duty', async () => {
   await using world = await createAppWorld()
   await startEach(world)
   await world.startApp({ ROLES: 'dispatch' }, HOUR)

@@ -9,7 +9,7 @@ import type { Database } from '../../src/database/database.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { storedEvents } from '../support/stored-events.ts'
-import { claim, placeRequests, setBucket } from './store-world.ts'
+import { claim, placeRequests, setBucket } from './statement-world.ts'
 
 const PROJECT = 'p'
 const database = await useTestDatabase()

@@ -8,6 +8,7 @@ import { authBy } from '../support/auth.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { answer, type ScriptedCloudDc, startScriptedCloudDc } from '../support/scripted-clouddc.ts'
 
+const EXPIRED = { fault: 'expired', date: undefined } as const
 const CALL = { projectId: 'p1', body: '{}' }
 
 const clients = createClients()
@@ -41,9 +42,9 @@ it('after a 401 nothing is sent again; the next call has the new token', async (
   expect(refused.map((evidence) => evidence.kind === 'response' && evidence.status)).toEqual([401, 401])
   expect(cloud.arrivals).toHaveLength(2)
   // Joins the look that the refusals began, which may still have read the old file.
-  await auth.refused('p1', { 'X-Auth-Token': 'old' })
+  await auth.refused('p1', { 'X-Auth-Token': 'old' }, EXPIRED)
   await writeFile(tokenFile, 'new')
-  await auth.refused('p1', { 'X-Auth-Token': 'old' })
+  await auth.refused('p1', { 'X-Auth-Token': 'old' }, EXPIRED)
   expect(await client.batchCreate(CALL)).toMatchObject({ status: 202 })
   expect(cloud.arrivals.map((arrival) => arrival.headers['x-auth-token'])).toEqual(['old', 'old', 'new'])
 })

@@ -29,7 +29,7 @@ async function startWatch(changes: Partial<PromiseWatchOptions> = {}) {
     brokerReady: () => true,
     restorePolls: (ids) => restorePolls(database, ids),
     idleMs: 5,
-    quietMs: 0,
+    unchangedMs: 0,
     metrics,
     logger: pino({ level: 'info' }, { write: (line) => lines.push(line) }),
     ...changes,
@@ -86,7 +86,7 @@ async function instanceIdsOf(requestRow: string): Promise<string[]> {
   return rows.map(({ id }) => id).sort()
 }
 
-describe('requests that nobody is due to look at', () => {
+describe('requests that no replica is due to look at', () => {
   test('are not those whose next step finds them', async () => {
     for (const state of WAITING) await place(state)
     const watch = await startWatch()
@@ -135,7 +135,7 @@ describe('requests that nobody is due to look at', () => {
     await insertRequestRow(database, { state: 'uncertain' })
     await insertRequestRow(database, { state: 'provisioning', instances: [{ id: 'i-1', state: 'pending' }] })
     await database.query('DELETE FROM poll')
-    const watch = await startWatch({ quietMs: 600_000 })
+    const watch = await startWatch({ unchangedMs: 600_000 })
     await watch.rounds()
     expect(await watch.violations('stuck')).toBe(0)
   })
@@ -230,7 +230,7 @@ describe('a segment that stays the first of the outbox', () => {
   test('is counted once, and the next one again', async () => {
     await write()
     await write()
-    const watch = await startWatch({ patienceMs: 0 })
+    const watch = await startWatch({ firstEventMs: 0 })
     await eventually(async () => expect(await watch.violations('missing_event')).toBe(1))
     await watch.rounds()
     expect(await watch.violations('missing_event')).toBe(1)
@@ -240,7 +240,7 @@ describe('a segment that stays the first of the outbox', () => {
 
   test('is nobody’s fault while the broker is unreachable, or before its time is over', async () => {
     await write()
-    const cut = await startWatch({ patienceMs: 0, brokerReady: () => false })
+    const cut = await startWatch({ firstEventMs: 0, brokerReady: () => false })
     await cut.rounds()
     const patient = await startWatch()
     await patient.rounds()

@@ -4,11 +4,11 @@ import { pino } from 'pino'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { ReadinessLimits } from '../../src/readiness/observation.ts'
 import { createReadinessPoller, POLLS_AT_ONCE } from '../../src/readiness/readiness-poller.ts'
-import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { eventually } from '../support/eventually.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
-import { placePending, readBucket, setBucket } from './store-world.ts'
+import { placePending, readBucket, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -16,7 +16,11 @@ beforeEach(() => clearTables(database))
 /** A poller, and a CloudDC of which the test says what it answers; returns the lines it logs. */
 async function startPoller(
   answer: (call: Call, response: ServerResponse) => void,
-  { pollMaxMs = 50, ...limits }: Partial<ReadinessLimits> & { pollMaxMs?: number } = {},
+  {
+    pollMaxMs = 50,
+    metrics = createMetrics(),
+    ...limits
+  }: Partial<ReadinessLimits> & { pollMaxMs?: number; metrics?: Metrics } = {},
 ): Promise<string[]> {
   const server = createServer((request, response) => answer(callOf(request), response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -33,7 +37,7 @@ async function startPoller(
     limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0, serverWaitMs: 50, ...limits },
     readinessShare: 0.5,
     holdsPassword: async (text, { requestId }) => text.includes(`password of ${requestId}`),
-    metrics: createMetrics(),
+    metrics,
     logger: pino({ level: 'info' }, { write: (line: string) => lines.push(line) }),
     onEvents: () => undefined,
   })
@@ -88,6 +92,25 @@ describe('a poll', () => {
     const first = await versions()
     await eventually(() => expect(listings).toBeGreaterThan(3))
     expect(await versions()).toEqual(first)
+  })
+
+  test('counts its tokens, those of single instances as well', async () => {
+    await placePending(database, { ids: ['i-1'] })
+    const metrics = createMetrics()
+    const made = { list: 0, single: 0 }
+    await startPoller(
+      (call, response) => {
+        made[call.listed === null ? 'single' : 'list'] += 1
+        if (call.listed === null) reply(response, 200, { state: 'pending' })
+        else list(response, [])
+      },
+      { metrics },
+    )
+    await eventually(() => expect(made.single).toBeGreaterThan(2))
+    const { list: lists, single } = { ...made }
+    // A call that comes too late after its token is not made.
+    const [taken] = (await metrics.dispatch.tokensTaken.get()).values
+    expect(taken?.value).toBeGreaterThanOrEqual(lists + single)
   })
 
   test('records all that is answered, although the status of one instance cannot be read', async () => {
@@ -269,12 +292,19 @@ describe('a poll', () => {
   test('that is answered opens the bucket again that a 429 has closed', async () => {
     await placePending(database, { ids: ['i-1'] })
     let calls = 0
-    await startPoller((_, response) => {
-      calls += 1
-      if (calls === 1) reply(response.setHeader('retry-after', '60'), 429)
-      else list(response, [])
-    })
+    const metrics = createMetrics()
+    await startPoller(
+      (_, response) => {
+        calls += 1
+        if (calls === 1) reply(response.setHeader('retry-after', '60'), 429)
+        else list(response, [])
+      },
+      { metrics },
+    )
     await eventually(async () => expect((await readBucket(database)).blockedReason).toBe('throttled'))
+    expect(await metrics.registry.metrics()).toContain(
+      'provisioner_throttled_calls_total{call="list_instances"} 1',
+    )
     await setBucket(database, 'p', { blocked_until: 'now()', due_at: 'NULL' })
     await eventually(async () =>
       expect(await readBucket(database)).toMatchObject({ blockedReason: null, troubles: 0 }),

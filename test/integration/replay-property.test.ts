@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, expect, test } from 'vitest'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
-import { EVENT_KINDS } from '../../src/contracts/events.ts'
+import { EVENT_KINDS } from '../../src/contracts/event-schemas.ts'
 import { readPastEvents } from '../../src/outbox/past-events.ts'
 import { messageOf } from '../../src/outbox/publish-event.ts'
 import { eventually } from '../support/eventually.ts'

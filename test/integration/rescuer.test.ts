@@ -16,7 +16,7 @@ import {
   REPLICA,
   setBucket,
   settlementFor,
-} from './store-world.ts'
+} from './statement-world.ts'
 
 const OTHER = '0198170e-4ca7-7ee4-89a7-fa6318432222'
 const CREATED: Outcome = { class: 'created', instanceIds: ['i-1'], httpStatus: 202 }

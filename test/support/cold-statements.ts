@@ -11,7 +11,7 @@ import { endAudits, findDueAudits } from '../../src/attempt/due-audits.sql.ts'
 import { lockDoubt } from '../../src/attempt/find-doubt.sql.ts'
 import { findOwners } from '../../src/attempt/find-owners.sql.ts'
 import { findNamedRequests } from '../../src/attempt/find-unexpected.sql.ts'
-import { nextLookMs } from '../../src/attempt/next-look.sql.ts'
+import { nextDueLookMs } from '../../src/attempt/next-look.sql.ts'
 import { lockClaimed, recordLooks } from '../../src/attempt/record-looks.sql.ts'
 import { deleteGoneReplicas, findClaims, findStranded } from '../../src/attempt/rescue-claims.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
@@ -160,7 +160,7 @@ async function rescue(walk: Walk): Promise<void> {
 
 async function reconcile({ as, plain }: Walk): Promise<void> {
   await plain.query(`UPDATE look SET due_at = clock_timestamp() - interval '1 second'`)
-  await nextLookMs(as('next-look'))
+  await nextDueLookMs(as('next-look'))
   const params = { exceptProjects: [], maxProjects: 100, moveOnMs: 1000 }
   const doubts = await claimDoubts(as('claim-doubts'), params)
   const [first] = doubts
@@ -197,7 +197,7 @@ async function watch({ as }: Walk): Promise<void> {
   const metrics = createMetrics()
   addDatabaseFigures({ metrics, database: as('database-figures'), logger: pino({ level: 'silent' }) })
   await metrics.registry.metrics()
-  await readOpenRequests(as('open-requests'), { after: null, limit: 4 * BATCH, quietMs: 0, seed: 7 })
+  await readOpenRequests(as('open-requests'), { after: null, limit: 4 * BATCH, unchangedMs: 0, seed: 7 })
   await readPolledInstances(as('polled-instances'), 7)
 }
 

@@ -10,7 +10,13 @@ import { findPending } from '../../src/readiness/find-pending.sql.ts'
 import { recordObservations } from '../../src/readiness/record-observations.sql.ts'
 import { requestChange } from '../../src/readiness/request-change.ts'
 import { changeRequests } from '../../src/request/change-requests.sql.ts'
-import { type Claimed, claim, POLL_TIMES, placeRequests, settlementFor } from '../integration/store-world.ts'
+import {
+  type Claimed,
+  claim,
+  POLL_TIMES,
+  placeRequests,
+  settlementFor,
+} from '../integration/statement-world.ts'
 
 /** Takes a value of an arbitrary, as fc.gen() does. */
 export type Draw = fc.GeneratorValue

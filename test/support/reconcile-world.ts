@@ -124,7 +124,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
   }
 
   const call = async (request: ClaimedRequest): Promise<Outcome> => {
-    const { id: provisionRequestId, attemptNumber: attempt, projectId, requestId, spec } = request
+    const { id: provisionRequestId, attempt, projectId, requestId, spec } = request
     const marker = attemptMarker({
       ...{ provisionRequestId, attempt, requestId },
       installation: await installation(),
@@ -135,7 +135,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
 
   /** Records an outcome; false when somebody else had settled the attempt. */
   const record = async (request: Claimed, outcome: Outcome): Promise<boolean> => {
-    const { id, attemptNumber: attempt, claimId, minCount, maxCount } = request
+    const { id, attempt, claimId, minCount, maxCount } = request
     const open = {
       id,
       attempt,

@@ -1,10 +1,10 @@
 import {
   EVENT_KINDS,
-  type Event,
   type EventData,
   type EventKind,
   eventSchema,
-} from '../../src/contracts/events.ts'
+} from '../../src/contracts/event-schemas.ts'
+import type { Event } from '../../src/contracts/events.ts'
 
 /** An event as its consumers read it, valid by the contract. */
 export type SeenEvent = {

@@ -6,7 +6,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createAuth } from '../../src/clouddc/auth/create-auth.ts'
 import { createCredentialBook } from '../../src/clouddc/auth/credential-book.ts'
 import { parseCredentials } from '../../src/clouddc/auth/credentials-file.ts'
+import { createIamTransport } from '../../src/clouddc/iam/iam-call.ts'
 
+const HOME = { endpoint: 'http://127.0.0.1:9', region: null, iamEndpoint: null }
 const OPTIONS = { environment: null, insecure: false }
 
 let folder: string
@@ -45,7 +47,7 @@ async function open(text: string) {
   const logger = pino({ level: 'info' }, { write: (line) => void lines.push(line) })
   const first = parseCredentials(text, OPTIONS)
   const book = createCredentialBook({ ...OPTIONS, path, first, logger, now: () => now })
-  const auth = createAuth({ book, logger })
+  const auth = createAuth({ book, home: HOME, transport: createIamTransport(), logger })
   return {
     auth,
     tokenOf: async (projectId: string) => (await auth.headersFor(callOf(projectId)))['X-Auth-Token'],
@@ -77,6 +79,6 @@ it('a file with faults leaves the last good one in force, and is told of once, w
 it('a project without a credential makes no call', async () => {
   const { auth, tokenOf } = await open('{"version":1,"credentials":{"a":{"kind":"token","token":"one"}}}')
   await expect(tokenOf('pa')).rejects.toThrow('the project has no credential')
-  expect(await auth.refused('pa', {})).toBe(false)
+  expect(await auth.refused('pa', {}, { fault: 'expired', date: undefined })).toBe(false)
   expect(auth.credentialOf('pa')).toBe('none')
 })

@@ -75,17 +75,35 @@ describe('faults of a credentials file', () => {
   test.each([
     ['no object', [], ['Invalid input']],
     ['nothing in it', {}, ['version', 'credentials']],
+    ['nobody at all', { version: 1, credentials: {} }, ['credentials']],
     ['no such kind', { version: 1, credentials: { a: { kind: 'magic' } } }, ['credentials.a.kind']],
     ['no member of the kind', { version: 1, credentials: { a: { ...KEYS, token: 'x' } } }, ['credentials.a']],
     ['a bad id', { version: 1, credentials: { 'a b': KEYS } }, ['credentials.a b']],
     [
+      'a metadata service elsewhere',
+      { version: 1, credentials: { a: { kind: 'metadata', endpoint: 'https://cloud' } } },
+      ['credentials.a.endpoint'],
+    ],
+    [
+      'an agency of nobody, or of what cannot act',
+      {
+        version: 1,
+        credentials: {
+          a: { kind: 'agency', of: 'x', domain: 'd', agency: 'g' },
+          b: { kind: 'agency', of: 'a', domain: 'd', agency: 'g' },
+          c: { kind: 'agency', of: 'default', domain: 'd', agency: 'g' },
+        },
+      },
+      ['credentials.a.of', 'credentials.b.of', 'credentials.c.of'],
+    ],
+    [
       'nobody of that name',
-      { version: 1, credentials: {}, default: 'x', projects: { p: { credential: 'y' } } },
+      { version: 1, credentials: { a: KEYS }, default: 'x', projects: { p: { credential: 'y' } } },
       ['default', 'projects.p.credential'],
     ],
     [
       'an address that everybody can read',
-      { version: 1, credentials: {}, regions: { 'cn-east-3': { endpoint: 'http://cloud' } } },
+      { version: 1, credentials: { a: KEYS }, regions: { 'cn-east-3': { endpoint: 'http://cloud' } } },
       ['regions.cn-east-3.endpoint'],
     ],
   ])('%s', (_, file, places) => {

@@ -89,7 +89,7 @@ describe('the options of the demo', () => {
       burst: 10,
       replicas: 1,
       seed: 1,
-      auth: 'token',
+      auth: 'mixed',
       json: false,
       keep: false,
     })
@@ -126,7 +126,7 @@ describe('the options of the demo', () => {
     [['--requests', '1.5'], /--requests must be a whole number/],
     [['--requests', '0', '--replicas', '99'], /--requests.*\n.*--replicas/],
     [['--requests'], /--requests/],
-    [['--auth', 'magic'], /--auth must be one of token, aksk/],
+    [['--auth', 'magic'], /--auth must be one of token, aksk, password/],
     [['extra'], /extra/],
   ])('refuse %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import * as schemas from '../../src/contracts/event-schemas.ts'
 import * as events from '../../src/contracts/events.ts'
 import { bodyOf } from '../support/seen-event.ts'
 
@@ -16,7 +17,7 @@ const rejection = { ...subject, code: 'invalid_json', detail: [{ path: '', messa
 const counts = { min: 1, max: 3, created: 3, running: 2, failed: 1 }
 const error = { code: 'c', message: 'm' }
 
-const samples: Record<events.EventKind, events.Event> = {
+const samples: Record<schemas.EventKind, events.Event> = {
   'request.accepted': events.requestAccepted(subject, moment, { state: 'queued' }),
   'request.rejected': events.requestRejected(rejection, at.getTime()),
   'request.dispatched': events.requestDispatched(subject, moment, { instanceIds: ['i-1'], attempt: 2 }),
@@ -33,12 +34,12 @@ const samples: Record<events.EventKind, events.Event> = {
   'instance.failed': events.instanceFailed(subject, moment, { instanceId: 'i-1', error }),
 }
 
-describe.each(events.EVENT_KINDS)('%s', (kind) => {
+describe.each(schemas.EVENT_KINDS)('%s', (kind) => {
   const event = samples[kind]
   const body = bodyOf(event)
 
   test('has the form of its schema', () => {
-    expect(events.eventSchema(kind).parse(body)).toEqual(body)
+    expect(schemas.eventSchema(kind).parse(body)).toEqual(body)
   })
 
   test('says what it is about', () => {
@@ -66,12 +67,12 @@ test('what the request did not bring is absent, not null', () => {
   const event = events.requestAccepted(bare, moment, { state: 'queued' })
   expect(event.correlationId).toBeNull()
   expect(Object.keys(bodyOf(event))).not.toEqual(expect.arrayContaining(['traceparent']))
-  expect(events.eventSchema('request.accepted').safeParse(bodyOf(event)).success).toBe(true)
+  expect(schemas.eventSchema('request.accepted').safeParse(bodyOf(event)).success).toBe(true)
 })
 
 test('a completion without an error, and a nameless instance', () => {
   const completed = events.requestCompleted(subject, moment, { state: 'running', counts, error: null })
-  expect(events.eventSchema('request.completed').parse(bodyOf(completed)).data.error).toBeNull()
+  expect(schemas.eventSchema('request.completed').parse(bodyOf(completed)).data.error).toBeNull()
   const running = events.instanceRunning(subject, moment, {
     instanceId: 'i',
     name: null,

@@ -8,6 +8,7 @@ import { createFileToken } from '../../src/clouddc/auth/file-token.ts'
 import { createTokenAuth } from '../../src/clouddc/auth/token-auth.ts'
 import { authBy } from '../support/auth.ts'
 
+const EXPIRED = { fault: 'expired', date: undefined } as const
 const logger = pino({ level: 'silent' })
 const CALL: CallToAuthenticate = {
   projectId: 'p',
@@ -97,9 +98,9 @@ it('a refusal tells whether the token has changed', async () => {
   await writeFile(path, 'one')
   const auth = authBy({ kind: 'token', token: { file: path } })
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'one' })
-  expect(await auth.refused('p', { 'X-Auth-Token': 'one' })).toBe(false)
+  expect(await auth.refused('p', { 'X-Auth-Token': 'one' }, EXPIRED)).toBe(false)
   await writeFile(path, 'two')
-  expect(await auth.refused('p', { 'X-Auth-Token': 'one' })).toBe(true)
+  expect(await auth.refused('p', { 'X-Auth-Token': 'one' }, EXPIRED)).toBe(true)
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'two' })
 })
 
@@ -131,7 +132,7 @@ it('a renewal that fails changes nothing and does not reject', async () => {
 it('a fixed token stays, and must be one', async () => {
   const auth = authBy({ kind: 'token', token: { value: 'fixed' } })
   expect(await auth.headersFor(CALL)).toEqual({ 'X-Auth-Token': 'fixed' })
-  expect(await auth.refused('p', await auth.headersFor(CALL))).toBe(false)
+  expect(await auth.refused('p', await auth.headersFor(CALL), EXPIRED)).toBe(false)
   const broken = authBy({ kind: 'token', token: { value: 'two\nlines' } })
   await expect(broken.headersFor(CALL)).rejects.toThrow('no header may carry')
 })

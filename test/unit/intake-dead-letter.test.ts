@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { PublishError } from '../../src/amqp/errors.ts'
 import type { OutgoingMessage } from '../../src/amqp/message.ts'
-import { eventSchema, requestRejected } from '../../src/contracts/events.ts'
+import { eventSchema } from '../../src/contracts/event-schemas.ts'
+import { requestRejected } from '../../src/contracts/events.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { eventSchema, requestAccepted } from '../../src/contracts/events.ts'
+import { eventSchema } from '../../src/contracts/event-schemas.ts'
+import { requestAccepted } from '../../src/contracts/events.ts'
 import { requestKey } from '../../src/request/request-key.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'

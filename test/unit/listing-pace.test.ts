@@ -50,7 +50,7 @@ test('failed listings are counted until one succeeds, each project for itself', 
   expect([pace.failed('p'), pace.failed('q')]).toEqual([1, 2])
 })
 
-test('a project that was put off rests as long, and its audits are not kept back by it', () => {
+test('a project that was postponed rests as long, and its audits are not kept back by it', () => {
   const pace = startPace()
   pace.postpone('p', 100)
   expect(pace.resting()).toEqual(['p'])

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { addLook, readEvidence } from '../../src/attempt/look-evidence.ts'
-import { firstLookMs, nextLookMs } from '../../src/attempt/look-schedule.ts'
+import { firstLookMs, lookGapMs } from '../../src/attempt/look-schedule.ts'
 
 /** The ages at which looks begin when nothing else delays them. */
 function looksUntil(endMs: number, settleMs: number): number[] {
   const ages: number[] = []
-  for (let age = firstLookMs(settleMs); age <= endMs; age += nextLookMs(age, settleMs)) ages.push(age)
+  for (let age = firstLookMs(settleMs); age <= endMs; age += lookGapMs(age, settleMs)) ages.push(age)
   return ages
 }
 
@@ -32,7 +32,7 @@ test('there are always two looks before an absence can be believed, and one with
 test('the listing that is to agree with the first one after an outage comes soon after it', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 1, max: 600_000 }), (late, settleMs) => {
-      expect(nextLookMs(settleMs + late, settleMs)).toBe(firstLookMs(settleMs))
+      expect(lookGapMs(settleMs + late, settleMs)).toBe(firstLookMs(settleMs))
     }),
   )
 })
@@ -44,7 +44,7 @@ test('the next look is always ahead, and never further than ten minutes', () => 
       fc.integer({ min: 1, max: 600_000 }),
       fc.boolean(),
       (ageMs, settleMs, manual) => {
-        const gap = nextLookMs(ageMs, settleMs, { manual })
+        const gap = lookGapMs(ageMs, settleMs, { manual })
         expect(gap).toBeGreaterThan(0)
         expect(gap).toBeLessThanOrEqual(600_000)
       },

@@ -16,7 +16,7 @@ function rowOf(entries: readonly HistoryEntry[], changes: Partial<DoubtRow> = {}
   return {
     ...{ id: '0198170e-4ca7-7ee4-89a7-fa631843920b', attempt: 2, projectId: 'p', requestId: 'r' },
     ...{
-      claim: 'later',
+      fence: 'later',
       clockMs: AT + 31_000.5,
       evidence: null,
       listingsWithout: 0,

@@ -9,7 +9,7 @@ interface Item {
 }
 
 describe('ordered lanes', () => {
-  it('run one key in order and one at a time, whatever is put off', async () => {
+  it('run one key in order and one at a time, whatever is postponed', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
@@ -25,7 +25,7 @@ describe('ordered lanes', () => {
               running.add(item.key)
               void scheduler.schedule(Promise.resolve()).then(() => {
                 running.delete(item.key)
-                if (failures.next().value === true) return settle('put off')
+                if (failures.next().value === true) return settle('postponed')
                 done.push(item)
                 settle('done')
               })
@@ -49,13 +49,13 @@ describe('ordered lanes', () => {
     )
   })
 
-  it('keep an item that is put off, and those behind it, until they are resumed', () => {
+  it('keep an item that is postponed, and those behind it, until they are resumed', () => {
     const ran: number[] = []
     const lanes = createOrderedLanes<number>({
       keyOf: () => 'one',
       run: (n, done) => {
         ran.push(n)
-        done(n === 2 && ran.length === 2 ? 'put off' : 'done')
+        done(n === 2 && ran.length === 2 ? 'postponed' : 'done')
       },
     })
     for (const n of [1, 2, 3, 4]) lanes.add(n)
@@ -64,9 +64,9 @@ describe('ordered lanes', () => {
     expect(ran).toEqual([1, 2, 2, 3, 4])
   })
 
-  it('run what waits before they finish, but nothing behind an item that is put off then', async () => {
+  it('run what waits before they finish, but nothing behind an item that is postponed then', async () => {
     const ran: string[] = []
-    const settle = new Map<string, (step: 'done' | 'put off') => void>()
+    const settle = new Map<string, (step: 'done' | 'postponed') => void>()
     const lanes = createOrderedLanes<string>({
       keyOf: (item) => item.charAt(0),
       run: (item, done) => {
@@ -75,11 +75,11 @@ describe('ordered lanes', () => {
       },
     })
     for (const item of ['a1', 'a2', 'b1', 'b2', 'c1', 'c2']) lanes.add(item)
-    settle.get('c1')?.('put off')
+    settle.get('c1')?.('postponed')
     const finished = lanes.finish()
     lanes.add('d1')
     settle.get('a1')?.('done')
-    settle.get('b1')?.('put off')
+    settle.get('b1')?.('postponed')
     settle.get('a2')?.('done')
     await finished
     expect(ran).toEqual(['a1', 'b1', 'c1', 'a2'])

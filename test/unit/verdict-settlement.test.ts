@@ -11,7 +11,7 @@ const doubt: OpenDoubt = {
   key: '0198170e-4ca7-7ee4-89a7-fa631843920b.4',
   from: 'uncertain',
   claimId: null,
-  claim: '2026-11-23 12:00:05+00',
+  fence: '2026-11-23 12:00:05+00',
   ageMs: 61_000,
   startedAt: new Date('2026-11-23T12:00:00Z'),
   uncertainAt: new Date('2026-11-23T12:00:01Z'),

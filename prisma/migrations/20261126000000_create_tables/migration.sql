@@ -92,7 +92,7 @@ CREATE UNIQUE INDEX "provision_request_project_id_request_id_key" ON "provision_
 CREATE INDEX "provision_request_project_id_id_idx" ON "provision_request"("project_id", "id");
 -- claim-requests: the eligible requests of a project, in order. By an expression, so that no other plan can go by it.
 CREATE INDEX "provision_request_queue_idx" ON "provision_request"(("project_id" || ''), "queue_rank", "id") WHERE "queue_rank" IS NOT NULL;
--- promote-retries and lock-expired.
+-- due-sweeps.
 CREATE INDEX "provision_request_retry_idx" ON "provision_request"("retry_at") WHERE "retry_at" IS NOT NULL;
 CREATE INDEX "provision_request_expiry_idx" ON "provision_request"("expires_at") WHERE "expires_at" IS NOT NULL;
 -- Listings by state: what is under way, and what ended otherwise than running.

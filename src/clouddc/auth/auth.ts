@@ -1,3 +1,4 @@
+import type { CredentialFault } from '../unauthorized.ts'
 import type { Query } from './percent-encoding.ts'
 
 /** A call as it will be on the wire: what its credential may be made from. */
@@ -14,6 +15,13 @@ export interface CallToAuthenticate {
   body: Uint8Array
 }
 
+/** An answer that refuses the credential. */
+export interface CredentialRefusal {
+  fault: CredentialFault
+  /** The header Date of the answer. */
+  date: string | undefined
+}
+
 /** How the calls of one credential are authenticated. */
 export interface Method {
   /** The headers to add. Rejects when there is no credential to be had: nothing is sent. */
@@ -26,7 +34,14 @@ export interface Method {
 }
 
 /** How all calls are authenticated. What a credential is good for, and who refused it, is known here alone. */
-export interface Auth extends Method {
+export interface Auth {
+  /** The headers to add. Rejects when there is no credential to be had, or none that may be shown: nothing is sent. */
+  headersFor(call: CallToAuthenticate): Promise<Record<string, string>>
+  /**
+   * A call with the headers `used` was refused: what can be mended is, by another credential, or by the right time. True
+   * when the next call has something else to show. Never rejects.
+   */
+  refused(projectId: string, used: Record<string, string>, refusal: CredentialRefusal): Promise<boolean>
   /** A good answer came just now; `date` is its header of that name. */
   answered(date: string | undefined): void
   /** The id of the credential that a project uses; `none` where calls are made without any. */

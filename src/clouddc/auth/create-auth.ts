@@ -1,56 +1,135 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
+import { coerceError } from '../../runtime/errors.ts'
+import { createSlots } from '../../runtime/slots.ts'
+import type { IamTransport } from '../iam/iam-call.ts'
+import { type Home, iamEndpoint } from '../regions.ts'
+import { mayAnotherHelp } from '../unauthorized.ts'
 import type { Auth, Method } from './auth.ts'
-import { createMethod } from './create-method.ts'
+import { createSources } from './create-sources.ts'
 import type { CredentialBook } from './credential-book.ts'
-import { type Credential, credentialIdOf } from './credentials.ts'
+import { type Credential, credentialIdOf, regionOf } from './credentials.ts'
+import { createKeyAuth } from './key-auth.ts'
+import { createLocks, shownIn } from './locks.ts'
+import { createTokenAuth } from './token-auth.ts'
 import { createUpstreamClock } from './upstream-clock.ts'
 
-/** Thrown when a call is not made because its project has no credential, or none that may be used now. */
+/** Thrown when a call is not made because its project has no credential, or none that may be shown now. */
 export class CredentialUnavailable extends Error {
   override readonly name = 'CredentialUnavailable'
 }
 
-/** Authentication of every project by its own credential. Without any credential at all calls carry none. */
-export function createAuth({ book, logger }: { book: CredentialBook; logger: Logger }): Auth {
-  const clock = createUpstreamClock()
-  const methods = new Map<string, { credential: Credential; method: Method }>()
+/** How many fetches from IAM run at once that calls wait for. */
+const FETCHES_AT_ONCE = 2
+/** A third of what the gateway puts up with. */
+const FAR_MS = 5 * 60_000
 
-  /** What a method has learned stays with it for as long as its credential is the same. */
-  const methodOf = (id: string, credential: Credential): Method => {
-    const known = methods.get(id)
-    if (known !== undefined && isDeepStrictEqual(known.credential, credential)) return known.method
-    const method = createMethod(credential, { clock, logger: logger.child({ credential: id }) })
-    methods.set(id, { credential, method })
-    return method
+export interface AuthOptions {
+  book: CredentialBook
+  home: Home
+  transport: IamTransport
+  logger: Logger
+  /** Milliseconds on a clock that never goes back. */
+  now?: () => number
+}
+
+/** What is known of one credential; it lasts for as long as what was configured is the same. */
+interface Known {
+  configured: readonly [Credential, Credential | null]
+  id: string
+  method: Method
+}
+
+/** Authentication of every project by its own credential. Without any credential at all calls carry none. */
+export function createAuth(options: AuthOptions): Auth {
+  const { book, home, transport, logger, now = () => performance.now() } = options
+  const clock = createUpstreamClock()
+  const locks = createLocks(now)
+  let clockIsOff = false
+  const line = createSlots({ slots: FETCHES_AT_ONCE, maxWaiting: Number.POSITIVE_INFINITY })
+  const knownById = new Map<string, Known>()
+
+  const iamEndpointOf = (projectId: string | null) => {
+    const credentials = book.known()
+    return iamEndpoint(projectId && regionOf(credentials, projectId), home, credentials.regions)
+  }
+
+  const begin = (id: string, configured: Known['configured']): Known => {
+    const own = logger.child({ credential: id })
+    const waitInLine = <Result>(work: () => Promise<Result>) => line.run(work)
+    const sources = createSources(...configured, {
+      transport,
+      iamEndpointOf,
+      waitInLine,
+      clock,
+      now,
+      logger: own,
+    })
+    const method =
+      'keys' in sources
+        ? createKeyAuth({ keys: sources.keys, clock, logger: own })
+        : createTokenAuth({ sourceOf: sources.tokenOf, logger: own })
+    return { configured, id, method }
   }
 
   /** Null when nobody has a credential. */
-  const methodFor = (projectId: string): Method | null => {
+  const knownFor = (projectId: string): Known | null => {
     const credentials = book.known()
     if (credentials.byId.size === 0) return null
     const id = credentialIdOf(credentials, projectId)
     const credential = id === null ? undefined : credentials.byId.get(id)
     if (id === null || credential === undefined)
       throw new CredentialUnavailable('the project has no credential')
-    return methodOf(id, credential)
+    const base = credential.kind === 'agency' ? (credentials.byId.get(credential.of) ?? null) : null
+    const configured = [credential, base] as const
+    const known = knownById.get(id)
+    if (known !== undefined && isDeepStrictEqual(known.configured, configured)) return known
+    const begun = begin(id, configured)
+    knownById.set(id, begun)
+    return begun
+  }
+
+  const answered = (date: string | undefined) => {
+    clock.answered(date)
+    const isOff = Math.abs(clock.aheadMs()) > FAR_MS
+    if (isOff && !clockIsOff)
+      logger.error(
+        { aheadMs: clock.aheadMs() },
+        "this machine's clock is far from CloudDC's, which is followed",
+      )
+    clockIsOff = isOff
   }
 
   return {
     headersFor: async (call) => {
       await book.current()
-      return (await methodFor(call.projectId)?.headersFor(call)) ?? {}
+      const known = knownFor(call.projectId)
+      if (known === null) return {}
+      const headers = await known.method.headersFor(call).catch((error: unknown) => {
+        const reason = coerceError(error).message
+        throw new CredentialUnavailable(`credential ${known.id}: ${reason}`, { cause: error })
+      })
+      if (locks.isLocked(shownIn(headers)))
+        throw new CredentialUnavailable(
+          `credential ${known.id} is locked: nothing is sent with it for a while`,
+        )
+      return headers
     },
-    refused: async (projectId, used) => {
+    refused: async (projectId, used, { fault, date }) => {
       await book.current()
-      try {
-        return (await methodFor(projectId)?.refused(projectId, used)) ?? false
-      } catch (error) {
-        if (error instanceof CredentialUnavailable) return false
-        throw error
+      if (credentialIdOf(book.known(), projectId) === null) return false
+      const known = knownFor(projectId)
+      if (known === null) return false
+      if (fault === 'locked' && locks.lock(shownIn(used)))
+        logger.error({ credential: known.id }, 'CloudDC has locked the key; for five minutes it is not used')
+      if (fault === 'clock') {
+        const before = clock.aheadMs()
+        answered(date)
+        return clock.aheadMs() !== before
       }
+      return mayAnotherHelp(fault) && known.method.refused(projectId, used)
     },
-    answered: clock.answered,
+    answered,
     credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? 'none',
   }
 }

@@ -1,17 +1,23 @@
 import { z } from 'zod'
-import { isReadable, REGION } from '../regions.ts'
+import { isLoopback, isReadable, REGION } from '../regions.ts'
 import { type Credential, type Credentials, ENVIRONMENT_ID } from './credentials.ts'
 
 const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'is no id of a credential')
 const projectSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id')
 const regionSchema = z.string().regex(REGION, 'is no region')
 const headerSchema = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
+const nameSchema = z.string().min(1, 'must not be empty')
 const pathSchema = z.string().min(1, 'must be a path')
 const addressSchema = z.string().superRefine((text, context) => {
   const url = URL.parse(text)
   const plain = url !== null && url.username === '' && url.password === '' && url.search === ''
   if (!plain || !/^https?:$/.test(url.protocol)) context.addIssue('must be a plain http or https URL')
 })
+
+const localSchema = addressSchema.refine(
+  (text) => !URL.canParse(text) || isLoopback(text),
+  'must be an address of this machine',
+)
 
 const KINDS = {
   aksk: z.strictObject({
@@ -22,12 +28,27 @@ const KINDS = {
   }),
   token: z.strictObject({ kind: z.literal('token'), token: headerSchema }),
   token_file: z.strictObject({ kind: z.literal('token_file'), path: pathSchema }),
+  password: z.strictObject({
+    kind: z.literal('password'),
+    user: nameSchema,
+    password: nameSchema,
+    domain: nameSchema,
+  }),
+  agency: z.strictObject({ kind: z.literal('agency'), of: idSchema, domain: nameSchema, agency: nameSchema }),
+  metadata: z.strictObject({ kind: z.literal('metadata'), endpoint: localSchema.optional() }),
+  oidc: z.strictObject({ kind: z.literal('oidc'), idp_id: headerSchema, id_token_file: pathSchema }),
 }
 type Written = z.output<(typeof KINDS)[keyof typeof KINDS]>
 
-const credentialSchema = z.discriminatedUnion('kind', [KINDS.aksk, KINDS.token, KINDS.token_file], {
-  error: `must be an object whose kind is one of ${Object.keys(KINDS).join(', ')}`,
-})
+const { aksk, token, token_file, password, agency, metadata, oidc } = KINDS
+const credentialSchema = z.discriminatedUnion(
+  'kind',
+  [aksk, token, token_file, password, agency, metadata, oidc],
+  { error: `must be an object whose kind is one of ${Object.keys(KINDS).join(', ')}` },
+)
+
+/** Who may act as an agency. */
+const ACTING: readonly Written['kind'][] = ['aksk', 'metadata', 'token', 'token_file', 'password']
 
 const fileSchema = z.strictObject({
   version: z.int().positive(),
@@ -105,6 +126,14 @@ function contradictions(file: File, environment: Credential | null): string[] {
     Object.hasOwn(file.credentials, id) || (environment !== null && id === ENVIRONMENT_ID)
   if (environment !== null && Object.hasOwn(file.credentials, ENVIRONMENT_ID))
     faults.push(`credentials.${ENVIRONMENT_ID}: the environment has a credential of this id`)
+  for (const [id, credential] of Object.entries(file.credentials)) {
+    if (credential.kind !== 'agency') continue
+    if (!known(credential.of)) faults.push(`credentials.${id}.of: there is no such credential`)
+    else if (!ACTING.includes(file.credentials[credential.of]?.kind ?? 'aksk'))
+      faults.push(`credentials.${id}.of: must be of one of the kinds ${ACTING.join(', ')}`)
+  }
+  if (Object.keys(file.credentials).length === 0 && environment === null)
+    faults.push('credentials: there is none')
   if (file.default !== undefined && !known(file.default)) faults.push('default: there is no such credential')
   for (const [project, { credential }] of Object.entries(file.projects)) {
     if (credential !== undefined && !known(credential))
@@ -155,6 +184,13 @@ function credentialOf(written: Written): Credential {
       return { kind: 'token', token: { value: written.token } }
     case 'token_file':
       return { kind: 'token', token: { file: written.path } }
+    case 'oidc':
+      return { kind: 'oidc', idpId: written.idp_id, idTokenFile: written.id_token_file }
+    case 'password':
+    case 'agency':
+      return written
+    case 'metadata':
+      return { kind: 'metadata', endpoint: trimmed(written.endpoint) }
   }
 }
 

@@ -8,6 +8,14 @@ export type Credential =
   | { kind: 'token'; token: Secret }
   /** `securityToken` is that of temporary keys. */
   | { kind: 'aksk'; accessKey: Secret; secretKey: Secret; securityToken: Secret | null }
+  /** A user of IAM, in the account `domain`. */
+  | { kind: 'password'; user: string; password: string; domain: string }
+  /** The credential `of` acts for the account `domain`, as its agency lets it. */
+  | { kind: 'agency'; of: string; domain: string; agency: string }
+  /** The agency of the virtual machine that this runs on; `endpoint` is of its metadata service, null the usual one. */
+  | { kind: 'metadata'; endpoint: string | null }
+  /** A workload identity: the file holds the id token of now. */
+  | { kind: 'oidc'; idpId: string; idTokenFile: string }
 
 export interface ProjectAccess {
   /** The id of its credential; null for the default. */
@@ -50,5 +58,6 @@ export function regionOf({ projects }: Credentials, projectId: string): string |
 /** The kind of a credential as the log calls it. */
 export function kindOf(credential: Credential): string {
   if (credential.kind === 'aksk') return credential.securityToken === null ? 'keys' : 'temporary keys'
-  return 'file' in credential.token ? 'token file' : 'fixed token'
+  if (credential.kind === 'token') return 'file' in credential.token ? 'token file' : 'fixed token'
+  return credential.kind
 }

@@ -1,6 +1,6 @@
 /**
  * Text as it stands in a URL and under a signature alike: UTF-8, all but `A-Z a-z 0-9 - . _ ~` as %XX. A lone surrogate
- * becomes U+FFFD. (huawei-auth, section 3: one encoder for what is sent and for what is signed.)
+ * becomes U+FFFD. The one encoder for what is sent and for what is signed.
  */
 export function percentEncode(text: string): string {
   return encodeURIComponent(text.toWellFormed()).replace(

@@ -2,7 +2,7 @@
 const NOTED_FROM_MS = 60_000
 
 export interface UpstreamClock {
-  /** Takes in the header Date of a good answer, which has just come. */
+  /** Takes in the header Date of an answer that has just come: a good one, or one that refuses our time. */
   answered(date: string | undefined): void
   /** The time by the upstream's clock, as far as it is known. */
   now(): Date

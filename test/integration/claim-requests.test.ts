@@ -5,7 +5,7 @@ import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { pay, refill } from '../support/bucket-model.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
-import { claim, placeRequests, REPLICA, readBucket, setBucket } from './store-world.ts'
+import { claim, placeRequests, REPLICA, readBucket, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -20,7 +20,7 @@ describe('a claim', () => {
     )
     const limits = fc.record({
       perSecond: fc.double({ min: 0.5, max: 40, noNaN: true }),
-      // Below two it is tight: store-tight-bucket.test.ts.
+      // Below two it is tight: tight-bucket.test.ts.
       burst: fc.double({ min: 2, max: 12, noNaN: true }),
     })
     await fc.assert(
@@ -75,7 +75,7 @@ describe('a claim', () => {
       const at = row.updatedAt.getTime()
       expect(claimed).toEqual({ v: 2, at, to: 'dispatching', cause: 'claimed', attempt: 1 })
       const request = requests.find(({ id }) => id === row.id)
-      expect(request).toMatchObject({ attemptNumber: 1, attempts: 1, version: 2, spec: JSON.parse(row.spec) })
+      expect(request).toMatchObject({ attempt: 1, attempts: 1, version: 2, spec: JSON.parse(row.spec) })
       expect(request?.historyBytes).toBe(row.history.length)
     }
     expect(rows[3]).toMatchObject({ id: ids[3], state: 'queued', claimId: null, version: 1, attempts: 0 })

@@ -3,7 +3,7 @@ import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claimDue, cutPolls, idsOf, readClock, readPolls, SLOW_POLL } from './poll-world.ts'
-import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './store-world.ts'
+import { claim, makePollsDue, placePending, placeRequests, readBucket, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
@@ -244,7 +244,7 @@ describe('a claim of polls', () => {
     expect({ claimed: idsOf(polls).length, more }).toEqual({ claimed: 6, more: true })
   })
 
-  test('puts off what no token is there for', async () => {
+  test('postpones what no token is there for', async () => {
     await placeInstances(20)
     await setBucket(database, 'p', { tokens: '0', refilled_at: `now() + interval '1 hour'` })
     const [before] = await readPolls(database)

@@ -7,7 +7,7 @@ import { parseHistory } from '../../src/request/history.ts'
 import { requestKey } from '../../src/request/request-key.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { storedEvents } from '../support/stored-events.ts'
-import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './store-world.ts'
+import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

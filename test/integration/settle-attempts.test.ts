@@ -15,7 +15,7 @@ import {
   setBucket,
   settlementFor,
   UNKNOWN,
-} from './store-world.ts'
+} from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

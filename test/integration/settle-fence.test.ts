@@ -13,7 +13,7 @@ import {
   placeRequests,
   settlementFor,
   UNKNOWN,
-} from './store-world.ts'
+} from './statement-world.ts'
 
 const OTHER_CLAIM = '0198170e-4ca7-7ee4-89a7-fa6318432222'
 
@@ -78,7 +78,7 @@ describe('the fence', () => {
     const claimed = await claimOne()
     await settle(settlementFor(claimed, notCreated('throttled')))
     const again = await claimNext(database)
-    expect(again).toMatchObject({ id: claimed.id, attemptNumber: 2, attempts: 1 })
+    expect(again).toMatchObject({ id: claimed.id, attempt: 2, attempts: 1 })
     const before = await everything()
     expect(await settle(settlementFor(claimed, CREATED))).toEqual([])
     expect(await settle(settlementFor(claimed, CREATED, { claimId: again.claimId }))).toEqual([])

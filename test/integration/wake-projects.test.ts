@@ -15,7 +15,7 @@ import {
   placeRequests,
   readBucket,
   setBucket,
-} from './store-world.ts'
+} from './statement-world.ts'
 
 /** Whoever holds it holds up the clock of the statements on `delayed`, after they have taken their snapshot. */
 const GATE = 4711

@@ -6,7 +6,7 @@ import { recordReadiness } from '../../src/readiness/readiness-recorder.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claimDue, cutPolls, readClock, readPolls, SLOW_POLL } from './poll-world.ts'
-import { makePollsDue, placePending } from './store-world.ts'
+import { makePollsDue, placePending } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

@@ -5,7 +5,7 @@ import { changeRequests } from '../../src/request/change-requests.sql.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { eventually } from '../support/eventually.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
-import { type Claimed, claimNext, POLL_TIMES, placeRequests, settlementFor } from './store-world.ts'
+import { type Claimed, claimNext, POLL_TIMES, placeRequests, settlementFor } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

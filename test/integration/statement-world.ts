@@ -96,7 +96,7 @@ export function attemptOf(
 ): OpenAttempt {
   return {
     id: request.id,
-    attempt: request.attemptNumber,
+    attempt: request.attempt,
     from: 'dispatching',
     claimId,
     minCount: request.minCount,

@@ -16,7 +16,7 @@ import { eventually } from '../support/eventually.ts'
 import { createTestRelay } from '../support/relay-world.ts'
 import { insertHistoryPart, insertRequestRow } from '../support/request-rows.ts'
 import { clearTables } from '../support/store-database.ts'
-import { openConnection } from './store-world.ts'
+import { openConnection } from './statement-world.ts'
 
 let created: TestDatabase
 let database: Database

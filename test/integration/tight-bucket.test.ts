@@ -10,7 +10,7 @@ import { runDispatcher } from '../support/dispatch-world.ts'
 import { eventually } from '../support/eventually.ts'
 import { createReconcileWorld } from '../support/reconcile-world.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
-import { claim, placeRequests, readBucket, SHARE, setBucket } from './store-world.ts'
+import { claim, placeRequests, readBucket, SHARE, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

@@ -6,7 +6,7 @@ import { promoteRetries } from '../../src/dispatch/due-sweeps.sql.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { storedEvents } from '../support/stored-events.ts'
-import { attemptOf, claim, LOOK_TIMES, POLL_TIMES, placeRequests, setBucket } from './store-world.ts'
+import { attemptOf, claim, LOOK_TIMES, POLL_TIMES, placeRequests, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { storedEvents } from '../support/stored-events.ts'
 import { tirelessReplica } from '../support/tireless-replica.ts'
-import { claim, placeRequests, setBucket } from './store-world.ts'
+import { claim, placeRequests, setBucket } from './statement-world.ts'
 
 const database = await useTestDatabase()
 beforeEach(() => clearTables(database))
