@@ -1,15 +1,14 @@
 import { parseArgs } from 'node:util'
 import { createBroker } from './amqp/connection.ts'
 import { createPublisher } from './amqp/publisher.ts'
-import { ConfigError, loadConfig } from './config.ts'
+import { runCommand } from './command.ts'
+import { loadConfig } from './config.ts'
 import { EVENT_KINDS, type EventKind } from './contracts/event-schemas.ts'
 import { parseDateTime } from './contracts/rfc3339.ts'
 import { createDatabase } from './database/database.ts'
 import { createLogger } from './logger.ts'
 import type { PastEvents } from './outbox/past-events.ts'
 import { replayEvents } from './outbox/replay.ts'
-import { coerceError } from './runtime/errors.ts'
-import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 
 const DEFAULT_PER_SECOND = 100
 const REPLAYED_KINDS = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')
@@ -74,15 +73,9 @@ async function replay(order: Order): Promise<void> {
   }
 }
 
-const order = readOrder(process.argv.slice(2))
-if (order === null) {
-  console.error(USAGE)
-  process.exitCode = EXIT_USAGE
-} else {
-  try {
-    await replay(order)
-  } catch (error) {
-    console.error(`replay: ${coerceError(error).message}`)
-    process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
-  }
-}
+process.exitCode = await runCommand({
+  name: 'replay',
+  usage: USAGE,
+  order: readOrder(process.argv.slice(2)),
+  carryOut: replay,
+})

@@ -1,10 +1,9 @@
 import { parseArgs } from 'node:util'
-import { ConfigError, loadConfig } from './config.ts'
+import { runCommand } from './command.ts'
+import { loadConfig } from './config.ts'
 import { createDatabase } from './database/database.ts'
 import { createLogger } from './logger.ts'
 import { type HandVerdict, resolveByHand } from './reconcile/resolve-by-hand.ts'
-import { coerceError } from './runtime/errors.ts'
-import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 
 const USAGE = `Settles a request whose outcome only a person can find out (docs/operations.md), in the service's environment:
 
@@ -50,15 +49,9 @@ async function resolve({ projectId, requestId, verdict }: Order): Promise<void> 
   }
 }
 
-const order = readOrder(process.argv.slice(2))
-if (order === null) {
-  console.error(USAGE)
-  process.exitCode = EXIT_USAGE
-} else {
-  try {
-    await resolve(order)
-  } catch (error) {
-    console.error(`resolve: ${coerceError(error).message}`)
-    process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
-  }
-}
+process.exitCode = await runCommand({
+  name: 'resolve',
+  usage: USAGE,
+  order: readOrder(process.argv.slice(2)),
+  carryOut: resolve,
+})

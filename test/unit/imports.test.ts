@@ -43,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'setting-kinds.ts': ['secrets'],
   'credential-settings.ts': ['clouddc'],
   'config.ts': ['setting-kinds.ts', 'credential-settings.ts', 'clouddc', 'runtime'],
+  'command.ts': ['config.ts', 'runtime'],
   'logger.ts': ['telemetry'],
 }
 
