@@ -3,6 +3,7 @@ import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { historyLine, insertSegment } from '../request/change.sql.ts'
 import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
+import type { NewRequest } from './new-request.ts'
 
 /**
  * Stores a batch of new requests with the begin of their history, the segment of their accepted events, and a bucket for
@@ -80,24 +81,10 @@ LEFT JOIN LATERAL (
 WHERE inserted.id IS NULL
 `
 
-export interface InsertRequestRow {
-  id: string
-  projectId: string
-  requestId: string
-  /** base64 */
+/** A new request as JSON holds it: its bytes as base64. */
+export type InsertRequestRow = Omit<NewRequest, 'contentDigest' | 'sealedPassword'> & {
   contentDigest: string
-  passwordDigest: string
-  /** Without the password. */
-  spec: unknown
-  /** base64 */
   sealedPassword: string
-  priority: number
-  minCount: number
-  maxCount: number
-  deadline: Date | null
-  correlationId: string | null
-  traceparent: string | null
-  tracestate: string | null
 }
 
 /** A row that was not stored; the digests (base64) are null when the other row is not visible yet. */

@@ -3,7 +3,27 @@ import type { Tracing } from '../contracts/tracing.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import { contentDigest, type PasswordDigester } from '../secrets/digest.ts'
 import { type Sealer, sealContext } from '../secrets/seal.ts'
-import type { NewRequest } from './request-store.ts'
+
+/** A request as intake hands it over: validated, its password sealed. */
+export interface NewRequest {
+  /** UUIDv7 */
+  id: string
+  projectId: string
+  requestId: string
+  contentDigest: Buffer
+  /** "<key id>:<base64 of the HMAC>" */
+  passwordDigest: string
+  /** Without the password. */
+  spec: Record<string, unknown>
+  sealedPassword: Buffer
+  priority: number
+  minCount: number
+  maxCount: number
+  deadline: Date | null
+  correlationId: string | null
+  traceparent: string | null
+  tracestate: string | null
+}
 
 /** The row of an accepted message. */
 export function toNewRequest(

@@ -5,27 +5,7 @@ import type { Database } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { findTaken } from './find-taken.sql.ts'
 import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
-
-/** A request as intake hands it over: validated, its password sealed. */
-export interface NewRequest {
-  /** UUIDv7 */
-  id: string
-  projectId: string
-  requestId: string
-  contentDigest: Buffer
-  /** "<key id>:<base64 of the HMAC>" */
-  passwordDigest: string
-  /** Without the password. */
-  spec: Record<string, unknown>
-  sealedPassword: Buffer
-  priority: number
-  minCount: number
-  maxCount: number
-  deadline: Date | null
-  correlationId: string | null
-  traceparent: string | null
-  tracestate: string | null
-}
+import type { NewRequest } from './new-request.ts'
 
 export type InsertOutcome =
   | { kind: 'inserted' }

@@ -3,7 +3,8 @@ import { requestKey } from '../request/request-key.ts'
 import { reached } from '../runtime/steps.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { InsertOutcome, NewRequest, RequestStore } from './request-store.ts'
+import type { NewRequest } from './new-request.ts'
+import type { InsertOutcome, RequestStore } from './request-store.ts'
 import { type WriteRetry, writeEach } from './write-retry.ts'
 
 /** A valid message on its way into the database. */

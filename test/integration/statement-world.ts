@@ -11,7 +11,8 @@ import {
   type ClaimResult,
   claimRequests,
 } from '../../src/dispatch/claim-requests.sql.ts'
-import { createRequestStore, type NewRequest } from '../../src/intake/request-store.ts'
+import type { NewRequest } from '../../src/intake/new-request.ts'
+import { createRequestStore } from '../../src/intake/request-store.ts'
 
 export const REPLICA = '0198170e-4ca7-7ee4-89a7-fa6318431111'
 export const SHARE = 0.02

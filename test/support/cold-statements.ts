@@ -26,7 +26,7 @@ import {
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
-import type { NewRequest } from '../../src/intake/request-store.ts'
+import type { NewRequest } from '../../src/intake/new-request.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import {
