@@ -2,6 +2,7 @@ import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import { CHANGED_AT, insertSegment, withChange } from '../request/change.sql.ts'
 import type { Change } from '../request/history.ts'
+import { byId } from '../runtime/by-id.ts'
 import { insertPolls } from './insert-polls.sql.ts'
 import type { PollTimes } from './settle-attempts.sql.ts'
 
@@ -76,7 +77,7 @@ export async function addInstances(
   rows: readonly UnexpectedRow[],
   { firstPollMs, provisionTimeoutMs }: PollTimes,
 ): Promise<Set<string>> {
-  const input = rows.toSorted((one, other) => (one.id < other.id ? -1 : 1))
+  const input = rows.toSorted(byId)
   const changed = await throughPrisma.query<{ id: string }>(
     TEXT,
     toJson(input),

@@ -18,8 +18,17 @@ export function pollOnGrid(ms: string): string {
 }
 
 /**
+ * SQL: a member of a poll of which nothing is recorded yet, as readiness/poll-member.ts reads it. All arguments are SQL;
+ * `ranAt` is null while CloudDC has not said that it runs.
+ */
+export function memberOf(member: { id: string; createdAt: string; ranAt?: string }): string {
+  const ranMs = member.ranAt === undefined ? `'null'` : `coalesce(${inMs(member.ranAt)}::text, 'null')`
+  return `'[' || to_json(${member.id}) || ',' || ${inMs(member.createdAt)} || ',' || ${ranMs} || ',null]'`
+}
+
+/**
  * SQL: the first polls of new instances, those of a project together. `from` is a FROM clause that brings `n.project_id`
- * and `n.id`; `firstPollMs` and `timeoutMs` are SQL. What a member holds: readiness/poll-member.ts.
+ * and `n.id`; `firstPollMs` and `timeoutMs` are SQL.
  */
 export function insertPolls({
   from,
@@ -33,7 +42,7 @@ export function insertPolls({
   return `INSERT INTO poll (id, project_id, due_at, limit_at, members)
   SELECT gen_random_uuid(), placed.project_id, ${pollOnGrid(firstPollMs)},
     clock.ts + make_interval(secs => ${timeoutMs} / 1000),
-    array_agg('[' || to_json(placed.id) || ',' || ${inMs('clock.ts')} || ',null,null]' ORDER BY placed.place)
+    array_agg(${memberOf({ id: 'placed.id', createdAt: 'clock.ts' })} ORDER BY placed.place)
   FROM (
     SELECT n.project_id, n.id, row_number() OVER (PARTITION BY n.project_id) - 1 AS place
     ${from}

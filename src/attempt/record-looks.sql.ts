@@ -1,5 +1,6 @@
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
+import { byId } from '../runtime/by-id.ts'
 import type { OpenDoubt } from './open-doubt.ts'
 
 /**
@@ -62,5 +63,5 @@ export async function recordLooks(sql: Sql, rows: readonly RecordedLook[]): Prom
     ...{ id, attempt, fence, ...row },
     found: toJson(found),
   }))
-  await sql.query(RECORD, toJson(input.toSorted((one, other) => (one.id < other.id ? -1 : 1))))
+  await sql.query(RECORD, toJson(input.toSorted(byId)))
 }

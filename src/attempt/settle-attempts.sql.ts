@@ -3,6 +3,7 @@ import { toJson } from '../database/json.ts'
 import { CHANGED_AT, historyLine, insertSegment } from '../request/change.sql.ts'
 import type { AttemptOutcome, Change } from '../request/history.ts'
 import { PRIORITY_STEP_MINUTES } from '../request/provision-request.ts'
+import { byId } from '../runtime/by-id.ts'
 import { insertPolls } from './insert-polls.sql.ts'
 
 /** A history longer than this leaves its row with the next change that puts the request back into the queue. */
@@ -185,6 +186,6 @@ export function settleAttempts(
     lookPurpose: look?.purpose ?? null,
     lookInMs: look?.inMs ?? null,
   }))
-  input.sort((one, other) => (one.id < other.id ? -1 : 1))
+  input.sort(byId)
   return sql.query(TEXT, toJson(input), PRIORITY_STEP_MINUTES, firstPollMs, provisionTimeoutMs, settledClaims)
 }

@@ -2,9 +2,10 @@ import type { EventKind } from '../contracts/event-schemas.ts'
 import type { Event } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { parseHistory } from '../request/history.ts'
+import { byId } from '../runtime/by-id.ts'
 import { NIL_UUID } from '../runtime/uuid.ts'
 import { type EndedInstanceRow, readEndedInstances } from './read-facts.sql.ts'
-import { byId, eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
+import { eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
 
 /** Which events are wanted; all conditions hold. */
 export interface PastEvents {

@@ -12,6 +12,7 @@ import {
 } from '../contracts/events.ts'
 import { entryOf, type HistoryEntry } from '../request/history.ts'
 import { isTerminal } from '../request/provision-request.ts'
+import { byId } from '../runtime/by-id.ts'
 
 /** A request as events need it. */
 export interface RequestFacts extends StoredSubject {
@@ -69,11 +70,6 @@ export function eventOf(request: RequestFacts, entry: HistoryEntry): Event | nul
   if (outcome === 'uncertain' || to === undefined)
     return requestUncertain(request, moment, { attempt, reason: cause })
   return null
-}
-
-/** The order of instances that ended with the same change. */
-export function byId(one: { id: string }, other: { id: string }): number {
-  return one.id < other.id ? -1 : 1
 }
 
 /** The event of an instance that ended with this version of its request. */

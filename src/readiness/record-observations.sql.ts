@@ -2,7 +2,8 @@ import { pollOnGrid } from '../attempt/insert-polls.sql.ts'
 import type { NetworkInterface } from '../contracts/event-schemas.ts'
 import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
-import { CHANGED_AT, historyLine, inMs, insertSegment } from '../request/change.sql.ts'
+import { CHANGED_AT, inMs, insertSegment, withChange } from '../request/change.sql.ts'
+import { byId } from '../runtime/by-id.ts'
 import { formatMember, type PollMember } from './poll-member.ts'
 import type { RequestChange } from './request-change.ts'
 
@@ -62,7 +63,7 @@ changed AS (
     updated_at = ${CHANGED_AT},
     history = CASE
       WHEN i."to" IS NULL THEN r.history
-      ELSE r.history || ${historyLine({ version: '(r.version + 1)', at: CHANGED_AT, change: 'i."change"::text' })}
+      ELSE ${withChange('i."change"::text')}
     END
   FROM json_to_recordset($2::json) AS i(
     "id" uuid, "version" int4, "to" request_state, "running" int4, "failed" int4, "ended" text, "change" json,
@@ -193,7 +194,7 @@ export async function recordObservations(
     errorCode: change?.error?.code ?? null,
     errorMessage: change?.error?.message ?? null,
   }))
-  changes.sort((one, other) => (one.id < other.id ? -1 : 1))
+  changes.sort(byId)
   const rows = polls.map(({ members, waiting, ...row }) => ({
     ...row,
     members: members.map(formatMember),

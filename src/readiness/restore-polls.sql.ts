@@ -1,6 +1,5 @@
-import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
+import { MEMBERS_PER_POLL, memberOf } from '../attempt/insert-polls.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
-import { inMs } from '../request/change.sql.ts'
 
 /**
  * Polls for pending instances of these requests that are in none: due at once, as if their limit were over, so that the
@@ -34,8 +33,7 @@ lost AS MATERIALIZED (
 restored AS (
   INSERT INTO poll (id, project_id, due_at, limit_at, members)
   SELECT gen_random_uuid(), l.project_id, clock.ts, clock.ts, array_agg(
-    '[' || to_json(l.id) || ',' || ${inMs('l.created_at')} || ',' || coalesce(${inMs('l.running_at')}::text, 'null') || ',null]'
-    ORDER BY l.place
+    ${memberOf({ id: 'l.id', createdAt: 'l.created_at', ranAt: 'l.running_at' })} ORDER BY l.place
   )
   FROM lost l
   CROSS JOIN clock

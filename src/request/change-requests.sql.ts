@@ -1,6 +1,7 @@
 import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
-import { CHANGED_AT, historyLine, insertSegment } from './change.sql.ts'
+import { byId } from '../runtime/by-id.ts'
+import { CHANGED_AT, insertSegment, withChange } from './change.sql.ts'
 import type { Change } from './history.ts'
 import type { RequestState } from './provision-request.ts'
 
@@ -38,7 +39,7 @@ changed AS (
     completed_at = CASE WHEN i."to" IS NULL THEN r.completed_at ELSE ${CHANGED_AT} END,
     exception_state = coalesce(i."to", r.exception_state),
     updated_at = ${CHANGED_AT},
-    history = r.history || ${historyLine({ version: '(r.version + 1)', at: CHANGED_AT, change: 'i."change"::text' })}
+    history = ${withChange('i."change"::text')}
   FROM input i
   JOIN LATERAL (SELECT i."id" OFFSET 0) one_row_hint ON one_row_hint."id" = i."id"
   CROSS JOIN clock
@@ -76,7 +77,7 @@ export async function changeRequests(
       errorCode: change.error?.code ?? null,
       errorMessage: change.error?.message ?? null,
     }))
-    .sort((one, other) => (one.id < other.id ? -1 : 1))
+    .sort(byId)
   const changed = await throughPrisma.query<{ id: string }>(TEXT, toJson(input))
   return new Set(changed.map(({ id }) => id))
 }
