@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { buildBatchCreateBody } from '../../src/attempt/create-body.ts'
 import { attemptMarker, MARKER_KEY } from '../../src/attempt/marker.ts'
+import { BASE_SPEC as base, pairs } from '../support/specs.ts'
 
 const MARKER = attemptMarker({
   provisionRequestId: '0198170e-4ca7-7ee4-89a7-fa631843920b',
@@ -8,19 +9,6 @@ const MARKER = attemptMarker({
   installation: 'ab12cd34',
   requestId: 'order-7f3c',
 })
-const base = {
-  name: 'web',
-  image_id: 'i',
-  vpc_id: 'v',
-  network_interfaces: [{ subnet_id: 's' }],
-  min_count: 1,
-  max_count: 3,
-}
-
-function pairs(count: number) {
-  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, 'v']))
-}
-
 function bodyOf(spec: Record<string, unknown>) {
   return JSON.parse(buildBatchCreateBody(spec, 'Passw0rd', MARKER))
 }

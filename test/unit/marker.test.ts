@@ -11,6 +11,7 @@ import {
   parseMarker,
   placeMarker,
 } from '../../src/attempt/marker.ts'
+import { BASE_SPEC as base, pairs } from '../support/specs.ts'
 
 const NAME = {
   provisionRequestId: '0198170e-4ca7-7ee4-89a7-fa631843920b',
@@ -21,19 +22,6 @@ const NAME = {
 const SHORT = '0198170e-4ca7-7ee4-89a7-fa631843920b.4'
 const WHOLE = `${SHORT}/ab12cd34/order-7f3c`
 const MARKER = attemptMarker(NAME)
-
-const base = {
-  name: 'web',
-  image_id: 'i',
-  vpc_id: 'v',
-  network_interfaces: [{ subnet_id: 's' }],
-  min_count: 1,
-  max_count: 3,
-}
-
-function pairs(count: number) {
-  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, 'v']))
-}
 
 test('a marker names request, attempt, installation and the id that the sender gave', () => {
   expect(MARKER).toEqual({ whole: WHOLE, short: SHORT })

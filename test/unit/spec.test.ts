@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { buildRequest, faultsOf, parseMessage } from '../support/request-builder.ts'
+import { pairs } from '../support/specs.ts'
 
 describe('field rules of the spec', () => {
   const four = '\u{1f600}'
@@ -125,8 +126,4 @@ describe('field rules of the spec', () => {
   ])('%j has faults at %j', (spec, paths) => {
     expect(faultsOf(buildRequest({ spec }))).toEqual(paths)
   })
-
-  function pairs(count: number) {
-    return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, 'v']))
-  }
 })
