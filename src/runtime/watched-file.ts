@@ -1,8 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
-import { coerceError } from '../../runtime/errors.ts'
-import type { Source } from './source.ts'
+import { coerceError } from './errors.ts'
 
 /** How old the known content of the file may be. */
 const CHECK_MS = 1000
@@ -22,7 +21,11 @@ export interface WatchedFileOptions<Value> {
   now?: () => number
 }
 
-export interface WatchedFile<Value> extends Source<Value> {
+export interface WatchedFile<Value> {
+  /** What the file holds, looked at once a second at most; rejects only while nothing good was ever read. */
+  current(): Promise<Value>
+  /** Reads the file now, changed or not. */
+  renew(): Promise<Value>
   /** What was read last, without a look at the file. */
   last(): Value | undefined
 }
