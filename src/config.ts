@@ -1,18 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import type { AccessRules } from './access/access-file.ts'
+import { listenerFaults, readAccess } from './access-settings.ts'
 import type { Credentials } from './clouddc/auth/credentials.ts'
 import { REGION, regionalCloudDc } from './clouddc/regions.ts'
 import { readCredentials, targetFaults } from './credential-settings.ts'
 import {
+  addresses,
   baseUrl,
   code,
   days,
   duration,
   fraction,
   headerText,
+  hostNames,
   integer,
   onOrOff,
   overrides,
+  path,
   roles,
   secretKeys,
   url,
@@ -49,7 +54,7 @@ const SETTINGS = {
   CLOUDDC_SECRET_KEY: headerText,
   CLOUDDC_SECURITY_TOKEN: headerText,
   /** Path of a JSON file with the credentials of projects; followed when it changes. */
-  CLOUDDC_CREDENTIALS_FILE: z.string().nullable().default(null),
+  CLOUDDC_CREDENTIALS_FILE: path,
   /** The region of projects for which the credentials file names none. */
   CLOUDDC_REGION: code(REGION, 'must be a region, such as cn-southwest-2'),
   /** Base URL of IAM in that region. */
@@ -111,6 +116,21 @@ const SETTINGS = {
   /** Where HTTP listens; port 0 takes a free one. */
   HOST: z.string().default('127.0.0.1'),
   PORT: integer(8080, 0, 65_535),
+  /** Certificate with its chain, and its key, as PEM: HTTPS instead of HTTP. Followed when they change. */
+  HTTP_CERT_FILE: path,
+  HTTP_KEY_FILE: path,
+  /** Where /metrics is served to everybody; by default it is on PORT, for callers with the role `metrics`. */
+  METRICS_PORT: integer(0, 1, 65_535).nullable().default(null),
+  /** Path of a JSON file that says who may use the API; followed when it changes. */
+  API_ACCESS_FILE: path,
+  /** `open`: without that file everybody may do everything, wherever HOST is. */
+  API_ACCESS: z.enum(['open'], 'must be open, or be left out').nullable().default(null),
+  /** Names by which clients may address the API, beside addresses and localhost. */
+  API_HOSTS: hostNames,
+  /** HTTP requests of one caller to one replica; ten seconds' worth may come at once. */
+  API_RATE_LIMIT_PER_SECOND: fraction(100, { min: 0.1 }),
+  /** Addresses whose `X-Forwarded-*` count. */
+  TRUSTED_PROXIES: addresses,
   /** The least level that is logged. */
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** How long a graceful stop may take after SIGTERM or SIGINT. */
@@ -143,16 +163,19 @@ export type Config = Readonly<
     secretFiles: Readonly<Partial<Record<RereadSecret, string>>>
     /** What the settings and the credentials file give, as read at the start. */
     credentials: Credentials
+    /** What the access file says, as read at the start; null: everybody may do everything. */
+    accessRules: AccessRules | null
   }
 >
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the configuration out of `env`. An empty variable counts as absent, an unknown one is ignored.
+ * Reads the configuration out of `env`. An empty variable counts as absent, an unknown one is ignored. A process that
+ * serves no HTTP does not ask who may use it.
  * @throws {ConfigError} with all faults at once, never with a secret's value
  */
-export function loadConfig(env: Environment): Config {
+export function loadConfig(env: Environment, { serves = true }: { serves?: boolean } = {}): Config {
   const { values, faults } = withSecretFiles(env)
   const region = values.CLOUDDC_REGION
   if (region !== undefined && REGION.test(region)) values.CLOUDDC_ENDPOINT ??= regionalCloudDc(region)
@@ -171,12 +194,14 @@ export function loadConfig(env: Environment): Config {
   )
   const files = REREAD_SECRETS.map((name) => [camelCase(name), present(env, `${name}_FILE`)] as const)
   const secretFiles = Object.fromEntries(files.filter(([, path]) => path !== undefined))
-  const settings = { ...config, secretFiles } as Omit<Config, 'credentials'>
+  const settings = { ...config, secretFiles } as Omit<Config, 'credentials' | 'accessRules'>
   const read = readCredentials(settings)
   faults.push(...read.faults)
   if (read.faults.length === 0) faults.push(...targetFaults(settings, read.credentials))
+  const access = serves ? readAccess(settings) : { rules: null, faults: [] }
+  faults.push(...access.faults, ...(serves ? listenerFaults(settings) : []))
   if (faults.length > 0) throw new ConfigError(faults)
-  return Object.freeze({ ...settings, credentials: read.credentials })
+  return Object.freeze({ ...settings, credentials: read.credentials, accessRules: access.rules })
 }
 
 /** The settings in `env` that an earlier version knew, and that do nothing any more. */

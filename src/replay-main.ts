@@ -55,7 +55,7 @@ function readOrder(args: string[]): Order | null {
 }
 
 async function replay(order: Order): Promise<void> {
-  const config = loadConfig(process.env)
+  const config = loadConfig(process.env, { serves: false })
   const logger = createLogger({ level: 'error' })
   const database = createDatabase({ url: config.databaseUrl, poolSize: 2, logger })
   const broker = createBroker({ url: config.amqpUrl, logger, connectionName: 'provisioner replay' })

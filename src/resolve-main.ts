@@ -33,7 +33,7 @@ function readOrder(args: string[]): Order | null {
 }
 
 async function resolve({ projectId, requestId, verdict }: Order): Promise<void> {
-  const config = loadConfig(process.env)
+  const config = loadConfig(process.env, { serves: false })
   const logger = createLogger({ level: 'error' })
   const database = createDatabase({ url: config.databaseUrl, poolSize: 1, logger })
   try {

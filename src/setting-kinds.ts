@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isAddressRange } from './access/addresses.ts'
 import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 
 /** The kinds of values that settings have in the environment, where everything is text. */
@@ -124,3 +125,32 @@ export const onOrOff = (fallback: boolean) =>
       error: 'must be on or off',
     })
     .default(fallback)
+
+/** A comma-separated list, of which each entry has a known form. */
+const list = (isEntry: (entry: string) => boolean, fault: string) =>
+  z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ''),
+    )
+    .refine((entries) => entries.every(isEntry), fault)
+    .default([])
+
+const HOST_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i
+
+/** Names of hosts, without a port. */
+export const hostNames = list(
+  (entry) => HOST_NAME.test(entry),
+  'must be host names without a port, comma separated',
+)
+
+/** Addresses and ranges of them. */
+export const addresses = list(
+  isAddressRange,
+  'must be addresses or ranges such as 10.0.0.0/8, comma separated',
+)
+
+export const path = z.string().nullable().default(null)

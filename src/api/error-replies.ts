@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { KeysUnavailableError } from '../access/tokens.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
@@ -89,6 +90,7 @@ const OVERLOAD: readonly string[] = ['too_many_reads', 'too_many_waiters']
 /** The code of a temporary failure, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
+  if (error instanceof KeysUnavailableError) return 'keys_unavailable'
   if (error instanceof NoSlotError) return 'too_many_reads'
   if (error instanceof TooManyWaitersError) return 'too_many_waiters'
   return (error as Partial<FastifyError>).code === 'FST_ERR_HANDLER_TIMEOUT' ? 'timeout' : null

@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
+import type { Access } from '../access/access.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type CancelRouteOptions, registerCancelRoute } from './cancel-route.ts'
 import { answerClientError, registerErrorReplies, replyWithError } from './error-replies.ts'
+import { registerGuard } from './guard.ts'
 import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
 import { registerOpenapi } from './openapi.ts'
@@ -18,6 +20,8 @@ import type { StatusWatcher } from './status-watcher.ts'
 export interface ApiServerOptions {
   reads: Reads
   cancel: CancelRouteOptions['cancel']
+  /** Who may ask; null, the default: everybody may do everything. */
+  access?: Access | null
   /** False for a process without the role api: it serves health and metrics only. Default true. */
   servesRequests?: boolean
   /** What /readyz asks, by name. */
@@ -95,7 +99,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
-  const { reads, cancel, checks, metrics, logger, watcher, servesRequests = true } = options
+  const { reads, cancel, checks, metrics, logger, watcher, access = null, servesRequests = true } = options
   const log: FastifyBaseLogger = logger
   const app = fastify({
     loggerInstance: log,
@@ -122,6 +126,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   registerErrorReplies(app)
+  registerGuard(app, { access })
 
   app.addHook('onSend', async (_request, reply) => {
     if (isStopping()) reply.header('connection', 'close')

@@ -1,3 +1,4 @@
+import { createAccess } from '../access/access.ts'
 import { cancelRequest } from '../api/cancel.ts'
 import { createReads } from '../api/reads.ts'
 import { createApiServer } from '../api/server.ts'
@@ -22,8 +23,11 @@ export function buildApi(core: Core, { onEvents }: WakeUps): Api {
 
   const reads = createReads({ database })
   const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
+  const { apiAccessFile: path, accessRules: first } = config
+  const access = path === null || first === null ? null : createAccess({ path, first, logger })
   const server = createApiServer({
     reads,
+    access,
     cancel: async (key) => {
       const outcome = await cancelRequest(database, key)
       if (outcome === 'cancelled') onEvents([requestKey(key)])

@@ -60,7 +60,9 @@ export interface ApiWorld {
 /** An API over the given reads, stopped when the test ends; not yet listening. */
 export function createApi(
   reads: Reads,
-  options: Partial<Pick<ApiServerOptions, 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>> & {
+  options: Partial<
+    Pick<ApiServerOptions, 'access' | 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>
+  > & {
     maxHeld?: number
   } = {},
 ): ApiWorld {

@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   amqp: ['amqp', 'runtime'],
   clouddc: ['clouddc', 'runtime'],
   database: ['database', 'runtime'],
+  access: ['access', 'secrets', 'runtime'],
   secrets: ['secrets', 'contracts', 'runtime'],
   telemetry: ['telemetry', 'request', 'runtime', 'database'],
   replica: ['replica', 'runtime', 'database', 'telemetry'],
@@ -38,11 +39,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outbox: ['outbox', ...STEP, 'amqp'],
   retention: ['retention', ...STEP],
   watch: ['watch', ...STEP, 'amqp'],
-  api: ['api', ...STEP],
+  api: ['api', ...STEP, 'access'],
 
-  'setting-kinds.ts': ['secrets'],
+  'setting-kinds.ts': ['access', 'secrets'],
+  'access-settings.ts': ['access', 'runtime'],
   'credential-settings.ts': ['clouddc'],
-  'config.ts': ['setting-kinds.ts', 'credential-settings.ts', 'clouddc', 'runtime'],
+  'config.ts': [
+    'setting-kinds.ts',
+    'access-settings.ts',
+    'credential-settings.ts',
+    'access',
+    'clouddc',
+    'runtime',
+  ],
   'command.ts': ['config.ts', 'runtime'],
   'logger.ts': ['telemetry'],
 }
@@ -51,6 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { named: RegExp; only: readonly string[] }[] = [
   { named: /^amqplib$/, only: ['amqp'] },
   { named: /^undici$/, only: ['clouddc'] },
+  { named: /^jose$/, only: ['access', 'secrets'] },
   { named: /^(fastify|@fastify\/)/, only: ['api'] },
   { named: /^(pg$|@prisma\/)/, only: ['database'] },
   // The status watcher takes the type of its gauge.

@@ -46,7 +46,7 @@ function shownDefault(value: unknown): string {
 
 /** Every setting in the order of the configuration, with its default as the documents show it. */
 function settingsWithDefaults(): [name: string, fallback: string][] {
-  const { secretFiles: _, credentials: __, ...config } = loadConfig(REQUIRED)
+  const { secretFiles: _, credentials: __, accessRules: ___, ...config } = loadConfig(REQUIRED)
   return Object.entries(config).map(([key, value]) => {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
     return [name, name in REQUIRED ? 'required' : shownDefault(value)]

@@ -1,0 +1,45 @@
+/**
+ * Who may ask what: one row for each route that is registered. A route without a row is refused to everybody.
+ */
+
+/** `read`: status, lists, history. `cancel`: withdraws. `operate`: everything under /operations. `metrics`: /metrics. */
+export const ACCESS_ROLES = ['read', 'cancel', 'operate', 'metrics'] as const
+export type AccessRole = (typeof ACCESS_ROLES)[number]
+
+export interface Rule {
+  /** The role that a caller needs; null: the route is open to everybody, with or without a credential. */
+  role: AccessRole | null
+  /** `path`: the caller needs the project that the path names; `all`: every project; null: none in particular. */
+  project: 'path' | 'all' | null
+}
+
+const OPEN: Rule = { role: null, project: null }
+const READ: Rule = { role: 'read', project: 'path' }
+
+/** By `<METHOD> <url as registered>`; HEAD is GET. */
+export const WHO_MAY: Readonly<Record<string, Rule>> = {
+  'GET /v1/:project_id/provision-requests': READ,
+  'GET /v1/:project_id/provision-requests/:request_id': READ,
+  'GET /v1/:project_id/provision-requests/:request_id/history': READ,
+  'GET /v1/:project_id/instances/:instance_id': READ,
+  'POST /v1/:project_id/provision-requests/:request_id/cancel': { role: 'cancel', project: 'path' },
+
+  'GET /metrics': { role: 'metrics', project: null },
+
+  'GET /healthz': OPEN,
+  'GET /readyz': OPEN,
+  'GET /openapi.json': OPEN,
+  'GET /docs': OPEN,
+  'GET /docs/': OPEN,
+  'GET /docs/json': OPEN,
+  'GET /docs/yaml': OPEN,
+  'GET /docs/static/*': OPEN,
+  'GET /docs/static/index.html': OPEN,
+  'GET /docs/static/swagger-initializer.js': OPEN,
+}
+
+/** The row of a route; undefined when there is none. */
+export function ruleOf(method: string, url: string): Rule | undefined {
+  const key = `${method === 'HEAD' ? 'GET' : method} ${url}`
+  return Object.hasOwn(WHO_MAY, key) ? WHO_MAY[key] : undefined
+}
