@@ -64,6 +64,9 @@ const SETTINGS = {
   /** `id:base64(32 bytes)` list, comma separated; the first seals, all open. Required. */
   SECRET_KEYS: secretKeys,
 
+  /** Whether passwords may come as they are (`any`), or only as `password_jwe` (`sealed_only`). */
+  PASSWORDS: z.enum(['any', 'sealed_only'], 'must be any or sealed_only').default('any'),
+
   /** Calls per second of each project, shared by all replicas; fractions allowed. */
   RATE_LIMIT_PER_SECOND: fraction(5),
   /** Calls at once of each project; at least 1, or no call could ever be made. */

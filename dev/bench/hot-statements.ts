@@ -175,7 +175,7 @@ function newRequests(firstNumber: number, count: number): NewRequest[] {
   }
   return [...orders(firstNumber, count)].map((body) => {
     const parsed = parseRequestMessage({ body, contentType: 'application/json', messageId: undefined })
-    if (!parsed.ok) throw new Error('the bench publishes invalid orders')
+    if (parsed.ok !== true) throw new Error('the bench publishes invalid orders')
     return toNewRequest(parsed.command, { correlationId: null, traceparent: null, tracestate: null }, deps)
   })
 }

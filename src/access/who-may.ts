@@ -28,6 +28,7 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
 
   'GET /healthz': OPEN,
   'GET /readyz': OPEN,
+  'GET /.well-known/provisioner-keys': OPEN,
   'GET /openapi.json': OPEN,
   'GET /docs': OPEN,
   'GET /docs/': OPEN,

@@ -1,4 +1,5 @@
 import type { History } from '../contracts/history.ts'
+import type { SealingKeys } from '../contracts/key-set.ts'
 import type { InstanceReply, Problem, RequestList, RequestStatus } from '../contracts/status.ts'
 
 /** What the routes answer, in one order of three servers: examples of the OpenAPI document. */
@@ -126,6 +127,20 @@ const METRICS = `# HELP provisioner_database_up 1 while the database gives the f
 provisioner_database_up 1
 `
 
+const KEY_SET: SealingKeys = {
+  keys: [
+    {
+      kty: 'EC',
+      crv: 'P-256',
+      x: 'WKn-ZIGevcwGIyyrzFoZNBdaq9_TsqzGl96oc0CWuis',
+      y: 'y77t-RvAHRKTsSGdIYUfweuOvwrvDD-Q3Hv5J0fSKbE',
+      kid: 'k1',
+      use: 'enc',
+      alg: 'ECDH-ES+A256KW',
+    },
+  ],
+}
+
 export const EXAMPLES = {
   status: PROVISIONING,
   cancelled: CANCELLED,
@@ -136,4 +151,5 @@ export const EXAMPLES = {
   health: { status: 'ok' },
   readiness: { status: 'ready', checks: { database: 'ok', broker: 'ok', migrations: 'ok' } },
   metrics: METRICS,
+  keySet: KEY_SET,
 } as const

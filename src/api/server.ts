@@ -3,6 +3,7 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } 
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
+import type { SealingKeys } from '../contracts/key-set.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type CancelRouteOptions, registerCancelRoute } from './cancel-route.ts'
@@ -10,6 +11,7 @@ import { answerClientError, registerErrorReplies, replyWithError } from './error
 import { registerGuard } from './guard.ts'
 import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
+import { registerKeysRoute } from './keys-route.ts'
 import { registerOpenapi } from './openapi.ts'
 import { MAX_WAIT_MS } from './parameters.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
@@ -24,6 +26,8 @@ export interface ApiServerOptions {
   access?: Access | null
   /** False for a process without the role api: it serves health and metrics only. Default true. */
   servesRequests?: boolean
+  /** The public keys to which producers seal passwords. */
+  publicKeys: SealingKeys
   /** What /readyz asks, by name. */
   checks: Readonly<Record<string, ReadinessCheck>>
   metrics: Metrics
@@ -154,6 +158,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerRequestsRoutes(routes, { reads, watcher })
       registerCancelRoute(routes, { reads, cancel })
       registerInstancesRoutes(routes, { reads })
+      registerKeysRoute(routes, { publicKeys: options.publicKeys })
     }
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
   })

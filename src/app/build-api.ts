@@ -37,6 +37,7 @@ export function buildApi(core: Core, { onEvents }: WakeUps): Api {
     watcher,
     metrics,
     logger,
+    publicKeys: core.jweBox.publicKeys,
     host: config.host,
     port: config.port,
     checks: standingChecks({ database, brokerHealth: broker.health }),

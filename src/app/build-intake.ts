@@ -10,7 +10,8 @@ import type { WakeUps } from './wake-ups.ts'
 
 /** Deliveries to rows, or to dead letters. */
 export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { services: Service[] } {
-  const { config, logger, metrics, quiet, database, broker, brokerReady, sealer, passwordDigester } = core
+  const { config, logger, metrics, quiet, database, broker, brokerReady, sealer, jweBox, passwordDigester } =
+    core
 
   const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
   const stuckDeliveries = createStuckDeliveries({
@@ -23,6 +24,8 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
     store: createRequestStore({ database, limitOf: core.limits.of }),
     publisher: deadLetters,
     sealer,
+    jweBox,
+    passwords: config.passwords,
     passwordDigester,
     logger,
     metrics: metrics.intake,

@@ -22,6 +22,7 @@ import { createQuiet } from '../runtime/quiet.ts'
 import type { IdleMs } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { createPasswordDigester } from '../secrets/digest.ts'
+import { createJweBox } from '../secrets/jwe-box.ts'
 import { createSealer } from '../secrets/seal.ts'
 import { addDatabaseFigures } from '../telemetry/database-figures.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
@@ -99,6 +100,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     brokerReady: () => broker.health().ok,
     client,
     sealer: createSealer(config.secretKeys),
+    jweBox: createJweBox(config.secretKeys),
     passwordDigester: createPasswordDigester(config.secretKeys),
     limits: createCallLimits(
       { perSecond: config.rateLimitPerSecond, burst: config.rateLimitBurst },

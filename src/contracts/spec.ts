@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { JWE_ALG, JWE_ENC, MAX_PASSWORD_JWE, readJwe } from './jwe.ts'
 import { isLongerThan, passwordFaults } from './password.ts'
 
 /**
@@ -24,7 +25,25 @@ const password = z
     for (const message of passwordFaults(value)) issues.push({ code: 'custom', message, input: undefined })
   })
   .meta({
-    description: 'Initial password of the administrator. Write-only: it is sealed at once.',
+    description:
+      'Initial password of the administrator; either this or password_jwe. Write-only: it is sealed at once.',
+    writeOnly: true,
+  })
+
+const passwordJwe = z
+  .string()
+  .check(({ value, issues }) => {
+    const reject = (message: string) => issues.push({ code: 'custom', message, input: undefined })
+    if (value.length > MAX_PASSWORD_JWE) {
+      reject(`must have at most ${MAX_PASSWORD_JWE} characters`)
+      return
+    }
+    const reading = readJwe(value)
+    if (!reading.ok) reject(reading.fault)
+  })
+  .meta({
+    description: `The password, sealed to a key of /.well-known/provisioner-keys: RFC 7516 compact, alg ${JWE_ALG}, enc ${JWE_ENC}.`,
+    maxLength: MAX_PASSWORD_JWE,
     writeOnly: true,
   })
 
@@ -92,7 +111,8 @@ export const specSchema = z.strictObject({
       .min(1, 'must have at least one interface')
       .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
   ),
-  password,
+  password: password.nullish(),
+  password_jwe: passwordJwe.nullish(),
   metadata: metadata.nullish(),
   description: z
     .string()
@@ -125,6 +145,15 @@ export type ProvisionSpec = {
   placement?: { server_id_set: string[] }
   min_count?: number
   max_count?: number
+}
+
+/** What is wrong with the choice between the two members for a password; `spec` may be anything. */
+export function passwordChoiceFaults(spec: unknown): { path: string; message: string }[] {
+  if (!isPlainObject(spec)) return []
+  const { password: plain = null, password_jwe: sealed = null } = spec
+  if (plain === null && sealed === null) return [{ path: 'password', message: 'is missing' }]
+  if (plain === null || sealed === null) return []
+  return [{ path: 'password_jwe', message: 'must not be given together with password' }]
 }
 
 /** What is wrong with the counts of a spec, by member; `spec` may be anything. */

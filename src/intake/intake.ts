@@ -7,6 +7,7 @@ import { createBatcher } from '../runtime/batcher.ts'
 import type { Quiet } from '../runtime/quiet.ts'
 import { createTurns } from '../runtime/turns.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
+import type { JweBox } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createOneByOne } from './one-by-one.ts'
@@ -26,6 +27,9 @@ export interface IntakeOptions {
   store: RequestStore
   publisher: { publish(message: OutgoingMessage): Promise<void> }
   sealer: Sealer
+  jweBox: JweBox
+  /** Default: any. */
+  passwords?: 'any' | 'sealed_only'
   passwordDigester: PasswordDigester
   logger: Logger
   metrics: Metrics['intake']
@@ -95,11 +99,13 @@ export function createIntake(options: IntakeOptions): Intake {
       options.resumeConsuming?.()
     },
   })
-  const { store, sealer, passwordDigester } = options
+  const { store, sealer, jweBox, passwords = 'any', passwordDigester } = options
   const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
   const context: TakeContext = {
     deliveryLimit,
     sealer,
+    jweBox,
+    passwords,
     passwordDigester,
     writer,
     batcher: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),

@@ -8,6 +8,7 @@ import { sqlState } from '../database/errors.ts'
 import type { Batcher } from '../runtime/batcher.ts'
 import { reached } from '../runtime/steps.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
+import { type JweBox, openText } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { toNewRequest } from './new-request.ts'
@@ -25,6 +26,8 @@ export interface TakeContext {
   /** A message that was delivered without success this often is dead-lettered. */
   deliveryLimit: number
   sealer: Sealer
+  jweBox: JweBox
+  passwords: 'any' | 'sealed_only'
   passwordDigester: PasswordDigester
   /** Entries on their way into one insert. */
   batcher: Pick<Batcher<Entry, EntryOutcome>, 'add'>
@@ -54,9 +57,13 @@ export function takeDelivery(context: TakeContext, delivery: Delivery): Promise<
  * Parses the message, seals its password and writes its request; dead-letters what is not valid or cannot be stored.
  */
 async function storeMessage(context: TakeContext, delivery: Delivery, write: Write): Promise<Disposition> {
-  const parsed = parseRequestMessage(delivery)
+  const read = parseRequestMessage(delivery)
+  const isPlain = read.ok === true
+  const parsed = read.ok === 'sealed' ? await read.unseal((jwe) => openText(context.jweBox, jwe)) : read
   if (!parsed.ok) return reject(context, delivery, parsed)
   const { command, tracing } = parsed
+  if (isPlain && context.passwords === 'sealed_only')
+    return reject(context, delivery, rejectCommand(command, tracing, 'invalid_request', PLAIN_PASSWORD))
   const outcome = await write({ command, row: toNewRequest(command, tracing, context) })
   switch (outcome?.kind) {
     case 'stored':
@@ -102,6 +109,11 @@ function acknowledge(
 export function requeue({ metrics }: Pick<TakeContext, 'metrics'>): Disposition {
   metrics.messages.inc({ result: 'requeued' })
   return 'requeue'
+}
+
+const PLAIN_PASSWORD: Fault = {
+  path: 'spec.password',
+  message: 'is not taken here; seal it as password_jwe',
 }
 
 function conflictFault(differs: 'content' | 'password'): Fault {

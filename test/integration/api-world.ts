@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import { EXAMPLES } from '../../src/api/examples.ts'
 import { createReads } from '../../src/api/reads.ts'
 import { type ApiServer, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
@@ -35,6 +36,7 @@ export function useApi(): ApiWorld {
     const api = createApiServer({
       reads,
       cancel: async () => 'unknown',
+      publicKeys: EXAMPLES.keySet,
       checks,
       metrics,
       logger,

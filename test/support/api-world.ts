@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
+import { EXAMPLES } from '../../src/api/examples.ts'
 import type { Reads } from '../../src/api/reads.ts'
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
@@ -78,6 +79,7 @@ export function createApi(
   })
   const api = createApiServer({
     cancel: async () => 'cancelled',
+    publicKeys: EXAMPLES.keySet,
     checks: {},
     drainMs: 0,
     ...server,

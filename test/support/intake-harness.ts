@@ -7,6 +7,7 @@ import type { NewRequest } from '../../src/intake/new-request.ts'
 import type { RequestStore } from '../../src/intake/request-store.ts'
 import { requestKey } from '../../src/request/request-key.ts'
 import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { createJweBox } from '../../src/secrets/jwe-box.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { buildRequest, toBody } from './request-builder.ts'
@@ -85,11 +86,13 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   }
   const keys = [{ id: 'k1', key: randomBytes(32) }]
   const sealer = createSealer(keys)
+  const jweBox = createJweBox(keys)
   const metrics = createMetrics()
   const intake = createIntake({
     store,
     publisher,
     sealer,
+    jweBox,
     passwordDigester: createPasswordDigester(keys),
     logger: pino({ level: 'trace' }, { write: (line: string) => lines.push(line) }),
     metrics: metrics.intake,
@@ -106,7 +109,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     deliveryLimit: 20,
     ...options,
   })
-  return { intake, sealer, hooks, rows, rejections, deadLetters, batches, log, lines, metrics }
+  return { intake, sealer, jweBox, hooks, rows, rejections, deadLetters, batches, log, lines, metrics }
 }
 
 /** Why a message was dead-lettered: the code, and the paths of the faults. */

@@ -32,7 +32,9 @@ export function parseMessage(
   value: unknown,
   { contentType = 'application/json', messageId }: { contentType?: string; messageId?: string } = {},
 ) {
-  return parseRequestMessage({ body: toBody(value), contentType, messageId })
+  const parsed = parseRequestMessage({ body: toBody(value), contentType, messageId })
+  if (parsed.ok === 'sealed') throw new Error('its password is sealed')
+  return parsed
 }
 
 /** The command of a valid message. */

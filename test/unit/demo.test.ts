@@ -54,7 +54,7 @@ describe('the messages of the demo', () => {
     const { messages } = draft(500)
     const digestOf = (message: DraftMessage) => {
       const parsed = parse(message)
-      return parsed.ok
+      return parsed.ok === true
         ? JSON.stringify([parsed.command.spec, parsed.command.deadline, parsed.command.priority])
         : ''
     }

@@ -7,7 +7,7 @@ import { buildRequest, toBody } from '../support/request-builder.ts'
 
 function commandOf(message: unknown, contentType = 'application/json', messageId?: string) {
   const result = parseRequestMessage({ body: toBody(message), contentType, messageId })
-  if (!result.ok) throw new Error(JSON.stringify(result))
+  if (result.ok !== true) throw new Error(JSON.stringify(result))
   return result.command
 }
 

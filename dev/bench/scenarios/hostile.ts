@@ -72,6 +72,7 @@ function createTakeIn() {
   const deps = { sealer: createSealer(keys), passwordDigester: createPasswordDigester(keys) }
   return (body: Buffer, { contentType }: HostileBody): unknown => {
     const parsed = parseRequestMessage({ body, contentType, messageId: undefined, ...TRACING })
+    if (parsed.ok === 'sealed') throw new Error('the bench seals no password')
     if (parsed.ok) return toNewRequest(parsed.command, parsed.tracing, deps)
     const { code, detail, tracing, projectId = 'p', requestId = 'r' } = parsed
     return [
