@@ -15,9 +15,11 @@ import {
   headerText,
   hostNames,
   integer,
+  integerOrNull,
   onOrOff,
   overrides,
   path,
+  projects,
   roles,
   secretKeys,
   url,
@@ -100,6 +102,10 @@ const SETTINGS = {
   /** What this process does: `all`, or a comma separated list of ROLES. */
   ROLES: roles,
 
+  /** Projects that may order: `*`, or a comma separated list. */
+  PROJECTS: projects,
+  /** Open requests of one project at most; null for any number. */
+  MAX_OPEN_REQUESTS: integerOrNull(1, 100_000_000),
   /** The most messages stored by one insert. */
   INTAKE_BATCH_SIZE: integer(200, 1, 5000),
   /** Unacknowledged deliveries per replica; the broker caps unlimited prefetch at 2,000. */

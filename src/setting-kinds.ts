@@ -7,16 +7,21 @@ import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
 export type Role = (typeof ROLES)[number]
 
+const PROJECT_ID = /^[A-Za-z0-9_-]{1,64}$/
+
 /** The longest delay a timer takes, in milliseconds; beyond it Node fires at once. */
 const MAX_MS = 2 ** 31 - 1
 
-export const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^-?\d+$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
-    .default(fallback)
+
+export const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback)
+
+export const integerOrNull = (min: number, max: number) => wholeNumber(min, max).nullable().default(null)
 
 /** Milliseconds. */
 export const duration = (fallback: number, min = 1) => integer(fallback, min, MAX_MS)
@@ -94,7 +99,7 @@ export const overrides = z
       return z.NEVER
     }
   })
-  .pipe(z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id'), projectLimit))
+  .pipe(z.record(z.string().regex(PROJECT_ID, 'is no project id'), projectLimit))
   .transform(
     (limits): ReadonlyMap<string, CallLimitOverride> =>
       new Map(
@@ -105,6 +110,20 @@ export const overrides = z
       ),
   )
   .default(new Map())
+
+/** `*` for all projects. */
+export const projects = z
+  .string()
+  .transform((text, context): ReadonlySet<string> | '*' => {
+    const names = text.split(',').map((name) => name.trim())
+    if (names.length === 1 && names[0] === '*') return '*'
+    if (!names.every((name) => PROJECT_ID.test(name))) {
+      context.addIssue('must be "*" or project ids, comma separated')
+      return z.NEVER
+    }
+    return new Set(names)
+  })
+  .default('*')
 
 export const roles = z
   .string()

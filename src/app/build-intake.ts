@@ -29,6 +29,7 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
     passwordDigester,
     logger,
     metrics: metrics.intake,
+    admission: { projects: config.projects, maxOpen: config.maxOpenRequests },
     batchSize: config.intakeBatchSize,
     deliveryLimit: config.deliveryLimit,
     onReceived: stuckDeliveries.received,

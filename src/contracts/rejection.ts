@@ -11,6 +11,8 @@ const REJECTION_CODES = [
   'message_too_large',
   'unsupported_content_type',
   'delivery_limit',
+  'project_not_allowed',
+  'backlog_full',
 ] as const
 
 export type RejectionCode = (typeof REJECTION_CODES)[number]

@@ -10,6 +10,7 @@ import type { PasswordDigester } from '../secrets/digest.ts'
 import type { JweBox } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { type AdmissionRules, createAdmission, OPEN_TO_ALL } from './admission.ts'
 import { createOneByOne } from './one-by-one.ts'
 import { createRejecter } from './rejecter.ts'
 import type { RequestStore } from './request-store.ts'
@@ -34,6 +35,8 @@ export interface IntakeOptions {
   logger: Logger
   metrics: Metrics['intake']
   now?: () => Date
+  /** Who may order, and how much. Default: everybody, any number. */
+  admission?: AdmissionRules
   /** Most messages of one insert. */
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
@@ -101,6 +104,7 @@ export function createIntake(options: IntakeOptions): Intake {
   })
   const { store, sealer, jweBox, passwords = 'any', passwordDigester } = options
   const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
+  const admission = createAdmission({ rules: options.admission ?? OPEN_TO_ALL, store, retry, writer })
   const context: TakeContext = {
     deliveryLimit,
     sealer,
@@ -108,7 +112,11 @@ export function createIntake(options: IntakeOptions): Intake {
     passwords,
     passwordDigester,
     writer,
-    batcher: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),
+    admission,
+    batchers: {
+      free: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),
+      looked: createBatcher({ maxSize: batchSize, concurrency: 1, flush: admission.write }),
+    },
     suspects: createOneByOne(),
     rejecter: createRejecter({ store, publisher, retry, logger, metrics, now, signal, onEvents }),
     metrics,

@@ -3,6 +3,7 @@ import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Rejection } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
+import { countOpen } from './count-open.sql.ts'
 import { findTaken } from './find-taken.sql.ts'
 import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
 import type { NewRequest } from './new-request.ts'
@@ -17,6 +18,10 @@ export interface RequestStore {
    * the rows. The keys within one batch must be distinct.
    */
   insertRequests(rows: readonly NewRequest[]): Promise<InsertOutcome[]>
+  /** Open requests of each project, counted up to `most`. */
+  countOpen(projectIds: readonly string[], most: number): Promise<Map<string, number>>
+  /** Those of the rows whose key is taken, by a request or a retired key. */
+  findTaken(rows: readonly NewRequest[]): Promise<NewRequest[]>
   /** Stores what the events of rejected messages are made from, as one segment of the outbox. */
   insertRejections(rejections: readonly Rejection[]): Promise<void>
 }
@@ -28,6 +33,11 @@ export interface RequestStoreOptions {
 
 export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
   return {
+    countOpen: (projectIds, most) => countOpen(database, projectIds, most),
+    findTaken: async (rows) => {
+      const taken = new Set((await findTaken(database, rows)).map(({ id }) => id))
+      return rows.filter(({ id }) => taken.has(id))
+    },
     insertRejections: async (rejections) => {
       await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) } })
     },

@@ -5,12 +5,12 @@ import type { Fault } from '../contracts/fault.ts'
 import type { MessageRejection } from '../contracts/rejection.ts'
 import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
 import { sqlState } from '../database/errors.ts'
-import type { Batcher } from '../runtime/batcher.ts'
 import { reached } from '../runtime/steps.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
 import { type JweBox, openText } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Admission, NotAdmitted } from './admission.ts'
 import { toNewRequest } from './new-request.ts'
 import type { OneByOne } from './one-by-one.ts'
 import type { Rejecter } from './rejecter.ts'
@@ -29,8 +29,9 @@ export interface TakeContext {
   jweBox: JweBox
   passwords: 'any' | 'sealed_only'
   passwordDigester: PasswordDigester
-  /** Entries on their way into one insert. */
-  batcher: Pick<Batcher<Entry, EntryOutcome>, 'add'>
+  admission: Admission
+  /** Entries on their way into one insert: those that are free, and those that admission has to look at. */
+  batchers: Record<'free' | 'looked', { add: Write }>
   writer: RequestWriter
   suspects: OneByOne
   rejecter: Rejecter
@@ -38,18 +39,22 @@ export interface TakeContext {
   logger: Logger
 }
 
-type Write = (entry: Entry) => Promise<EntryOutcome | undefined>
+type Write = (entry: Entry) => Promise<EntryOutcome | NotAdmitted | undefined>
 
 /** Decides on one delivery, as it came. Rejects for a fault of this program. */
 export function takeDelivery(context: TakeContext, delivery: Delivery): Promise<Disposition> {
-  const { deliveryLimit, batcher, writer, suspects } = context
+  const { deliveryLimit, admission, batchers, writer, suspects } = context
   reached('intake.received')
   if (delivery.deliveryCount >= deliveryLimit) {
     const message = `delivered ${delivery.deliveryCount} times before, without success`
     return reject(context, delivery, rejectUnread(delivery, 'delivery_limit', { path: '', message }))
   }
-  if (delivery.deliveryCount < SUSPECT_DELIVERIES) return storeMessage(context, delivery, batcher.add)
-  const writeAlone: Write = async (entry) => (await writer.write([entry]))[0]
+  const isFree = ({ row }: Entry) => admission.isFree(row.projectId)
+  if (delivery.deliveryCount < SUSPECT_DELIVERIES) {
+    const gather: Write = (entry) => batchers[isFree(entry) ? 'free' : 'looked'].add(entry)
+    return storeMessage(context, delivery, gather)
+  }
+  const writeAlone: Write = async (entry) => (await (isFree(entry) ? writer : admission).write([entry]))[0]
   return suspects.run(() => storeMessage(context, delivery, writeAlone))
 }
 
@@ -73,6 +78,12 @@ async function storeMessage(context: TakeContext, delivery: Delivery, write: Wri
       const fault = conflictFault(outcome.differs)
       return reject(context, delivery, rejectCommand(command, tracing, 'idempotency_conflict', fault))
     }
+    case 'not_admitted':
+      return reject(
+        context,
+        delivery,
+        rejectCommand(command, tracing, outcome.code, admissionFault(outcome.code)),
+      )
     case 'refused': {
       const { projectId, requestId } = command
       context.logger.error(
@@ -119,6 +130,14 @@ const PLAIN_PASSWORD: Fault = {
 function conflictFault(differs: 'content' | 'password'): Fault {
   const message = `a request with this id and another ${differs} was accepted before`
   return { path: differs === 'password' ? 'spec.password' : '', message }
+}
+
+function admissionFault(code: NotAdmitted['code']): Fault {
+  const message =
+    code === 'backlog_full'
+      ? 'the project has as many open requests as it may have'
+      : 'the project is not among those that may order here'
+  return { path: 'project_id', message }
 }
 
 function refusalFault(error: unknown): Fault {

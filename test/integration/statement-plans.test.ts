@@ -48,6 +48,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
 /** Statements whose probes bring up more than the row that they look for. */
 const MORE_PER_PROBE: Readonly<Record<string, string>> = {
   'claim-requests': 'a probe finds the first requests of a project',
+  'count-open': 'the open requests of a project, up to the cap',
   'restore-polls': 'all polls for each project, after a loss',
 }
 
@@ -119,6 +120,7 @@ describe('statements planned on empty tables', () => {
       'poll_pkey',
       'provision_request_pkey',
     ])
+    expect(indexesOf('count-open', 'provision_request')).toEqual(['provision_request_live_idx'])
     expect(indexesOf('read-segments', '')).toEqual(['outbox_segment_pkey'])
     expect(indexesOf('open-requests', 'provision_request')).toEqual(['provision_request_live_idx'])
     expect(indexesOf('read-requests by key', 'provision_request')).toEqual([

@@ -25,6 +25,7 @@ import {
   nextSweepMs,
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
+import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
@@ -70,6 +71,7 @@ export async function walkColdWays(walk: Walk): Promise<void> {
 /** What waits in the queue: duplicates, deadlines, retries, cancelling. */
 async function sweep({ as }: Walk, waiting: readonly NewRequest[]): Promise<void> {
   await findTaken(as('find-taken'), waiting)
+  await countOpen(as('count-open'), [...new Set(waiting.map(({ projectId }) => projectId))], 1000)
   await nextSweepMs(as('due-sweeps next'))
   await promoteRetries(as('due-sweeps promote'), BATCH)
   await findExpired(as('due-sweeps expired'), BATCH)

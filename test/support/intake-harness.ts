@@ -54,6 +54,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   const hooks = {
     insertRequests: async (_rows: readonly NewRequest[]): Promise<void> => undefined,
     insertRejections: async (_rejections: readonly Rejection[]): Promise<void> => undefined,
+    countOpen: async (_projectIds: readonly string[]): Promise<void> => undefined,
     publish: async (_message: OutgoingMessage): Promise<void> => undefined,
   }
   const store: RequestStore = {
@@ -70,6 +71,18 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
         }
         return { kind: 'existing', contentDigest: other.contentDigest, passwordDigest: other.passwordDigest }
       })
+    },
+    countOpen: async (projectIds, most) => {
+      await hooks.countOpen(projectIds)
+      log.push(`count ${projectIds.join(' ')}`)
+      const open = (projectId: string) => [...rows.values()].filter((row) => row.projectId === projectId)
+      return new Map(
+        projectIds.map((projectId) => [projectId, Math.min(most, open(projectId).length)] as const),
+      )
+    },
+    findTaken: async (batch) => {
+      if (batch.length > 0) log.push(`look ${batch.length}`)
+      return batch.filter((row) => rows.has(requestKey(row)))
     },
     insertRejections: async (batch) => {
       await hooks.insertRejections(batch)
