@@ -24,6 +24,7 @@ import {
   secretKeys,
   url,
 } from './setting-kinds.ts'
+import { addressesWithTls } from './tls-settings.ts'
 
 /** Thrown when the environment does not make a configuration; the message lists every fault, one per line. */
 export class ConfigError extends Error {
@@ -43,9 +44,9 @@ export { type CallLimitOverride, ROLES, type Role } from './setting-kinds.ts'
  * same names in camelCase. A setting of SECRETS may also come as NAME_FILE, the path of a file that holds it.
  */
 const SETTINGS = {
-  /** Postgres. Required. */
+  /** Postgres. Required. In the configuration with DATABASE_CA_FILE among its parameters. */
   DATABASE_URL: url('postgres:', 'postgresql:'),
-  /** RabbitMQ, with its virtual host. Required. */
+  /** RabbitMQ, with its virtual host. Required. In the configuration with the files of TLS among its parameters. */
   AMQP_URL: url('amqp:', 'amqps:'),
   /** Base URL of the CloudDC API. Required, unless a region gives it. */
   CLOUDDC_ENDPOINT: baseUrl,
@@ -68,6 +69,15 @@ const SETTINGS = {
 
   /** Whether passwords may come as they are (`any`), or only as `password_jwe` (`sealed_only`). */
   PASSWORDS: z.enum(['any', 'sealed_only'], 'must be any or sealed_only').default('any'),
+
+  /** Paths of the authorities that are trusted instead of the usual ones, PEM, read at the start. */
+  DATABASE_CA_FILE: path,
+  /** This one, and those of the certificate that is shown to the broker, are read again at each connection. */
+  AMQP_CA_FILE: path,
+  AMQP_CERT_FILE: path,
+  AMQP_KEY_FILE: path,
+  /** For CloudDC and IAM, in all regions. */
+  CLOUDDC_CA_FILE: path,
 
   /** Calls per second of each project, shared by all replicas; fractions allowed. */
   RATE_LIMIT_PER_SECOND: fraction(5),
@@ -203,7 +213,10 @@ export function loadConfig(env: Environment, { serves = true }: { serves?: boole
   )
   const files = REREAD_SECRETS.map((name) => [camelCase(name), present(env, `${name}_FILE`)] as const)
   const secretFiles = Object.fromEntries(files.filter(([, path]) => path !== undefined))
-  const settings = { ...config, secretFiles } as Omit<Config, 'credentials' | 'accessRules'>
+  const given = { ...config, secretFiles } as Omit<Config, 'credentials' | 'accessRules'>
+  const { faults: tlsFaults, ...addresses } = addressesWithTls(given)
+  faults.push(...tlsFaults)
+  const settings = { ...given, ...addresses }
   const read = readCredentials(settings)
   faults.push(...read.faults)
   if (read.faults.length === 0) faults.push(...targetFaults(settings, read.credentials))

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError } from './config.ts'
 import { migrate } from './database/migrate.ts'
+import { parseDatabaseUrl, withAuthority } from './database/server-address.ts'
 import { coerceError } from './runtime/errors.ts'
 import { EXIT_CONFIG } from './runtime/exit-codes.ts'
 
@@ -25,7 +26,7 @@ try {
   process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
 }
 
-/** DATABASE_URL, or the content of the file that DATABASE_URL_FILE names. */
+/** DATABASE_URL, or the content of the file that DATABASE_URL_FILE names, with DATABASE_CA_FILE. */
 function databaseUrl(environment: NodeJS.ProcessEnv): string {
   const { DATABASE_URL: url, DATABASE_URL_FILE: path } = environment
   if (url && path)
@@ -35,7 +36,19 @@ function databaseUrl(environment: NodeJS.ProcessEnv): string {
   if (!/^postgres(ql)?:$/.test(URL.parse(given)?.protocol ?? '')) {
     throw new ConfigError(['DATABASE_URL: must be a URL with postgres:// or postgresql://'])
   }
-  return given
+  return withTls(given, environment.DATABASE_CA_FILE || null)
+}
+
+function withTls(given: string, caFile: string | null): string {
+  try {
+    const url = caFile === null ? given : withAuthority(given, caFile)
+    parseDatabaseUrl(url)
+    return url
+  } catch (error) {
+    throw new ConfigError([
+      `${caFile === null ? 'DATABASE_URL' : 'DATABASE_CA_FILE'}: ${coerceError(error).message}`,
+    ])
+  }
 }
 
 function readUrlFile(path: string): string {

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import { databaseWords } from '../database/errors.ts'
 import { pendingMigrations } from '../database/migrate.ts'
 import type { ReadinessCheck } from './readiness.ts'
 
@@ -12,7 +13,9 @@ export function standingChecks({
 }): Record<'database' | 'broker' | 'migrations', ReadinessCheck> {
   return {
     database: async () => {
-      await database.throughPrisma.query('SELECT 1')
+      await database.throughPrisma.query('SELECT 1').catch((error: unknown) => {
+        throw new Error(databaseWords(error), { cause: error })
+      })
     },
     broker: () => {
       const health = brokerHealth()

@@ -21,6 +21,7 @@ import { createReplica } from '../replica/replica.ts'
 import { createQuiet } from '../runtime/quiet.ts'
 import type { IdleMs } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
+import { readAuthorities } from '../runtime/tls-files.ts'
 import { createPasswordDigester } from '../secrets/digest.ts'
 import { createJweBox } from '../secrets/jwe-box.ts'
 import { createSealer } from '../secrets/seal.ts'
@@ -64,7 +65,8 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     region: config.clouddcRegion,
     iamEndpoint: config.iamEndpoint,
   }
-  const transport = createIamTransport()
+  const ca = config.clouddcCaFile === null ? undefined : readAuthorities(config.clouddcCaFile)
+  const transport = createIamTransport({ ca })
   const client = createCloudDcClient({
     endpointOf: (projectId) => {
       const credentials = book.known()
@@ -74,6 +76,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     callTimeoutMs: config.callTimeoutMs,
     // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
+    ca,
     logger,
   })
 

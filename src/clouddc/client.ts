@@ -45,6 +45,8 @@ export interface CloudDcClientOptions {
   callTimeoutMs: number
   /** Most connections of the reading calls to one endpoint. */
   connections: number
+  /** PEM: the authorities that are trusted instead of the usual ones. */
+  ca?: string | undefined
   logger: Logger
 }
 

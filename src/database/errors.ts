@@ -62,6 +62,12 @@ export function isRetryable(error: unknown, only?: 'conflict'): boolean {
   return only === undefined ? found !== 'rejected' : found === only
 }
 
+/** Why a statement failed, without the words that Prisma puts around those of the database or its driver. */
+export function databaseWords(error: unknown): string {
+  const { message } = coerceError(error)
+  return /Message: `([^`]*)`/.exec(message)?.[1] ?? message
+}
+
 function prismaCode(error: unknown): string | undefined {
   const code = (coerceError(error) as { code?: unknown }).code
   return typeof code === 'string' ? code : undefined

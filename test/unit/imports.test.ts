@@ -44,10 +44,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'setting-kinds.ts': ['access', 'secrets'],
   'access-settings.ts': ['access', 'runtime'],
   'credential-settings.ts': ['clouddc'],
+  'tls-settings.ts': ['amqp', 'database', 'runtime'],
   'config.ts': [
     'setting-kinds.ts',
     'access-settings.ts',
     'credential-settings.ts',
+    'tls-settings.ts',
     'access',
     'clouddc',
     'runtime',

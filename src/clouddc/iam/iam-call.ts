@@ -49,14 +49,18 @@ const CONNECT_TIMEOUT_MS = 5000
 const ANSWER_BYTES = 256 * 1024
 const WORDS_LENGTH = 200
 
-/** The way to IAM and to the metadata service: a connection for each call, since these are rare. */
-export function createIamTransport(): IamTransport {
+/**
+ * The way to IAM and to the metadata service: a connection for each call, since these are rare.
+ *
+ * @param options.ca PEM: the authorities that are trusted instead of the usual ones
+ */
+export function createIamTransport({ ca }: { ca?: string | undefined } = {}): IamTransport {
   const dispatcher: Dispatcher = new Agent({
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
     pipelining: 0,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
   })
   return {
     ask: async ({ endpoint, method, path, headers, body, secrets, timeoutMs = TIMEOUT_MS }) => {
