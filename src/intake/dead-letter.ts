@@ -4,6 +4,7 @@ import type { Delivery, MessageProperties, OutgoingMessage } from '../amqp/messa
 import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
+import { REJECTED_AT, REJECTION_CODE } from '../contracts/letter-id.ts'
 import type { RejectionCode } from '../contracts/rejection.ts'
 
 export interface Reason {
@@ -19,12 +20,7 @@ const NAMES_BYTES = 4_000
 /** For the detail of a bare letter, which fits into the smallest frame that AMQP allows, 4 KiB. */
 const BARE_DETAIL_BYTES = 3_000
 
-const REASON_HEADERS = new Set([
-  'x-rejection-code',
-  'x-rejection-detail',
-  'x-rejected-at',
-  'x-rejection-altered',
-])
+const REASON_HEADERS = new Set([REJECTION_CODE, 'x-rejection-detail', REJECTED_AT, 'x-rejection-altered'])
 
 /**
  * The message as it goes to the dead-letter queue: the body as it came, and the reason as headers. Of the sender's
@@ -68,9 +64,9 @@ function letterOf({ body }: Delivery, properties: MessageProperties): OutgoingMe
 
 function reasonHeaders({ code, detail, at }: Reason) {
   return {
-    'x-rejection-code': code,
+    [REJECTION_CODE]: code,
     'x-rejection-detail': JSON.stringify(detail),
-    'x-rejected-at': at.toISOString(),
+    [REJECTED_AT]: at.toISOString(),
   }
 }
 

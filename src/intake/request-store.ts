@@ -1,10 +1,9 @@
 import { bucketLimit, type CallLimit } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
-import type { Rejection } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
-import { toJson } from '../database/json.ts'
 import { countOpen } from './count-open.sql.ts'
 import { findTaken } from './find-taken.sql.ts'
+import { insertRejections, type RejectedMessage } from './insert-rejections.sql.ts'
 import { type InsertRequestRow, insertRequests } from './insert-requests.sql.ts'
 import type { NewRequest } from './new-request.ts'
 
@@ -22,8 +21,8 @@ export interface RequestStore {
   countOpen(projectIds: readonly string[], most: number): Promise<Map<string, number>>
   /** Those of the rows whose key is taken, by a request or a retired key. */
   findTaken(rows: readonly NewRequest[]): Promise<NewRequest[]>
-  /** Stores what the events of rejected messages are made from, as one segment of the outbox. */
-  insertRejections(rejections: readonly Rejection[]): Promise<void>
+  /** Stores rejected messages in the index of dead letters, and what their events are made from, in one statement. */
+  insertRejections(rejected: readonly RejectedMessage[]): Promise<void>
 }
 
 export interface RequestStoreOptions {
@@ -38,9 +37,7 @@ export function createRequestStore({ database, limitOf }: RequestStoreOptions): 
       const taken = new Set((await findTaken(database, rows)).map(({ id }) => id))
       return rows.filter(({ id }) => taken.has(id))
     },
-    insertRejections: async (rejections) => {
-      await database.prisma.outboxSegment.create({ data: { rejections: toJson(rejections) } })
-    },
+    insertRejections: (rejected) => insertRejections(database, rejected),
     insertRequests: async (rows) => {
       const sorted = rows.toSorted(byKey)
       const projects = [...new Set(sorted.map((row) => row.projectId))]

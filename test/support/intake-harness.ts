@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import type { Delivery, MessageProperties, OutgoingMessage } from '../../src/amqp/message.ts'
 import type { Rejection } from '../../src/contracts/events.ts'
+import type { IndexedLetter, RejectedMessage } from '../../src/intake/insert-rejections.sql.ts'
 import { createIntake, type IntakeOptions } from '../../src/intake/intake.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import type { RequestStore } from '../../src/intake/request-store.ts'
@@ -47,13 +48,14 @@ export function buildDelivery(
 export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   const rows = new Map<string, NewRequest>()
   const rejections: Rejection[] = []
+  const index: IndexedLetter[] = []
   const deadLetters: OutgoingMessage[] = []
   const batches: number[] = []
   const log: string[] = []
   const lines: string[] = []
   const hooks = {
     insertRequests: async (_rows: readonly NewRequest[]): Promise<void> => undefined,
-    insertRejections: async (_rejections: readonly Rejection[]): Promise<void> => undefined,
+    insertRejections: async (_rejected: readonly RejectedMessage[]): Promise<void> => undefined,
     countOpen: async (_projectIds: readonly string[]): Promise<void> => undefined,
     publish: async (_message: OutgoingMessage): Promise<void> => undefined,
   }
@@ -87,7 +89,8 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     insertRejections: async (batch) => {
       await hooks.insertRejections(batch)
       log.push(`rejections ${batch.length}`)
-      rejections.push(...batch)
+      rejections.push(...batch.flatMap(({ event }) => event ?? []))
+      index.push(...batch.map(({ letter }) => letter))
     },
   }
   const publisher = {
@@ -122,7 +125,7 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     deliveryLimit: 20,
     ...options,
   })
-  return { intake, sealer, jweBox, hooks, rows, rejections, deadLetters, batches, log, lines, metrics }
+  return { intake, sealer, jweBox, hooks, rows, rejections, index, deadLetters, batches, log, lines, metrics }
 }
 
 /** Why a message was dead-lettered: the code, and the paths of the faults. */

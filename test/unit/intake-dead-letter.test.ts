@@ -43,9 +43,11 @@ describe('a dead letter', () => {
   })
 
   test('without readable ids has no event', async () => {
-    const { intake, log } = createIntakeHarness()
+    const { intake, log, rejections, index } = createIntakeHarness()
     expect(await intake.handle(buildDelivery(Buffer.from('{')))).toBe('ack')
-    expect(log).toEqual(['dead letter'])
+    expect(log).toEqual(['rejections 1', 'dead letter'])
+    expect(rejections).toEqual([])
+    expect(index).toMatchObject([{ code: 'invalid_json', projectId: null, requestId: null, bytes: 1 }])
   })
 
   test('has no password in header, event or log', async () => {
@@ -74,7 +76,7 @@ describe('a dead letter', () => {
   test('whose event the database refuses costs no other its event', async () => {
     const { intake, hooks, deadLetters, rejections } = createIntakeHarness()
     hooks.insertRejections = async (batch) => {
-      if (batch.some(({ requestId }) => requestId === '7')) throw databaseError('22P05')
+      if (batch.some(({ letter }) => letter.requestId === '7')) throw databaseError('22P05')
     }
     const bodies = Array.from({ length: 50 }, (_, n) => ({ project_id: 'p', request_id: String(n) }))
     await Promise.all(bodies.map((body) => intake.handle(buildDelivery(body))))

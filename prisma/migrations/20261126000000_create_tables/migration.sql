@@ -101,6 +101,9 @@ CREATE INDEX "provision_request_exception_idx" ON "provision_request"("project_i
 -- Retention: the oldest completed first.
 CREATE INDEX "provision_request_completed_idx" ON "provision_request"("completed_at") WHERE "completed_at" IS NOT NULL;
 
+-- failures: what ended with an error, by time, so that neither the table nor what runs well is looked at.
+CREATE INDEX "provision_request_failure_idx" ON "provision_request"("completed_at") INCLUDE ("error_code", "project_id") WHERE "exception_state" IN ('failed', 'expired');
+
 CREATE TABLE "history_part" (
     "provision_request_id" UUID NOT NULL,
     "version" INTEGER NOT NULL,
@@ -262,3 +265,57 @@ CREATE TABLE "installation" (
 INSERT INTO "installation" ("id")
 SELECT string_agg(substr('abcdefghijklmnopqrstuvwxyz0123456789', 1 + floor(random() * 36)::int, 1), '')
 FROM generate_series(1, 8);
+
+CREATE TABLE "audit_entry" (
+    "id" BIGSERIAL NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "who" TEXT NOT NULL,
+    "verb" TEXT NOT NULL,
+    "project_id" TEXT,
+    "target" TEXT,
+    "before" JSONB,
+    "after" JSONB,
+    "reason" TEXT NOT NULL,
+    "until" TIMESTAMPTZ(3),
+
+    CONSTRAINT "audit_entry_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "audit_entry_reason_check" CHECK (char_length(reason) BETWEEN 10 AND 500)
+);
+
+CREATE TABLE "dead_letter" (
+    "id" UUID NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "code" TEXT NOT NULL,
+    "project_id" TEXT,
+    "request_id" TEXT,
+    "faults" TEXT NOT NULL,
+    "bytes" INTEGER NOT NULL,
+    "replayed_at" TIMESTAMPTZ(3),
+
+    CONSTRAINT "dead_letter_pkey" PRIMARY KEY ("id")
+);
+
+CREATE INDEX "dead_letter_at_id_idx" ON "dead_letter"("at", "id");
+CREATE INDEX "dead_letter_code_at_id_idx" ON "dead_letter"("code", "at", "id");
+
+CREATE TABLE "operation_run" (
+    "id" UUID NOT NULL,
+    "kind" TEXT NOT NULL,
+    "params" JSONB NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "started_at" TIMESTAMPTZ(3),
+    "finished_at" TIMESTAMPTZ(3),
+    "total" INTEGER,
+    "done" INTEGER NOT NULL DEFAULT 0,
+    "passed_over" INTEGER NOT NULL DEFAULT 0,
+    "cursor" TEXT,
+    "error" TEXT,
+    "holder" UUID,
+
+    CONSTRAINT "operation_run_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "operation_run_counts_check" CHECK (done >= 0 AND passed_over >= 0 AND total >= 0),
+    CONSTRAINT "operation_run_finished_check" CHECK (finished_at IS NULL OR started_at IS NOT NULL)
+);
+
+-- The runs that are not over, oldest first.
+CREATE INDEX "operation_run_open_idx" ON "operation_run"("created_at", "id") WHERE "finished_at" IS NULL;
