@@ -3,6 +3,7 @@ import { buildApi } from './app/build-api.ts'
 import { buildDispatch } from './app/build-dispatch.ts'
 import { buildIntake } from './app/build-intake.ts'
 import { buildMaintenance } from './app/build-maintenance.ts'
+import { buildOperations } from './app/build-operations.ts'
 import { buildOutbox } from './app/build-outbox.ts'
 import { buildReadiness } from './app/build-readiness.ts'
 import { buildReconcile } from './app/build-reconcile.ts'
@@ -58,7 +59,8 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
   const reconcile = buildReconcile(core, wakeUps)
   const readiness = buildReadiness(core, wakeUps)
   const outbox = buildOutbox(core)
-  const api = buildApi(core, wakeUps)
+  const operations = buildOperations(core, wakeUps)
+  const api = buildApi(core, wakeUps, operations.api)
   const maintenance = buildMaintenance(core)
 
   const on = (role: Role, ...parts: { services: Service[] }[]): Service[] =>

@@ -15,6 +15,7 @@ export interface Rule {
 
 const OPEN: Rule = { role: null, project: null }
 const READ: Rule = { role: 'read', project: 'path' }
+const OPERATE: Rule = { role: 'operate', project: 'all' }
 
 /** By `<METHOD> <url as registered>`; HEAD is GET. */
 export const WHO_MAY: Readonly<Record<string, Rule>> = {
@@ -23,6 +24,12 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /v1/:project_id/provision-requests/:request_id/history': READ,
   'GET /v1/:project_id/instances/:instance_id': READ,
   'POST /v1/:project_id/provision-requests/:request_id/cancel': { role: 'cancel', project: 'path' },
+  'POST /v1/:project_id/provision-requests/:request_id/resolve': { role: 'operate', project: 'path' },
+
+  'GET /operations/audit': OPERATE,
+  'GET /operations/dead-letters': OPERATE,
+  'GET /operations/failures': OPERATE,
+  'GET /operations/uncertain': OPERATE,
 
   'GET /metrics': { role: 'metrics', project: null },
 

@@ -5,8 +5,8 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { KeysUnavailableError } from '../access/tokens.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
+import { DatabaseUnavailableError } from './guarded-reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
-import { DatabaseUnavailableError } from './reads.ts'
 import { TooManyWaitersError } from './status-watcher.ts'
 
 /** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */
@@ -99,7 +99,8 @@ function unavailability(error: unknown): string | null {
 function validationContext(error: object): string {
   const context = (error as { validationContext?: unknown }).validationContext
   if (context === 'params') return 'path'
-  return context === 'querystring' ? 'query' : 'request'
+  if (context === 'querystring') return 'query'
+  return context === 'body' ? 'body' : 'request'
 }
 
 /** Method and route only: a query may hold anything. */

@@ -48,7 +48,7 @@ const describeRouteFully: Transform = (route) => {
 
 const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
 
-/** Drops the schemas of input bodies, since no route takes one. */
+/** Drops the schemas that stand for input: no body has a named part. */
 const describeReplies: typeof describeComponents = (document) => {
   const described = describeComponents(document)
   const { components } = described as { components?: { schemas?: Record<string, unknown> } }
@@ -73,6 +73,10 @@ export function registerOpenapi(app: FastifyInstance): void {
       tags: [
         { name: 'provision requests', description: 'Orders of servers: status, history, cancelling' },
         { name: 'instances', description: 'Servers that were ordered here' },
+        {
+          name: 'operations',
+          description: 'For operators: what is in trouble, and what can be done about it',
+        },
         { name: 'operation', description: 'Health and metrics of this process' },
       ],
     },

@@ -15,7 +15,7 @@ const requestId = z
   .regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
   .meta(told("The sender's id of the request, unique within its project", 'order-7f3c'))
 /** CloudDC's own ids: whatever is printable. */
-const instanceId = z
+export const instanceId = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 printable ASCII characters')
   .meta(told("CloudDC's id of the instance", '5b0c7c7e-8a55-4c4b-9d53-3c3f5c1f8f10'))
@@ -47,7 +47,7 @@ export const statusQuery = z.strictObject({
 })
 
 /** Digits become a number; anything else stays text, which the schema then reports. */
-const limit = z
+export const limit = z
   .preprocess(
     (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
     z
@@ -57,9 +57,9 @@ const limit = z
       .meta({ examples: [50] })
       .default(50),
   )
-  .describe('Requests per page')
+  .describe('Entries per page')
 
-const marker = z
+export const marker = z
   .string()
   .meta({ examples: ['AZqwa28dfFKKPgt9UvHJqg'] })
   .transform((text, context) => {

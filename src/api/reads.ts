@@ -1,11 +1,11 @@
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
-import { classifyDatabaseError } from '../database/errors.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
 import type { RequestKey } from '../request/request-key.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { createSlots, NoSlotError } from '../runtime/slots.ts'
+import { NoSlotError } from '../runtime/slots.ts'
+import { createGuardedReads } from './guarded-reads.ts'
 import { historyOf } from './history-reply.ts'
 import { readHistory } from './read-history.sql.ts'
 import { instanceStatus, requestStatus } from './read-replies.ts'
@@ -16,11 +16,6 @@ import {
   readRequests,
   readStates,
 } from './read-requests.sql.ts'
-
-/** Thrown when a read fails for a reason that may pass: the database is unreachable or overloaded. */
-export class DatabaseUnavailableError extends Error {
-  override readonly name = 'DatabaseUnavailableError'
-}
 
 export interface ReadsOptions {
   database: Sql & ThroughPrisma
@@ -65,18 +60,7 @@ const STATUSES_PER_READ = 50
 const STATUS_READS_AT_ONCE = 2
 
 export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
-  const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
-
-  /** Tells an unreachable database from an error in the code. */
-  const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
-    try {
-      return await readSlots.run(read)
-    } catch (error) {
-      if (error instanceof NoSlotError || isFault(error)) throw error
-      if (classifyDatabaseError(error) === 'rejected') throw error
-      throw new DatabaseUnavailableError('the database does not answer', { cause: error })
-    }
-  }
+  const guarded = createGuardedReads({ slots, maxWaiting: MAX_WAITING_READS })
 
   const statusReads = createBatcher<RequestKey, RequestRow | null>({
     flush: (keys) => guarded(() => readRequests(database, keys)),
@@ -124,11 +108,6 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
 
     states: (ids) => guarded(() => readStates(database, ids)),
   }
-}
-
-/** An error of the code itself rather than of the database. */
-function isFault(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
 }
 
 function pageOf(state: RequestState | undefined): 'all' | 'open' | 'running' | 'exception' {

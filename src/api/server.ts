@@ -13,6 +13,7 @@ import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
 import { registerKeysRoute } from './keys-route.ts'
 import { registerOpenapi } from './openapi.ts'
+import { type OperationsApi, registerOperationsRoutes } from './operations/operations-routes.ts'
 import { MAX_WAIT_MS } from './parameters.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
 import type { Reads } from './reads.ts'
@@ -24,6 +25,7 @@ export interface ApiServerOptions {
   cancel: CancelRouteOptions['cancel']
   /** Who may ask; null, the default: everybody may do everything. */
   access?: Access | null
+  operations: OperationsApi
   /** False for a process without the role api: it serves health and metrics only. Default true. */
   servesRequests?: boolean
   /** The public keys to which producers seal passwords. */
@@ -103,7 +105,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
-  const { reads, cancel, checks, metrics, logger, watcher, access = null, servesRequests = true } = options
+  const { reads, cancel, operations, checks, metrics, logger, watcher } = options
+  const { access = null, servesRequests = true } = options
   const log: FastifyBaseLogger = logger
   const app = fastify({
     loggerInstance: log,
@@ -124,7 +127,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     frameworkErrors: replyWithError,
     clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
   })
-  // No route takes a body: a body is read up to the limit and ignored, whatever its type.
+  // Most routes take no body: what comes is read up to the limit and ignored, whatever its type.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
   app.setValidatorCompiler(validatorCompiler)
@@ -159,6 +162,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerCancelRoute(routes, { reads, cancel })
       registerInstancesRoutes(routes, { reads })
       registerKeysRoute(routes, { publicKeys: options.publicKeys })
+      registerOperationsRoutes(routes, { ...operations, status: reads })
     }
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
   })

@@ -1,5 +1,6 @@
 import { createAccess } from '../access/access.ts'
 import { cancelRequest } from '../api/cancel.ts'
+import type { OperationsApi } from '../api/operations/operations-routes.ts'
 import { createReads } from '../api/reads.ts'
 import { createApiServer } from '../api/server.ts'
 import { standingChecks } from '../api/standing-checks.ts'
@@ -18,7 +19,7 @@ interface Api {
 }
 
 /** Status, history and cancelling over HTTP; health and metrics in every role. */
-export function buildApi(core: Core, { onEvents }: WakeUps): Api {
+export function buildApi(core: Core, { onEvents }: WakeUps, operations: OperationsApi): Api {
   const { config, logger, metrics, database, broker } = core
 
   const reads = createReads({ database })
@@ -33,6 +34,7 @@ export function buildApi(core: Core, { onEvents }: WakeUps): Api {
       if (outcome === 'cancelled') onEvents([requestKey(key)])
       return outcome
     },
+    operations,
     servesRequests: config.roles.has('api'),
     watcher,
     metrics,

@@ -42,6 +42,18 @@ export function foundBy(evidence: unknown): { reconciling: unknown } {
   return { reconciling: reconcilingOf(evidence) }
 }
 
+/** The instances with the attempt's marker, where the last complete listing held any: they exist. */
+export function heldByLastListing(evidence: unknown): readonly string[] {
+  const { looks, found } = reconcilingOf(evidence)
+  const last = looks.findLast(({ listed }) => listed !== undefined)
+  return (last?.found ?? 0) > 0 ? found : []
+}
+
+/** How many looks there have been. */
+export function lookCount(evidence: unknown): number {
+  return reconcilingOf(evidence).look_count
+}
+
 /** The evidence that a settled doubt leaves in the history. */
 export function settledEvidence(
   evidence: Record<string, unknown>,

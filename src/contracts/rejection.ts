@@ -4,7 +4,7 @@ import type { FoundIds } from './request-ids.ts'
 import { CONTRACT_NAMES } from './request-schema.ts'
 import { publishableTracing, type Tracing, type TracingInput } from './tracing.ts'
 
-const REJECTION_CODES = [
+export const REJECTION_CODES = [
   'invalid_json',
   'invalid_request',
   'idempotency_conflict',

@@ -5,8 +5,10 @@ import { createReads } from '../../src/api/reads.ts'
 import { type ApiServer, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
 import type { Database } from '../../src/database/database.ts'
+import { createOperationsReads } from '../../src/operations/reads.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { NO_OPERATIONS } from '../support/operations-stub.ts'
 import { clearTables, openTestDatabase } from '../support/store-database.ts'
 
 export interface ApiWorld {
@@ -37,6 +39,7 @@ export function useApi(): ApiWorld {
       reads,
       cancel: async () => 'unknown',
       publicKeys: EXAMPLES.keySet,
+      operations: { ...NO_OPERATIONS, reads: createOperationsReads({ database }) },
       checks,
       metrics,
       logger,

@@ -8,6 +8,7 @@ import type { RequestStatus } from '../../src/contracts/status.ts'
 import { createLogger } from '../../src/logger.ts'
 import type { RequestState } from '../../src/request/provision-request.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { NO_OPERATIONS } from './operations-stub.ts'
 
 export const ROW_ID = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 export const NOW = new Date('2026-11-23T12:00:00.123Z')
@@ -62,7 +63,10 @@ export interface ApiWorld {
 export function createApi(
   reads: Reads,
   options: Partial<
-    Pick<ApiServerOptions, 'access' | 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>
+    Pick<
+      ApiServerOptions,
+      'access' | 'cancel' | 'operations' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'
+    >
   > & {
     maxHeld?: number
   } = {},
@@ -80,6 +84,7 @@ export function createApi(
   const api = createApiServer({
     cancel: async () => 'cancelled',
     publicKeys: EXAMPLES.keySet,
+    operations: NO_OPERATIONS,
     checks: {},
     drainMs: 0,
     ...server,

@@ -27,7 +27,11 @@ import {
 } from '../../src/dispatch/due-sweeps.sql.ts'
 import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
+import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
+import { findFailures } from '../../src/operations/find-failures.sql.ts'
+import { findUncertain } from '../../src/operations/find-uncertain.sql.ts'
+import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import {
@@ -43,12 +47,14 @@ import {
   deleteRetiredRequests,
   keepKeys,
 } from '../../src/retention/retire-requests.sql.ts'
+import { NIL_UUID } from '../../src/runtime/uuid.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
 import { readPolledInstances } from '../../src/watch/polled-instances.sql.ts'
 import { restoreClaims } from '../../src/watch/restore-claims.sql.ts'
 import { restoreDoubts } from '../../src/watch/restore-doubts.sql.ts'
+import { buildRejected } from './rejected-message.ts'
 
 const FIRST_NUMBER = 950_000_000
 const POLL_TIMES = { firstPollMs: 1, provisionTimeoutMs: 3_600_000 }
@@ -64,6 +70,7 @@ export async function walkColdWays(walk: Walk): Promise<void> {
   await rescue(walk)
   await reconcile(walk)
   await budget(walk, provisioning)
+  await operate(walk)
   await watch(walk)
   await keep(walk)
 }
@@ -165,6 +172,7 @@ async function reconcile({ as, plain }: Walk): Promise<void> {
   await nextDueLookMs(as('next-look'))
   const params = { exceptProjects: [], maxProjects: 100, moveOnMs: 1000 }
   const doubts = await claimDoubts(as('claim-doubts'), params)
+  await findUncertain(as('find-uncertain'), { after: NIL_UUID, limit: BATCH })
   const [first] = doubts
   if (first === undefined) throw new Error('nothing is in doubt')
   await lockDoubt(as('find-doubt'), first)
@@ -193,6 +201,16 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
   await recoverRates(as('adaptive-rate'), 1000)
   const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
   await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })
+}
+
+async function operate({ as }: Walk): Promise<void> {
+  await insertRejections(as('insert-rejections'), [buildRejected(null)])
+  const since = new Date(0)
+  await findFailures(as('find-failures'), { since, limit: 1000, projectsNamed: 10 })
+  await writeAudit(as('write-audit'), {
+    ...{ who: 'key:console', reason: 'to see how it is planned', verb: 'resolve' },
+    ...{ projectId: 'p', target: 'order', before: null, after: { state: 'queued' }, until: null },
+  })
 }
 
 async function watch({ as }: Walk): Promise<void> {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { DatabaseUnavailableError } from '../../src/api/guarded-reads.ts'
 import type { Reads } from '../../src/api/reads.ts'
-import { DatabaseUnavailableError } from '../../src/api/reads.ts'
 import { type ProblemReply, REQUEST_PATH, ROW_ID, setUpApi } from '../support/api-world.ts'
 
 describe('an error is a problem document', () => {

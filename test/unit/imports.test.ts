@@ -39,7 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outbox: ['outbox', ...STEP, 'amqp'],
   retention: ['retention', ...STEP],
   watch: ['watch', ...STEP, 'amqp'],
-  api: ['api', ...STEP, 'access'],
+  operations: ['operations', ...STEP, 'amqp'],
+  api: ['api', ...STEP, 'access', 'operations'],
 
   'setting-kinds.ts': ['access', 'secrets'],
   'access-settings.ts': ['access', 'runtime'],
@@ -203,17 +204,18 @@ const HOT_STATEMENTS = [
   'readiness/record-observations.sql.ts',
 ]
 
-/** They go the way of their caller, whose transaction settles attempts. */
-const SETTLING_STATEMENTS = [
+/** They go the way of their caller, to whose transaction they belong. */
+const STATEMENTS_OF_A_TRANSACTION = [
   'attempt/find-doubt.sql.ts',
   'attempt/find-owners.sql.ts',
   'attempt/record-looks.sql.ts',
+  'operations/write-audit.sql.ts',
 ]
 
 test('every statement goes through Prisma, but those of the hot loop', () => {
   const statements = sources.filter(({ path }) => !path.startsWith('database/'))
   const past = statements.filter(({ text }) => /(?<!throughPrisma)\.query[(<]/.test(text))
-  expect(past.map(({ path }) => path)).toEqual([...HOT_STATEMENTS, ...SETTLING_STATEMENTS].toSorted())
+  expect(past.map(({ path }) => path)).toEqual([...HOT_STATEMENTS, ...STATEMENTS_OF_A_TRANSACTION].toSorted())
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {

@@ -27,6 +27,7 @@ interface Reply {
 interface Operation {
   summary?: string
   description?: string
+  requestBody?: { content: Record<string, { schema: Schema }> }
   parameters?: { name: string; description?: string; schema: Schema; example?: unknown; examples?: unknown }[]
   responses: Record<string, Reply>
 }
@@ -126,6 +127,16 @@ describe('the OpenAPI document', () => {
         expect(example ?? examples ?? schema.examples, `${name}: ${parameter.name}`).toBeDefined()
       }
     }
+  })
+
+  test('describes every member of a body, with an example', async () => {
+    const { operations } = await readDocument()
+    const members = operations.flatMap(({ name, operation }) =>
+      Object.values(operation.requestBody?.content ?? {}).flatMap(({ schema }) => membersOf(schema, name)),
+    )
+    expect(members.length).toBeGreaterThan(2)
+    expect(members.filter(({ member }) => without(member.description)).map(({ place }) => place)).toEqual([])
+    expect(members.filter(({ member }) => !isShown(member)).map(({ place }) => place)).toEqual([])
   })
 
   test('describes every named schema and every member, with an example', async () => {

@@ -1,0 +1,44 @@
+import type { FastifyInstance } from 'fastify'
+import type { OperationsReads } from '../../operations/reads.ts'
+import { createGuardedReads } from '../guarded-reads.ts'
+import type { Reads } from '../reads.ts'
+import { registerAuditRoute } from './audit-routes.ts'
+import { registerDeadLetterRoutes } from './dead-letter-routes.ts'
+import { type ResolveRouteOptions, registerResolveRoute } from './resolve-route.ts'
+import { registerTroubleRoutes } from './trouble-routes.ts'
+
+/** What the routes for operators do, but for HTTP. */
+export interface OperationsApi {
+  reads: OperationsReads
+  resolve: ResolveRouteOptions['resolve']
+  /** Letters that wait in the queue of dead letters; null when the broker does not say. */
+  inQueue: () => Promise<number | null>
+}
+
+/** Reads of this replica at once, and those that wait: few people ask, and some of the answers are long. */
+const SLOTS = { slots: 2, maxWaiting: 50 }
+
+/** The routes for operators, whose bodies are JSON. */
+export function registerOperationsRoutes(
+  instance: FastifyInstance,
+  { reads, resolve, inQueue, status }: OperationsApi & { status: Pick<Reads, 'status'> },
+): void {
+  const guarded = createGuardedReads(SLOTS)
+  const guardedReads: OperationsReads = {
+    audit: (page) => guarded(() => reads.audit(page)),
+    failures: (since) => guarded(() => reads.failures(since)),
+    uncertain: (page) => guarded(() => reads.uncertain(page)),
+    deadLetters: (filter) => guarded(() => reads.deadLetters(filter)),
+  }
+  instance.register(async (routes) => {
+    routes.addContentTypeParser(
+      'application/json',
+      { parseAs: 'string' },
+      routes.getDefaultJsonParser('error', 'error'),
+    )
+    registerAuditRoute(routes, { reads: guardedReads })
+    registerTroubleRoutes(routes, { reads: guardedReads })
+    registerDeadLetterRoutes(routes, { reads: guardedReads, inQueue })
+    registerResolveRoute(routes, { resolve, reads: status })
+  })
+}
