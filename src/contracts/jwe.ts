@@ -11,7 +11,7 @@ export const MAX_PASSWORD_JWE = 2048
 /** Characters of the longest header that is read. */
 const MAX_HEADER = 4096
 /** Header, encrypted key, nonce, ciphertext and tag; each of them base64url. */
-const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+\.[\w-]*\.[\w-]+$/
+export const COMPACT_JWE = /^([A-Za-z0-9_-]+\.){3}[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+$/
 
 const headerSchema = z.looseObject({
   alg: z.literal(JWE_ALG, `must have the alg ${JWE_ALG}`),
@@ -29,7 +29,7 @@ export type JweReading = { ok: true; kid: string | undefined } | { ok: false; fa
 
 /** Reads the form and the header of a JWE; a fault does not quote it. Nothing is decrypted. */
 export function readJwe(text: string): JweReading {
-  if (!COMPACT.test(text)) return { ok: false, fault: 'must be a JWE in compact form' }
+  if (!COMPACT_JWE.test(text)) return { ok: false, fault: 'must be a JWE in compact form' }
   const header = text.slice(0, text.indexOf('.'))
   if (header.length > MAX_HEADER) return { ok: false, fault: 'must have a shorter header' }
   const { data, error } = headerSchema.safeParse(parseHeader(header))

@@ -1,4 +1,4 @@
-import type { RejectionCode } from '../contracts/rejection.ts'
+import type { RejectionCode } from '../contracts/rejection-code.ts'
 import { requestKey } from '../request/request-key.ts'
 import type { RequestStore } from './request-store.ts'
 import type { Entry, EntryOutcome, RequestWriter } from './request-writer.ts'

@@ -5,7 +5,7 @@ import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
 import { REJECTED_AT, REJECTION_CODE } from '../contracts/letter-id.ts'
-import type { RejectionCode } from '../contracts/rejection.ts'
+import type { RejectionCode } from '../contracts/rejection-code.ts'
 
 export interface Reason {
   code: RejectionCode

@@ -63,7 +63,7 @@ describe('the README', () => {
 
   test('names every command there is', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    const inner = ['check:types', 'check:lint', 'generate', 'prepare']
+    const inner = ['check:types', 'check:lint', 'check:schemas', 'generate', 'prepare']
     const commands = Object.keys(scripts)
       .filter((name) => !inner.includes(name))
       .map((name) => (name === 'test' || name === 'start' ? `npm ${name}` : `npm run ${name}`))
