@@ -33,12 +33,12 @@ export interface Authenticator {
 export function createAuthenticator({
   rules,
   keySets,
-  now = Date.now,
+  now,
 }: {
   rules: AccessRules
   keySets: KeySets
   /** Milliseconds since 1970. */
-  now?: () => number
+  now: () => number
 }): Authenticator {
   const blind = randomBytes(32)
   const believed = new Map<string, { identity: Identity; until: number }>()

@@ -15,6 +15,11 @@ export const OPEN_CALLER: Caller = { id: 'open', roles: new Set(ACCESS_ROLES), p
 /** Whoever shows no credential, or a bad one. */
 export const NOBODY: Caller = { id: 'nobody', roles: new Set(), projects: new Set() }
 
+/** By whom a caller's share of something is counted; null for everybody where nobody is told apart. */
+export function holderOf({ id }: Caller): string | null {
+  return id === OPEN_CALLER.id ? null : id
+}
+
 /** `unknown`: first say who you are. */
 export type Judgement = 'allowed' | 'unknown' | 'forbidden'
 

@@ -31,6 +31,10 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /operations/failures': OPERATE,
   'GET /operations/uncertain': OPERATE,
 
+  // Signing in needs a credential, and says so itself.
+  'POST /console/session': OPEN,
+  'DELETE /console/session': OPEN,
+
   'GET /metrics': { role: 'metrics', project: null },
 
   'GET /healthz': OPEN,

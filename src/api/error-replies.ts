@@ -7,7 +7,7 @@ import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
 import { DatabaseUnavailableError } from './guarded-reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
-import { TooManyWaitersError } from './status-watcher.ts'
+import { TooManyWaitersError, TooManyWaitsError } from './status-watcher.ts'
 
 /** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */
 export function registerErrorReplies(app: FastifyInstance): void {
@@ -63,6 +63,9 @@ function problemFields(error: unknown): ProblemFields {
       detail: coerceError(error).message,
       headers: { 'retry-after': '1' },
     }
+  }
+  if (error instanceof TooManyWaitsError) {
+    return { status: 429, code: 'too_many_waits', detail: error.message, headers: { 'retry-after': '1' } }
   }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = validationContext(error)

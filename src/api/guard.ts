@@ -1,7 +1,10 @@
+import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Access } from '../access/access.ts'
 import { type Caller, judge, NOBODY, OPEN_CALLER } from '../access/caller.ts'
+import { isForeignHost, isForeignPage, mayChange, type Origins, PROBES } from '../access/foreign.ts'
 import { ruleOf } from '../access/who-may.ts'
+import { registerCallerLimit } from './caller-limit.ts'
 import { ProblemError } from './problem.ts'
 
 declare module 'fastify' {
@@ -12,39 +15,95 @@ declare module 'fastify' {
 }
 
 export interface GuardOptions {
-  /** Null: everybody may do everything. */
+  /** Null: everybody may do everything, as often as they like. */
   access: Access | null
+  /** Names by which the API may be addressed, beside addresses and localhost; null: by whatever name. */
+  hosts: ReadonlySet<string> | null
+  /** Requests of one caller. */
+  perSecond: number
 }
 
-/** Lets each route be used only by those whom its row in who-may.ts names. Comes before all routes. */
-export function registerGuard(app: FastifyInstance, { access }: GuardOptions): void {
+/** The names of a session's cookie: over HTTPS the browser itself holds it to this host, whole and encrypted. */
+export const SECURE_COOKIE = '__Host-provisioner'
+export const PLAIN_COOKIE = 'provisioner'
+
+/**
+ * Lets each route be used only by those whom its row in who-may.ts names, not by pages of other sites, and not too often.
+ * Comes before all routes.
+ */
+export function registerGuard(app: FastifyInstance, { access, hosts, perSecond }: GuardOptions): void {
   app.decorateRequest('caller')
+  app.register(cookie, { hook: false })
+  const limit = access && registerCallerLimit(app, { perSecond })
 
   app.addHook('onRequest', async (request) => {
     request.caller = NOBODY
     if (request.is404) return
-    const rule = ruleOf(request.method, request.routeOptions.url ?? '')
+    const origins = originsOf(request)
+    const { method, route } = origins
+    if (hosts !== null && isForeignHost(origins, hosts)) throw FOREIGN_HOST
+    if (isForeignPage(origins)) throw FOREIGN_PAGE
+
+    const rule = ruleOf(method, route ?? '')
     const credential = credentialIn(request)
-    if (access === null) request.caller = OPEN_CALLER
-    else if (rule?.role != null && credential !== undefined) {
-      request.caller = (await access.identify(credential))?.caller ?? NOBODY
+    if (access === null || limit === null) request.caller = OPEN_CALLER
+    else {
+      if (rule?.role != null) request.caller = await callerBy(credential, origins, access)
+      if (!PROBES.includes(route ?? '')) await limit(request)
     }
     const judgement = judge(rule, request.caller, projectIn(request))
-    if (judgement === 'unknown') throw unauthorized(credential !== undefined)
+    if (judgement === 'unknown') throw unauthorized(credential !== null)
     if (judgement === 'forbidden') throw FORBIDDEN
   })
 }
 
-/** What stands after `Bearer`. */
-function credentialIn({ headers: { authorization } }: FastifyRequest): string | undefined {
-  return authorization === undefined ? undefined : (/^Bearer +(\S+) *$/i.exec(authorization)?.[1] ?? '')
+type Credential = { bearer: string } | { session: string }
+
+async function callerBy(credential: Credential | null, origins: Origins, access: Access): Promise<Caller> {
+  if (credential === null) return NOBODY
+  if ('bearer' in credential) return (await access.identify(credential.bearer))?.caller ?? NOBODY
+  const identity = await access.identifySession(credential.session)
+  if (identity !== null && !mayChange(origins)) throw FOREIGN_PAGE
+  return identity?.caller ?? NOBODY
+}
+
+/** A header counts before a cookie. */
+function credentialIn({ headers, server }: FastifyRequest): Credential | null {
+  if (headers.authorization !== undefined) return { bearer: bearerIn(headers.authorization) }
+  if (headers.cookie === undefined) return null
+  const { [SECURE_COOKIE]: secure, [PLAIN_COOKIE]: plain } = server.parseCookie(headers.cookie)
+  const session = secure ?? plain
+  return session === undefined ? null : { session }
+}
+
+/** What stands after `Bearer`; empty, which nobody's credential is, for any other scheme. */
+export function bearerIn(authorization: string): string {
+  return /^Bearer +(\S+) *$/i.exec(authorization)?.[1] ?? ''
+}
+
+export function originsOf(request: FastifyRequest): Origins {
+  const { headers, method, host } = request
+  const single = (name: string) => {
+    const value = headers[name]
+    return Array.isArray(value) ? value.join(',') : value
+  }
+  return {
+    method,
+    route: request.routeOptions.url,
+    host,
+    secFetchSite: single('sec-fetch-site'),
+    secFetchMode: single('sec-fetch-mode'),
+    secFetchDest: single('sec-fetch-dest'),
+    origin: single('origin'),
+  }
 }
 
 function projectIn({ params }: FastifyRequest): string | undefined {
   return (params as { project_id?: string }).project_id
 }
 
-function unauthorized(shownOne: boolean): ProblemError {
+/** For a caller without a credential, or with a bad one. */
+export function unauthorized(shownOne: boolean): ProblemError {
   return new ProblemError({
     status: 401,
     code: 'unauthorized',
@@ -60,4 +119,14 @@ const FORBIDDEN = new ProblemError({
   status: 403,
   code: 'forbidden',
   detail: 'the credential does not allow this, or not for this project',
+})
+const FOREIGN_HOST = new ProblemError({
+  status: 403,
+  code: 'foreign_host',
+  detail: 'this is no name of this service; API_HOSTS may hold more',
+})
+export const FOREIGN_PAGE = new ProblemError({
+  status: 403,
+  code: 'foreign_page',
+  detail: 'pages of other sites may not ask here',
 })

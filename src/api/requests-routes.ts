@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { holderOf } from '../access/caller.ts'
 import { type History, historySchema } from '../contracts/history.ts'
 import {
   type RequestList,
@@ -75,10 +76,10 @@ export function registerRequestsRoutes(
         },
       },
     },
-    async ({ params, query, signal }): Promise<RequestStatus> => {
+    async ({ params, query, signal, caller }): Promise<RequestStatus> => {
       const key = { projectId: params.project_id, requestId: params.request_id }
       const read = () => waitForStatus(key, { waitMs: query.wait ?? 0, since: query.since, signal })
-      return query.wait ? watcher.hold(read) : read()
+      return query.wait ? watcher.hold(holderOf(caller), read) : read()
     },
   )
 

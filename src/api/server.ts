@@ -3,6 +3,7 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } 
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import type { Access } from '../access/access.ts'
+import { isLoopbackAddress } from '../access/addresses.ts'
 import type { SealingKeys } from '../contracts/key-set.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -18,6 +19,7 @@ import { MAX_WAIT_MS } from './parameters.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
 import type { Reads } from './reads.ts'
 import { registerRequestsRoutes } from './requests-routes.ts'
+import { registerSessionRoutes } from './session-routes.ts'
 import type { StatusWatcher } from './status-watcher.ts'
 
 export interface ApiServerOptions {
@@ -26,6 +28,12 @@ export interface ApiServerOptions {
   /** Who may ask; null, the default: everybody may do everything. */
   access?: Access | null
   operations: OperationsApi
+  /** Names by which clients may address the API, beside addresses and localhost. Default none. */
+  hosts?: readonly string[]
+  /** Requests of one caller; ten seconds' worth may come at once. Default 100. */
+  requestsPerSecond?: number
+  /** Addresses, and ranges of them, whose `X-Forwarded-*` count. Default none. */
+  trustedProxies?: readonly string[]
   /** False for a process without the role api: it serves health and metrics only. Default true. */
   servesRequests?: boolean
   /** The public keys to which producers seal passwords. */
@@ -105,8 +113,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
-  const { reads, cancel, operations, checks, metrics, logger, watcher } = options
-  const { access = null, servesRequests = true } = options
+  const { reads, cancel, operations, checks, metrics, logger, watcher, servesRequests = true } = options
+  const { access = null, host, hosts = [], trustedProxies = [], requestsPerSecond = 100 } = options
   const log: FastifyBaseLogger = logger
   const app = fastify({
     loggerInstance: log,
@@ -122,6 +130,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     http: { headersTimeout: 10_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5000 },
     // As long as a request line may be: the schema of an id reports what is too long.
     routerOptions: { maxParamLength: 16_384 },
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     // While closing, requests on open connections are still answered, with `connection: close`.
     return503OnClosing: false,
     frameworkErrors: replyWithError,
@@ -133,7 +142,12 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   registerErrorReplies(app)
-  registerGuard(app, { access })
+  registerGuard(app, {
+    access,
+    hosts:
+      hosts.length > 0 || isLoopbackAddress(host) ? new Set(hosts.map((name) => name.toLowerCase())) : null,
+    perSecond: requestsPerSecond,
+  })
 
   app.addHook('onSend', async (_request, reply) => {
     if (isStopping()) reply.header('connection', 'close')
@@ -163,6 +177,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerInstancesRoutes(routes, { reads })
       registerKeysRoute(routes, { publicKeys: options.publicKeys })
       registerOperationsRoutes(routes, { ...operations, status: reads })
+      registerSessionRoutes(routes, { access })
     }
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
   })

@@ -1,4 +1,4 @@
-import { createAccess } from '../access/access.ts'
+import { createAccess, followRules } from '../access/access.ts'
 import { cancelRequest } from '../api/cancel.ts'
 import type { OperationsApi } from '../api/operations/operations-routes.ts'
 import { createReads } from '../api/reads.ts'
@@ -25,10 +25,16 @@ export function buildApi(core: Core, { onEvents }: WakeUps, operations: Operatio
   const reads = createReads({ database })
   const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
   const { apiAccessFile: path, accessRules: first } = config
-  const access = path === null || first === null ? null : createAccess({ path, first, logger })
+  const access =
+    path === null || first === null
+      ? null
+      : createAccess({ rules: followRules({ path, first, logger }), sealer: core.sealer, logger })
   const server = createApiServer({
     reads,
     access,
+    hosts: config.apiHosts,
+    requestsPerSecond: config.apiRateLimitPerSecond,
+    trustedProxies: config.trustedProxies,
     cancel: async (key) => {
       const outcome = await cancelRequest(database, key)
       if (outcome === 'cancelled') onEvents([requestKey(key)])

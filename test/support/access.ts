@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto'
 import { pino } from 'pino'
-import type { Access } from '../../src/access/access.ts'
+import { type Access, createAccess } from '../../src/access/access.ts'
 import { parseAccessFile } from '../../src/access/access-file.ts'
-import { createAuthenticator } from '../../src/access/authenticator.ts'
-import { createKeySets } from '../../src/access/key-sets.ts'
 import type { AccessRole } from '../../src/access/who-may.ts'
+import { createSealer } from '../../src/secrets/seal.ts'
 
 export interface TestKey {
   id?: string
@@ -32,11 +31,17 @@ export function accessFile({
   return JSON.stringify({ keys: shown, issuers })
 }
 
-/** Access by keys that stay as they are. */
-export function accessByKeys(keys: readonly TestKey[], now?: () => number): Access {
-  const keySets = createKeySets({ logger: pino({ level: 'silent' }) })
-  const rules = parseAccessFile(accessFile({ keys }))
-  return createAuthenticator({ rules, keySets, ...(now ? { now } : {}) })
+export const TEST_SEALER = createSealer([{ id: 'test', key: Buffer.alloc(32, 5) }])
+
+/** Access by keys and issuers that stay as they are. */
+export function accessBy(content: Parameters<typeof accessFile>[0], now?: () => number): Access {
+  const rules = parseAccessFile(accessFile(content))
+  return createAccess({
+    rules: async () => rules,
+    sealer: TEST_SEALER,
+    logger: pino({ level: 'silent' }),
+    ...(now ? { now } : {}),
+  })
 }
 
 export const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` })

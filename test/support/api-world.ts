@@ -62,16 +62,12 @@ export interface ApiWorld {
 /** An API over the given reads, stopped when the test ends; not yet listening. */
 export function createApi(
   reads: Reads,
-  options: Partial<
-    Pick<
-      ApiServerOptions,
-      'access' | 'cancel' | 'operations' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'
-    >
-  > & {
+  options: Partial<Omit<ApiServerOptions, 'reads' | 'metrics' | 'logger' | 'watcher' | 'port'>> & {
     maxHeld?: number
+    maxHeldByOne?: number
   } = {},
 ): ApiWorld {
-  const { maxHeld, ...server } = options
+  const { maxHeld, maxHeldByOne, ...server } = options
   const lines: string[] = []
   const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
   const metrics = createMetrics()
@@ -80,6 +76,7 @@ export function createApi(
     logger: pino({ level: 'silent' }),
     waiters: metrics.http.waiters,
     ...(maxHeld === undefined ? {} : { maxHeld }),
+    ...(maxHeldByOne === undefined ? {} : { maxHeldByOne }),
   })
   const api = createApiServer({
     cancel: async () => 'cancelled',
@@ -87,12 +84,12 @@ export function createApi(
     operations: NO_OPERATIONS,
     checks: {},
     drainMs: 0,
+    host: '127.0.0.1',
     ...server,
     reads,
     metrics,
     logger,
     watcher,
-    host: '127.0.0.1',
     port: 0,
   })
   onTestFinished(() => api.stop())

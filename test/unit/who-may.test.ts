@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Caller, judge, NOBODY, OPEN_CALLER } from '../../src/access/caller.ts'
 import { ACCESS_ROLES, type AccessRole, ruleOf, WHO_MAY } from '../../src/access/who-may.ts'
-import { accessByKeys, bearer } from '../support/access.ts'
+import { accessBy, bearer } from '../support/access.ts'
 import { setUpApi } from '../support/api-world.ts'
 
 /** Every route of the service as Fastify knows it. */
@@ -79,14 +79,14 @@ describe('every route', () => {
   const callers = ACCESS_ROLES.flatMap((role) =>
     (['one', 'other', 'all'] as const).map((projects) => ({ role, projects, key: `${role}-${projects}` })),
   )
-  const access = accessByKeys(
-    callers.map(({ role, projects, key }) => ({
+  const access = accessBy({
+    keys: callers.map(({ role, projects, key }) => ({
       id: key,
       key,
       roles: [role as AccessRole],
       projects: projectsOf[projects],
     })),
-  )
+  })
 
   test('is answered to those whom its row names, in their projects, and to nobody else', async () => {
     const { api } = setUpApi({}, { access })
@@ -102,6 +102,8 @@ describe('every route', () => {
         await ask(bearer('unknown')),
         await ask({ authorization: 'Basic eDp5' }),
       ]
+      // Signing in is open, and needs the credential that it is for.
+      if (place === 'POST /console/session') continue
       if (rule?.role == null) expect(statuses, place).not.toContain(401)
       else expect(statuses, place).toEqual([401, 401, 401])
 
