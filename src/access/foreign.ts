@@ -13,8 +13,10 @@ export interface Origins {
   origin: string | undefined
 }
 
-/** Asked by machines that know no name of the service. */
-export const PROBES: readonly string[] = ['/healthz', '/readyz']
+/** Whether a route is asked by machines that know no name of the service, and must not be kept waiting. */
+export function isProbe(route: string | undefined): boolean {
+  return route === '/healthz' || route === '/readyz'
+}
 
 const PAGES = /^\/(console|docs)(\/|$)/
 
@@ -23,7 +25,7 @@ const PAGES = /^\/(console|docs)(\/|$)/
  * resolved to this machine.
  */
 export function isForeignHost({ host, route }: Origins, hosts: ReadonlySet<string>): boolean {
-  if (route !== undefined && PROBES.includes(route)) return false
+  if (isProbe(route)) return false
   const [, bracketed, plain] = /^(?:\[([0-9a-f:.]+)\]|([^:]+))(?::\d{1,5})?$/i.exec(host) ?? []
   const name = (bracketed ?? plain ?? '').toLowerCase()
   return isIP(name) === 0 && name !== 'localhost' && !hosts.has(name)

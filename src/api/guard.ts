@@ -2,7 +2,7 @@ import cookie from '@fastify/cookie'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Access } from '../access/access.ts'
 import { type Caller, judge, NOBODY, OPEN_CALLER } from '../access/caller.ts'
-import { isForeignHost, isForeignPage, mayChange, type Origins, PROBES } from '../access/foreign.ts'
+import { isForeignHost, isForeignPage, isProbe, mayChange, type Origins } from '../access/foreign.ts'
 import { ruleOf } from '../access/who-may.ts'
 import { registerCallerLimit } from './caller-limit.ts'
 import { ProblemError } from './problem.ts'
@@ -49,7 +49,7 @@ export function registerGuard(app: FastifyInstance, { access, hosts, perSecond }
     if (access === null || limit === null) request.caller = OPEN_CALLER
     else {
       if (rule?.role != null) request.caller = await callerBy(credential, origins, access)
-      if (!PROBES.includes(route ?? '')) await limit(request)
+      if (!isProbe(route)) await limit(request)
     }
     const judgement = judge(rule, request.caller, projectIn(request))
     if (judgement === 'unknown') throw unauthorized(credential !== null)

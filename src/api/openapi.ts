@@ -3,19 +3,12 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { SECURITY_SCHEMES, withAccess } from './openapi-access.ts'
 import type { DocumentedReply } from './replies.ts'
+import { PAGE_POLICY } from './security-headers.ts'
 
-/** All that the documentation page loads comes from this server; its own styles are inline. */
-const DOCS_POLICY = {
-  'default-src': ["'none'"],
-  'script-src': ["'self'"],
-  'style-src': ["'self'", "'unsafe-inline'"],
-  'img-src': ["'self'", 'data:'],
-  'connect-src': ["'self'"],
-  'base-uri': ["'none'"],
-  'form-action': ["'none'"],
-  'frame-ancestors': ["'none'"],
-}
+/** The documentation page has styles within it. */
+const DOCS_POLICY = { ...PAGE_POLICY, 'style-src': ["'self'", "'unsafe-inline'"] }
 
 type SchemaOverride = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override']>
 
@@ -31,8 +24,13 @@ type Transform = ReturnType<typeof createJsonSchemaTransform>
 
 const describeRoute = createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } })
 
-/** With the headers and examples of replies, which the transform of schemas leaves out. */
-const describeRouteFully: Transform = (route) => {
+/** With who may use it, and with the headers and examples of replies, which the transform of schemas leaves out. */
+const describeRouteFully: Transform = (found) => {
+  const { schema, route: registered, url } = found
+  const route =
+    schema === undefined || schema.hide
+      ? found
+      : { ...found, schema: withAccess(schema, { method: String(registered.method), url }) }
   const described = describeRoute(route)
   const given = (route.schema?.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
   const replies = (described.schema.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
@@ -70,6 +68,7 @@ export function registerOpenapi(app: FastifyInstance): void {
           'What became of provision requests. Requests come in, and events go out, through RabbitMQ. ' +
           'Times are RFC 3339 UTC with milliseconds; errors are RFC 9457 problem documents.',
       },
+      components: { securitySchemes: SECURITY_SCHEMES },
       tags: [
         { name: 'provision requests', description: 'Orders of servers: status, history, cancelling' },
         { name: 'instances', description: 'Servers that were ordered here' },

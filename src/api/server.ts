@@ -19,6 +19,7 @@ import { MAX_WAIT_MS } from './parameters.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
 import type { Reads } from './reads.ts'
 import { registerRequestsRoutes } from './requests-routes.ts'
+import { registerSecurityHeaders } from './security-headers.ts'
 import { registerSessionRoutes } from './session-routes.ts'
 import type { StatusWatcher } from './status-watcher.ts'
 
@@ -114,7 +115,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
   const { reads, cancel, operations, checks, metrics, logger, watcher, servesRequests = true } = options
-  const { access = null, host, hosts = [], trustedProxies = [], requestsPerSecond = 100 } = options
+  const { access = null, trustedProxies = [], requestsPerSecond = 100 } = options
   const log: FastifyBaseLogger = logger
   const app = fastify({
     loggerInstance: log,
@@ -141,20 +142,15 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  registerErrorReplies(app)
-  registerGuard(app, {
-    access,
-    hosts:
-      hosts.length > 0 || isLoopbackAddress(host) ? new Set(hosts.map((name) => name.toLowerCase())) : null,
-    perSecond: requestsPerSecond,
+  registerSecurityHeaders(app, { secure: false })
+  // Refusals have these headers, too.
+  app.after(() => {
+    registerErrorReplies(app)
+    registerGuard(app, { access, hosts: hostsOf(options), perSecond: requestsPerSecond })
   })
 
   app.addHook('onSend', async (_request, reply) => {
     if (isStopping()) reply.header('connection', 'close')
-    reply.header('x-content-type-options', 'nosniff')
-    if (!reply.hasHeader('content-security-policy')) {
-      reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
-    }
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
   app.addHook('onResponse', async (request, reply) => {
@@ -182,4 +178,10 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
   })
   return app
+}
+
+/** Names by which the API may be addressed; null: by whatever name. */
+function hostsOf({ host, hosts = [] }: ApiServerOptions): ReadonlySet<string> | null {
+  if (hosts.length === 0 && !isLoopbackAddress(host)) return null
+  return new Set(hosts.map((name) => name.toLowerCase()))
 }

@@ -105,7 +105,7 @@ describe('the documents', () => {
     const referenced = new Set([...text.matchAll(/#\/components\/schemas\/(\w+)/g)].map(([, name]) => name))
     expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...referenced]))
     const status = document.paths['/v1/{project_id}/provision-requests/{request_id}'].get
-    expect(Object.keys(status.responses)).toEqual(['200', '400', '404', '405', '503'])
+    expect(Object.keys(status.responses)).toEqual(['200', '400', '401', '403', '404', '405', '429', '503'])
   })
 
   test('the page for people loads everything from here, under a policy that allows no more', async () => {
@@ -126,7 +126,7 @@ describe('the documents', () => {
     const { api } = setUpApi()
     const { headers } = await api.app.inject(REQUEST_PATH)
     expect(headers).toMatchObject({
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
       'x-content-type-options': 'nosniff',
       'cache-control': 'no-store',
     })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { ruleOf } from '../../src/access/who-may.ts'
 import { setUpApi } from '../support/api-world.ts'
 
 /** The OpenAPI document explains itself: nothing in it is without words, and nothing that is answered without example. */
@@ -25,6 +26,7 @@ interface Reply {
 }
 
 interface Operation {
+  security?: object[]
   summary?: string
   description?: string
   requestBody?: { content: Record<string, { schema: Schema }> }
@@ -94,6 +96,19 @@ describe('the OpenAPI document', () => {
           if (type === 'application/problem+json') expect(example).toMatchObject({ status: Number(status) })
         }
       }
+    }
+  })
+
+  test('says of every operation who may use it, and what all others are told', async () => {
+    const { operations } = await readDocument()
+    for (const { name, path, operation } of operations) {
+      const { security, responses, description = '' } = operation
+      const role = ruleOf(name.split(' ')[0]?.toUpperCase() ?? '', path.replaceAll(/\{(\w+)\}/g, ':$1'))?.role
+      expect(security, name).toEqual(role == null ? [] : [{ bearer: [] }])
+      expect('401' in responses, name).toBe(role != null)
+      expect('403' in responses, name).toBe(true)
+      expect('429' in responses, name).toBe(path !== '/healthz' && path !== '/readyz')
+      if (role != null) expect(description, name).toContain(`Needs the role \`${role}\``)
     }
   })
 
