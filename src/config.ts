@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { AccessRules } from './access/access-file.ts'
 import { listenerFaults, readAccess } from './access-settings.ts'
-import type { Credentials } from './clouddc/auth/credentials.ts'
+import { CREDENTIAL_ID, type Credentials } from './clouddc/auth/credentials.ts'
 import { REGION, regionalCloudDc } from './clouddc/regions.ts'
-import { readCredentials, targetFaults } from './credential-settings.ts'
+import { readCredentials, strangerFaults, targetFaults } from './credential-settings.ts'
 import {
   addresses,
   baseUrl,
@@ -16,6 +16,7 @@ import {
   hostNames,
   integer,
   integerOrNull,
+  limitsBy,
   onOrOff,
   overrides,
   path,
@@ -85,6 +86,8 @@ const SETTINGS = {
   RATE_LIMIT_BURST: fraction(10, { min: 1 }),
   /** Projects with a limit of their own, as JSON: `{"<project_id>":{"per_second":..,"burst":..}}`. */
   RATE_LIMIT_OVERRIDES: overrides,
+  /** Credentials with a limit that their projects share, as JSON: `{"<credential id>":{"per_second":..,"burst":..}}`. */
+  CREDENTIAL_RATE_LIMITS: limitsBy(CREDENTIAL_ID, 'is no credential id'),
   /** Whether the rate drops when CloudDC throttles below the configured limit, and recovers slowly. */
   RATE_ADAPTIVE: onOrOff(false),
   /** Part of the call budget set aside for readiness polling, in percent. */
@@ -219,7 +222,10 @@ export function loadConfig(env: Environment, { serves = true }: { serves?: boole
   const settings = { ...given, ...addresses }
   const read = readCredentials(settings)
   faults.push(...read.faults)
-  if (read.faults.length === 0) faults.push(...targetFaults(settings, read.credentials))
+  if (read.faults.length === 0) {
+    faults.push(...targetFaults(settings, read.credentials))
+    faults.push(...strangerFaults(settings, read.credentials))
+  }
   const access = serves ? readAccess(settings) : { rules: null, faults: [] }
   faults.push(...access.faults, ...(serves ? listenerFaults(settings) : []))
   if (faults.length > 0) throw new ConfigError(faults)

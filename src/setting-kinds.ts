@@ -79,7 +79,7 @@ export const secretKeys = z.string('is required').transform((text, context): Sec
   }
 })
 
-const projectLimit = z.strictObject({
+const ownLimit = z.strictObject({
   per_second: z.number().positive().max(1_000_000),
   burst: z.number().min(1).max(1_000_000),
 })
@@ -89,27 +89,31 @@ export interface CallLimitOverride {
   burst: number
 }
 
-export const overrides = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text)
-    } catch {
-      context.addIssue('is not JSON')
-      return z.NEVER
-    }
-  })
-  .pipe(z.record(z.string().regex(PROJECT_ID, 'is no project id'), projectLimit))
-  .transform(
-    (limits): ReadonlyMap<string, CallLimitOverride> =>
-      new Map(
-        Object.entries(limits).map(([projectId, { per_second, burst }]) => [
-          projectId,
-          { perSecond: per_second, burst },
-        ]),
-      ),
-  )
-  .default(new Map())
+/** Limits of their own by id, as JSON: `{"<id>":{"per_second":..,"burst":..}}`. */
+export const limitsBy = (id: RegExp, fault: string) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text)
+      } catch {
+        context.addIssue('is not JSON')
+        return z.NEVER
+      }
+    })
+    .pipe(z.record(z.string().regex(id, fault), ownLimit))
+    .transform(
+      (limits): ReadonlyMap<string, CallLimitOverride> =>
+        new Map(
+          Object.entries(limits).map(([key, { per_second, burst }]) => [
+            key,
+            { perSecond: per_second, burst },
+          ]),
+        ),
+    )
+    .default(new Map())
+
+export const overrides = limitsBy(PROJECT_ID, 'is no project id')
 
 /** `*` for all projects. */
 export const projects = z

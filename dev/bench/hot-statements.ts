@@ -48,7 +48,9 @@ export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]>
 
   await noteWritten(
     as('note-written'),
-    requests.slice(0, 1).map(({ projectId }) => ({ projectId, payment: claimId, lateMs: 1 })),
+    requests
+      .slice(0, 1)
+      .map(({ projectId }) => ({ projectId, credentialId: 'none', payment: claimId, lateMs: 1 })),
   )
   const work = { effect: 'work' as const, blockMs: null, reason: null }
   await applyCallResults(

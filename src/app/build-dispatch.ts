@@ -18,6 +18,7 @@ interface Dispatch {
 export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: WakeUps): Dispatch {
   const { config, logger, metrics, quiet, database, replica, client, sealer, limits } = core
 
+  const syncProjects = once(() => syncBuckets(database, limits.buckets, config.rateAdaptive))
   const recording = new AbortController()
   const recorder = createOutcomeRecorder({
     database,
@@ -33,7 +34,11 @@ export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: Wa
     client,
     sealer,
     replica,
-    syncLimits: once(() => syncBuckets(database, limits.buckets, config.rateAdaptive)),
+    syncLimits: async () => {
+      await syncProjects()
+      await core.syncCredentials()
+    },
+    credentials: core.credentials,
     installation: core.installation,
     recorder,
     concurrency: config.dispatchConcurrency,

@@ -21,7 +21,7 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
   })
   const intake = createIntake({
     quiet,
-    store: createRequestStore({ database, limitOf: core.limits.of }),
+    store: createRequestStore({ database, limitOf: core.limits.of, credentialOf: core.credentialOf }),
     publisher: deadLetters,
     sealer,
     jweBox,

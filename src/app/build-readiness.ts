@@ -24,6 +24,7 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
       serverWaitMs: config.pollMaxMs,
     },
     readinessShare,
+    credentials: core.credentials,
     adaptive: config.rateAdaptive,
     holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
     idleMs: core.idleMs,

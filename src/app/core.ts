@@ -5,6 +5,8 @@ import { WAKE_UP_EXCHANGE } from '../amqp/topology.ts'
 import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
+import { createCredentialSync } from '../budget/credential-sync.ts'
+import { createPayingCredentials } from '../budget/paying-credentials.ts'
 import { createAuth } from '../clouddc/auth/create-auth.ts'
 import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
 import { regionOf } from '../clouddc/auth/credentials.ts'
@@ -67,12 +69,13 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   }
   const ca = config.clouddcCaFile === null ? undefined : readAuthorities(config.clouddcCaFile)
   const transport = createIamTransport({ ca })
+  const auth = createAuth({ book, home, transport, logger })
   const client = createCloudDcClient({
     endpointOf: (projectId) => {
       const credentials = book.known()
       return cloudDcEndpoint(regionOf(credentials, projectId), home, credentials.regions)
     },
-    auth: createAuth({ book, home, transport, logger }),
+    auth,
     callTimeoutMs: config.callTimeoutMs,
     // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
     connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
@@ -80,6 +83,11 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     logger,
   })
 
+  const limits = createCallLimits({
+    standard: { perSecond: config.rateLimitPerSecond, burst: config.rateLimitBurst },
+    overrides: config.rateLimitOverrides,
+    credentials: config.credentialRateLimits,
+  })
   const target = { endpoint: home.endpoint, credentials: config.credentials, logger }
   const services: Service[] = [
     { name: 'database', start: async () => undefined, stop: database.close },
@@ -105,10 +113,10 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     sealer: createSealer(config.secretKeys),
     jweBox: createJweBox(config.secretKeys),
     passwordDigester: createPasswordDigester(config.secretKeys),
-    limits: createCallLimits(
-      { perSecond: config.rateLimitPerSecond, burst: config.rateLimitBurst },
-      config.rateLimitOverrides,
-    ),
+    limits,
+    credentialOf: auth.credentialOf,
+    credentials: createPayingCredentials({ database, credentialOf: auth.credentialOf, metrics, logger }),
+    syncCredentials: createCredentialSync({ database, book, limits, logger }),
     /** 0..1 of the call budget kept for readiness. */
     readinessShare: config.readinessSharePercent / 100,
     firstLookMs: firstLookMs(config.reconcileSettleMs),

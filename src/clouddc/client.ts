@@ -12,7 +12,7 @@ import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
-import { credentialFault } from './unauthorized.ts'
+import { type CredentialFault, credentialFault } from './unauthorized.ts'
 import { createUpstreams, type Upstream } from './upstreams.ts'
 import {
   type InstancePage,
@@ -101,14 +101,22 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   const { endpointOf, auth, callTimeoutMs, logger } = options
   const upstreams = createUpstreams(options)
 
-  /** Tells who holds the credentials of an answer that refuses one. */
-  const tellOf = (answer: Answer, projectId: string, used: Record<string, string>) => {
-    if (!refusesCredential(answerFacts(answer, []))) return
+  /**
+   * Tells who holds the credentials of an answer that refuses one. Returns what is wrong with it, where that is the same
+   * for all its projects.
+   */
+  const tellOf = (
+    answer: Answer,
+    projectId: string,
+    used: Record<string, string>,
+  ): CredentialFault | undefined => {
+    if (!refusesCredential(answerFacts(answer, []))) return undefined
     const words = answer.complete ? parseErrorBody(answer.body.toString('utf8')).message : null
     const refusal = { fault: credentialFault(words), date: dateOf(answer.headers.date) }
     auth.refused(projectId, used, refusal).catch((error: unknown) => {
       logger.warn({ reason: coerceError(error).message }, 'the CloudDC credential could not be renewed')
     })
+    return auth.isShared(projectId) ? refusal.fault : undefined
   }
 
   const call = async (
@@ -131,17 +139,18 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     }
     const address = query.length === 0 ? encodedPath : `${encodedPath}?${queryString(query)}`
     const result = await exchange({ ...request, origin, path: address, authorize, timeoutMs: callTimeoutMs })
+    let fault: CredentialFault | undefined
     if (result.kind === 'response') {
       if (isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
-      else tellOf(result, projectId, credential)
+      else fault = tellOf(result, projectId, credential)
     }
-    return { result, credential }
+    return { result, credential, fault }
   }
 
   const batchCreate = async ({ projectId, body, beforeWrite }: BatchCreateCall): Promise<CallEvidence> => {
     const upstream = upstreams.at(endpointOf(projectId))
     const connection = upstream.creating.take()
-    const { result, credential } = await call(upstream, projectId, '/instances/batch-create', [], {
+    const { result, credential, fault } = await call(upstream, projectId, '/instances/batch-create', [], {
       dispatcher: connection.dispatcher,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
@@ -159,6 +168,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       ...facts,
       instanceIds: named?.ids ?? null,
       unusableIds: named?.unusable ?? 0,
+      ...(fault === undefined ? {} : { credentialFault: fault }),
     }
   }
 
@@ -169,7 +179,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     beforeWrite: BeforeWrite | undefined,
   ): Promise<Value> => {
     const upstream = upstreams.at(endpointOf(projectId))
-    const { result, credential } = await call(upstream, projectId, path, query, {
+    const { result, credential, fault } = await call(upstream, projectId, path, query, {
       dispatcher: upstream.reading,
       slots: upstream.readingSlots,
       method: 'GET',
@@ -181,7 +191,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       const value = read(result.body.toString('utf8'))
       if (value !== null) return value
     }
-    throw readingError(result, secretsOf(undefined, credential))
+    throw readingError(result, secretsOf(undefined, credential), fault)
   }
 
   const listInstances = async (query: ListInstancesQuery): Promise<InstancePage> => {

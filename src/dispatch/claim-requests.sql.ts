@@ -1,22 +1,50 @@
-import { AHEAD, CREATE_RESERVE_MS, KEPT_BY_CREATING, levelOf, paymentOf } from '../budget/pay.sql.ts'
+import {
+  AFTER_PROBE,
+  credentialLevels,
+  lockCredentials,
+  WAITING_CREDENTIALS,
+} from '../budget/credential.sql.ts'
+import { dealOut } from '../budget/deal-out.sql.ts'
+import {
+  CREATE_RESERVE_MS,
+  creatingGrant,
+  KEPT_BY_CREATING,
+  levelOf,
+  nextTurn,
+  paymentOf,
+  roomFrom,
+  WORTHWHILE,
+} from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
 import { CHANGED_AT, withChange } from '../request/change.sql.ts'
-import { dealOut } from './deal-out.sql.ts'
+
+/** How a claim pays, from either bucket of its calls. */
+const PAYMENT = {
+  lateMs: '$7::float8',
+  reserveMs: `${CREATE_RESERVE_MS}`,
+  kept: KEPT_BY_CREATING,
+}
 
 /**
  * Takes tokens and claims requests in one step: only a request that has a token is claimed, and its row holds the
  * attempt before the caller may call CloudDC.
  *
- * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped
+ * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped, and
+ *                those whose credential's turn has not come (credential.sql.ts)
+ * credentials    those of them that hold calls back
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
  *                after trouble, one less while a readiness call waits for its share. A tight bucket gives its
  *                token a little before its time
+ * levels         the same of the credentials, for all their projects together
+ * afforded       what a credential affords, dealt out to its projects, the longest due first
  * grants         free slots dealt out to the projects (deal-out)
  * picked         the first requests of each project, by rank
  * held           one row that names them all: where the work of a silent replica is found
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
- *                the tokens of 50 ms, which one claim then takes together. A project that no slot was left for keeps its
- *                place in the line. A tight bucket fills again when the reserve is over
+ *                the tokens of 50 ms, which one claim then takes together. A project that no slot, or no token of its
+ *                credential, was left for keeps its place in the line. A tight bucket fills again when the reserve is over
+ * paid_credentials  the same of the credentials. A call waits for the last of its tokens, where buckets are tight, and
+ *                may be late by the least of its rooms
  *
  * A project whose queue ends here is put to sleep (due_at null) and returned: work that was stored meanwhile is for the
  * caller to look for, after the commit (wake-projects).
@@ -33,36 +61,55 @@ const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
+waiting_credentials AS MATERIALIZED (
+  ${WAITING_CREDENTIALS}
+),
 due_buckets AS MATERIALIZED (
   SELECT b.*
   FROM rate_bucket b, clock
-  WHERE b.due_at <= clock.ts
+  WHERE b.due_at <= clock.ts AND b.credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_credentials))
   ORDER BY b.due_at
   LIMIT least($3::int, $6::int)
   FOR UPDATE OF b SKIP LOCKED
 ),
+credentials AS MATERIALIZED (
+  ${lockCredentials('due_buckets')}
+),
 refilled AS MATERIALIZED (
   SELECT
     b.project_id,
+    b.credential_id,
     b.due_at,
     level.*,
-    greatest(1, least(b.capacity / 2, level.refill * 0.05)) AS worthwhile,
+    ${WORTHWHILE} AS worthwhile,
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
-    CASE
-      WHEN level.closed THEN 0
-      WHEN b.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
-      WHEN level.tight AND level.token_at <= clock.ts + ${AHEAD} AND NOT polls.next THEN 1
-      ELSE floor(greatest(0, level.tokens - polls.next::int))
-    END::int AS available
+    ${creatingGrant('b')} AS available
   FROM due_buckets b
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf('$5::float8')} level
-  CROSS JOIN LATERAL (SELECT coalesce(b.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false) AS next) polls
+),
+levels AS MATERIALIZED (
+  ${credentialLevels('$5::float8')}
+),
+afforded AS MATERIALIZED (
+  ${dealOut({
+    from: `FROM (SELECT r.*, c.available AS affords FROM refilled r JOIN levels c USING (credential_id)) d`,
+    slots: 'd.affords',
+    pool: 'd.credential_id',
+  })}
 ),
 grants AS (
-  ${dealOut({ from: 'FROM refilled d', slots: '$6::int' })}
+  ${dealOut({
+    from: `FROM (
+          SELECT r.project_id, r.due_at, CASE WHEN c.credential_id IS NULL THEN r.available ELSE a.n END AS available
+          FROM refilled r
+          LEFT JOIN levels c USING (credential_id)
+          LEFT JOIN afforded a USING (project_id)
+        ) d`,
+    slots: '$6::int',
+  })}
 ),
 picked AS MATERIALIZED (
   SELECT q.id, g.project_id
@@ -108,14 +155,29 @@ held AS (
   GROUP BY clock.ts
 ),
 spent AS MATERIALIZED (
-  SELECT r.*, taken.granted, taken.n, payment.tokens AS tokens_left, payment.refilled_at AS paid_at, payment.room_ms
+  SELECT r.*, taken.granted, taken.n, call.token_at AS call_at, payment.tokens AS tokens_left, payment.refilled_at AS paid_at,
+    payment.room_ms
   FROM refilled r
+  LEFT JOIN levels c USING (credential_id)
   LEFT JOIN grants g USING (project_id)
   LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
-  CROSS JOIN clock
   CROSS JOIN LATERAL (SELECT coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n) taken
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'taken.n', lateMs: '$7::float8', reserveMs: `${CREATE_RESERVE_MS}`, kept: KEPT_BY_CREATING })} payment
+  CROSS JOIN LATERAL (
+    SELECT greatest(CASE WHEN r.tight THEN r.token_at END, CASE WHEN c.tight THEN c.token_at END) AS token_at
+  ) call
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'taken.n', tokenAt: 'coalesce(call.token_at, r.token_at)', ...PAYMENT })} payment
   WHERE g.n > 0 OR r.available = 0
+),
+spent_credentials AS MATERIALIZED (
+  SELECT c.*, taken.n, payment.tokens AS tokens_left, payment.refilled_at AS paid_at, payment.room_ms
+  FROM levels c
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(s.n), 0)::int AS n FROM spent s WHERE s.credential_id = c.credential_id
+  ) taken
+  CROSS JOIN LATERAL (
+    SELECT max(s.call_at) AS token_at FROM spent s WHERE s.credential_id = c.credential_id AND s.n > 0
+  ) call
+  CROSS JOIN LATERAL ${paymentOf({ r: 'c', n: 'taken.n', tokenAt: 'coalesce(call.token_at, c.token_at)', ...PAYMENT })} payment
 ),
 paid AS (
   UPDATE rate_bucket b
@@ -128,20 +190,44 @@ paid AS (
       WHEN s.n < s.granted THEN NULL
       WHEN s.closed THEN s.blocked_until
       WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
-      ELSE greatest(clock.ts, s.paid_at + make_interval(secs => greatest(0, (s.worthwhile - s.tokens_left) / s.refill))
-        - CASE WHEN s.tight THEN ${AHEAD} ELSE interval '0' END)
+      ELSE ${nextTurn('s')}
     END
   FROM spent s
   JOIN LATERAL (SELECT s.project_id OFFSET 0) one_row_hint USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
-  RETURNING b.project_id, b.due_at
+  RETURNING b.project_id, b.credential_id, b.due_at
+),
+paid_credentials AS (
+  UPDATE credential_bucket c
+  SET
+    tokens = s.tokens_left,
+    refilled_at = s.paid_at,
+    payment = CASE WHEN s.n > 0 THEN $2::uuid ELSE c.payment END,
+    poll_credit = s.poll_credit,
+    due_at = CASE
+      WHEN s.closed THEN s.blocked_until
+      WHEN s.probing THEN CASE WHEN s.n > 0 THEN ${AFTER_PROBE} ELSE s.due_at END
+      WHEN s.tokens_left < s.worthwhile THEN ${nextTurn('s')}
+    END
+  FROM spent_credentials s
+  JOIN LATERAL (SELECT s.credential_id OFFSET 0) one_row_hint USING (credential_id)
+  CROSS JOIN clock
+  WHERE c.credential_id = s.credential_id
+  RETURNING c.credential_id, c.due_at
+),
+waiting_now AS MATERIALIZED (
+  SELECT * FROM waiting_credentials
+  UNION ALL
+  SELECT p.credential_id, p.due_at FROM paid_credentials p, clock WHERE p.due_at > clock.ts
 ),
 next AS (
   SELECT extract(epoch FROM least(
-    (SELECT min(due_at) FROM paid),
+    (SELECT min(due_at) FROM waiting_now),
+    (SELECT min(due_at) FROM paid WHERE credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_now))),
     (SELECT b.due_at FROM rate_bucket b
      WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM paid)
+       AND b.credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_now))
      ORDER BY b.due_at LIMIT 1)
   ) - clock.ts)::float8 * 1000 AS wait_ms,
     ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep
@@ -163,14 +249,17 @@ SELECT
   c.min_count AS "minCount",
   c.max_count AS "maxCount",
   extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
-  s.room_ms AS "roomMs",
-  CASE WHEN s.tight THEN extract(epoch FROM s.token_at)::float8 * 1000 END AS "tokenAt",
+  least(${roomFrom('s', 's.call_at')}, ${roomFrom('k', 's.call_at')}) AS "roomMs",
+  extract(epoch FROM s.call_at)::float8 * 1000 AS "tokenAt",
   s.troubles AS "troubles",
-  s.probing AS "probing"
+  s.probing AS "probing",
+  s.credential_id AS "credentialId",
+  k.probing AS "credentialProbing"
 FROM next
 CROSS JOIN clock
 LEFT JOIN claimed c ON true
 LEFT JOIN spent s ON s.project_id = c.project_id
+LEFT JOIN spent_credentials k ON k.credential_id = s.credential_id
 `
 
 export interface ClaimedRequest {
@@ -198,6 +287,10 @@ export interface ClaimedRequest {
   troubles: number
   /** The claim is the probe of a project that had trouble. */
   probing: boolean
+  /** The credential that has paid: the call may be made with this one only. */
+  credentialId: string
+  /** Of a credential that may hold calls back, else null: whether the claim is its probe. */
+  credentialProbing: boolean | null
 }
 
 export interface ClaimResult {

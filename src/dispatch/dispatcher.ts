@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Installation } from '../attempt/installation.ts'
 import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { createLateness } from '../budget/lateness.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import { createTightTokens, type TightTokens } from '../budget/tight-tokens.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
@@ -34,6 +35,7 @@ export interface DispatcherOptions extends RecordContext {
   /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
   syncLimits: () => Promise<void>
   installation: Installation
+  credentials?: PayingCredentials
   concurrency: number
   callTimeoutMs: number
   /** 0..1 of the call budget kept for readiness. */
@@ -48,6 +50,7 @@ export interface DispatcherOptions extends RecordContext {
 
 interface DispatchContext extends DispatcherOptions, CallContext {
   client: CloudDcClient
+  credentials: PayingCredentials
   pace: ClaimPace
   tightTokens: TightTokens
   unansweredClaims: UnansweredClaims
@@ -63,6 +66,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, replica, concurrency, idleMs = asIfAlone, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
+    credentials: options.credentials ?? NO_CREDENTIALS,
     pace: createClaimPace({
       concurrency,
       onRoom: (inMs) => loop.wake(inMs),
@@ -82,7 +86,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     runOnce: () => claimOnce(context),
     onStop: async () => {
       await Promise.all(context.inHand)
-      await context.tightTokens.drained()
+      await Promise.all([context.tightTokens.drained(), context.credentials.drained()])
     },
   })
   return loop

@@ -17,7 +17,7 @@ import type { NewRequest } from './new-request.ts'
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
  * whose slow first calls would run into the quicker ones after them.
  *
- * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 bucket limits by project as JSON.
+ * $1 rows as JSON, $2 minutes that one step of priority is worth, $3 bucket limits and credentials by project as JSON.
  */
 const TEXT = `
 WITH input AS MATERIALIZED (
@@ -55,10 +55,10 @@ segment AS (
   ${insertSegment({ from: 'FROM inserted', id: 'inserted.id', version: '1' })}
 ),
 touched AS (
-  INSERT INTO rate_bucket (project_id, refill_per_second, capacity, tokens, refilled_at, due_at)
-  SELECT p.project_id, l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts
+  INSERT INTO rate_bucket (project_id, credential_id, refill_per_second, capacity, tokens, refilled_at, due_at)
+  SELECT p.project_id, coalesce(l."credentialId", 'none'), l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts
   FROM (SELECT DISTINCT project_id FROM inserted) p
-  JOIN json_to_recordset($3::json) AS l("projectId" text, "refillPerSecond" float8, "capacity" float8)
+  JOIN json_to_recordset($3::json) AS l("projectId" text, "credentialId" text, "refillPerSecond" float8, "capacity" float8)
     ON l."projectId" = p.project_id
   CROSS JOIN clock
   ORDER BY p.project_id
@@ -97,7 +97,7 @@ export interface TakenRow {
 export function insertRequests(
   { throughPrisma }: ThroughPrisma,
   rows: readonly InsertRequestRow[],
-  limits: readonly ProjectLimit[],
+  buckets: readonly (ProjectLimit & { credentialId: string | null })[],
 ): Promise<TakenRow[]> {
-  return throughPrisma.query(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(limits))
+  return throughPrisma.query(TEXT, toJson(rows), PRIORITY_STEP_MINUTES, toJson(buckets))
 }

@@ -28,9 +28,11 @@ export interface RequestStore {
 export interface RequestStoreOptions {
   database: Database
   limitOf: (projectId: string) => CallLimit
+  /** The id of the credential that a project's calls are made with. */
+  credentialOf?: (projectId: string) => string
 }
 
-export function createRequestStore({ database, limitOf }: RequestStoreOptions): RequestStore {
+export function createRequestStore({ database, limitOf, credentialOf }: RequestStoreOptions): RequestStore {
   return {
     countOpen: (projectIds, most) => countOpen(database, projectIds, most),
     findTaken: async (rows) => {
@@ -41,8 +43,12 @@ export function createRequestStore({ database, limitOf }: RequestStoreOptions): 
     insertRequests: async (rows) => {
       const sorted = rows.toSorted(byKey)
       const projects = [...new Set(sorted.map((row) => row.projectId))]
-      const limits = projects.map((projectId) => ({ projectId, ...bucketLimit(limitOf(projectId)) }))
-      const taken = await insertRequests(database, sorted.map(toRow), limits)
+      const buckets = projects.map((projectId) => ({
+        projectId,
+        credentialId: credentialOf?.(projectId) ?? null,
+        ...bucketLimit(limitOf(projectId)),
+      }))
+      const taken = await insertRequests(database, sorted.map(toRow), buckets)
       // Also when all were there: an earlier try may have stored them, and lost its answer before it looked.
       await wakeProjects(database, projects)
       if (taken.length === 0) return rows.map(() => ({ kind: 'inserted' }))

@@ -1,7 +1,9 @@
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfRecovery } from '../budget/call-effect.ts'
+import { newsOfReading } from '../budget/credential-effect.ts'
 import type { Lateness, PaidCall } from '../budget/lateness.ts'
 import { payForReading } from '../budget/pay-for-reading.sql.ts'
+import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
@@ -26,6 +28,7 @@ export interface PollContext {
   readinessShare: number
   /** Shared by all polls of the process. */
   lateness: Lateness
+  credentials: PayingCredentials
   recordSightings: RecordSightings
   metrics: Metrics
 }
@@ -33,6 +36,7 @@ export interface PollContext {
 /** A call that a claim has paid for. */
 export interface PaidPoll extends PaidCall {
   poll: ClaimedPoll
+  credentialProbing: boolean | null
 }
 
 /**
@@ -44,12 +48,11 @@ export async function pollInstances(
   paid: PaidPoll,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, client, lateness, recordSightings, metrics } = context
+  const { database, client, recordSightings } = context
   const { poll } = paid
   const { projectId, members, probing } = poll
   const instanceIds = members.map(({ id }) => id)
-  const beforeWrite = () => lateness.check(paid)
-  const page = await measured(metrics, 'list', () =>
+  const page = await call(context, paid, 'list', (beforeWrite) =>
     client.listInstances({ projectId, instanceIds, beforeWrite }),
   )
   reached('readiness.observed')
@@ -98,37 +101,41 @@ async function askSingly(
   if (failures.length > 0) throw failures[0]
 }
 
-async function askForOne(
-  { client, lateness, recordSightings, metrics }: PollContext,
-  paid: PaidPoll,
-  instanceId: string,
-): Promise<void> {
+async function askForOne(context: PollContext, paid: PaidPoll, instanceId: string): Promise<void> {
+  const { client, recordSightings } = context
   const { poll } = paid
-  const beforeWrite = () => lateness.check(paid)
-  const status = await measured(metrics, 'status', () =>
+  const status = await call(context, paid, 'status', (beforeWrite) =>
     client.showInstanceStatus({ projectId: poll.projectId, instanceId, beforeWrite }),
   )
   const sighting = status === 'not_found' ? status : { ...UNLISTED, ...status }
   await recordSightings(poll, new Map([[instanceId, sighting]]))
 }
 
-async function measured<Answer>(
-  metrics: Metrics,
-  call: 'list' | 'status',
-  ask: () => Promise<Answer>,
+async function call<Answer>(
+  { lateness, credentials, metrics }: PollContext,
+  paid: PaidPoll,
+  kind: 'list' | 'status',
+  ask: (beforeWrite: () => void) => Promise<Answer>,
 ): Promise<Answer> {
   const startedAt = performance.now()
+  const { projectId } = paid.poll
   let result = 'ok'
+  let failure: unknown = null
   try {
-    return await ask()
+    return await ask(() => {
+      credentials.check({ ...paid, projectId })
+      lateness.check(paid)
+    })
   } catch (error) {
+    failure = error
     const isThrottled = error instanceof CloudDcThrottledError
-    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[call] })
+    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[kind] })
     result = isThrottled ? 'throttled' : 'failed'
     throw error
   } finally {
-    metrics.readiness.calls.inc({ call, result })
-    metrics.readiness.callSeconds.observe({ call }, (performance.now() - startedAt) / 1000)
+    credentials.tell(paid, newsOfReading(failure))
+    metrics.readiness.calls.inc({ call: kind, result })
+    metrics.readiness.callSeconds.observe({ call: kind }, (performance.now() - startedAt) / 1000)
   }
 }
 

@@ -4,6 +4,7 @@ import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
 import { createLateness } from '../budget/lateness.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
 import { startAge } from '../runtime/age.ts'
@@ -26,6 +27,7 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   client: CloudDcClient
   /** 0..1 of the call budget. */
   readinessShare: number
+  credentials?: PayingCredentials
   /** Whether a 429 lowers the rate of its project. */
   adaptive?: boolean
   pollMaxMs: number
@@ -35,6 +37,7 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
 
 interface PollerContext extends ReadinessPollerOptions, PollContext {
   client: CloudDcClient
+  credentials: PayingCredentials
   /** From one poll of an instance to the next (poll-schedule.ts). */
   intervalsMs: number[]
   /** The longest wait for calls under way, and for instances that are not known to be due. */
@@ -51,6 +54,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
   const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
+    credentials: options.credentials ?? NO_CREDENTIALS,
     waitMs,
     intervalsMs: pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs }),
     busy: new Map(),
@@ -66,6 +70,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     runOnce: (signal) => pollOnce(context, signal),
     onStop: async () => {
       await Promise.all(context.busy.values())
+      await context.credentials.drained()
     },
   })
 }
@@ -97,7 +102,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
   metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
   const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
-    const calls = claimed.map((poll) => ({ poll, age, roomMs: poll.roomMs, payment }))
+    const calls = claimed.map((poll) => ({ ...poll, poll, age, payment }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
   // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell. What calls under way

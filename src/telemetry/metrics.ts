@@ -105,6 +105,14 @@ export function createMetrics() {
       throttled: counter('throttled_calls_total', 'Calls that CloudDC answered with 429, by call', ['call']),
     },
 
+    credential: {
+      calls: counter(
+        'credential_calls_total',
+        'Calls by credential and what they say of it: accepted, refused, unused (not made), silent',
+        ['credential', 'result'],
+      ),
+    },
+
     reconcile: {
       resolved: counter(
         'reconcile_resolved_total',

@@ -11,6 +11,7 @@ import { createTestDatabase } from '../support/database.ts'
 const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   backends: 'asks the server for its connections, and no table',
   change: 'pieces of other statements',
+  credential: 'pieces of what pays for calls',
   'deal-out': 'a piece of claim-requests',
   'deal-polls': 'a piece of claim-polls',
   'doubt-row': 'a piece of claim-doubts and find-doubt',
@@ -25,6 +26,9 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'due-sweeps sleeping': { rate_bucket_pkey: 'one row per project' },
   'due-audits find': { rate_bucket_pkey: 'one row per project' },
   'next-look': { rate_bucket_pkey: 'one row per project' },
+  'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
+  'sync-credentials': { credential_bucket_pkey: 'one row per credential' },
+  'claim-requests': { credential_bucket: 'one row per credential' },
   'sync-buckets': { rate_bucket_pkey: 'all rows, at the start' },
   'adaptive-rate': { rate_bucket_pkey: 'one row per project' },
   'rescue-claims stranded': { claim_pkey: 'what is in flight' },
@@ -42,7 +46,11 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   },
   // These are to be given a key.
   'apply-call-results': { rate_bucket_pkey: 'one row per project' },
-  'note-written': { rate_bucket_pkey: 'one row per project' },
+  'note-written': {
+    rate_bucket_pkey: 'one row per project',
+    credential_bucket_pkey: 'one row per credential',
+  },
+  'apply-credential-results': { credential_bucket_pkey: 'one row per credential' },
 }
 
 /** Statements whose probes bring up more than the row that they look for. */

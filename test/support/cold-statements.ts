@@ -17,8 +17,11 @@ import { deleteGoneReplicas, findClaims, findStranded } from '../../src/attempt/
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { settlementOf } from '../../src/attempt/settlement.ts'
 import { recoverRates } from '../../src/budget/adaptive-rate.sql.ts'
+import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
+import { labelProjects } from '../../src/budget/label-projects.sql.ts'
 import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
+import { syncCredentials } from '../../src/budget/sync-credentials.sql.ts'
 import {
   findExpired,
   findSleepingProjects,
@@ -199,6 +202,12 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
     true,
   )
   await recoverRates(as('adaptive-rate'), 1000)
+  const credentialId = 'key'
+  await syncCredentials(as('sync-credentials'), [{ credentialId, refillPerSecond: 5, capacity: 10 }])
+  await labelProjects(as('label-projects'), [{ projectId: first?.projectId ?? '', credentialId }])
+  await applyCredentialResults(as('apply-credential-results'), [
+    { credentialId, effect: 'clear', leastMs: null, refunds: [] },
+  ])
   const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
   await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })
 }

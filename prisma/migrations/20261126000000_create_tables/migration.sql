@@ -201,6 +201,7 @@ ALTER TABLE "outbox_segment" ALTER COLUMN "refs" SET STORAGE EXTERNAL;
 
 CREATE TABLE "rate_bucket" (
     "project_id" TEXT NOT NULL,
+    "credential_id" TEXT NOT NULL DEFAULT 'none',
     "refill_per_second" DOUBLE PRECISION NOT NULL,
     "capacity" DOUBLE PRECISION NOT NULL,
     "tokens" DOUBLE PRECISION NOT NULL,
@@ -224,6 +225,29 @@ CREATE TABLE "rate_bucket" (
 
 -- claim-requests: the projects whose turn has come, longest due first.
 CREATE INDEX "rate_bucket_due_idx" ON "rate_bucket"("due_at") WHERE "due_at" IS NOT NULL;
+
+-- One row per credential; what a bucket of a project is for, and which calls are held back, by the same names.
+CREATE TABLE "credential_bucket" (
+    "credential_id" TEXT NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
+    "tokens" DOUBLE PRECISION NOT NULL,
+    "refilled_at" TIMESTAMPTZ(6) NOT NULL,
+    "due_at" TIMESTAMPTZ(6),
+    "blocked_until" TIMESTAMPTZ(3),
+    "blocked_reason" TEXT,
+    "troubles" INTEGER NOT NULL DEFAULT 0,
+    "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
+    "poll_wanted_until" TIMESTAMPTZ(3),
+    "payment" UUID,
+
+    CONSTRAINT "credential_bucket_pkey" PRIMARY KEY ("credential_id"),
+    CONSTRAINT "credential_bucket_range_check" CHECK (
+        refill_per_second > 0 AND capacity >= 1 AND tokens >= 0 AND tokens <= capacity
+        AND poll_credit >= 0 AND poll_credit <= 1
+    ),
+    CONSTRAINT "credential_bucket_blocked_check" CHECK ((blocked_until IS NULL) = (blocked_reason IS NULL))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
 
 CREATE TABLE "retired_key" (
     "project_id" TEXT NOT NULL,

@@ -46,4 +46,9 @@ export interface Auth {
   answered(date: string | undefined): void
   /** The id of the credential that a project uses; `none` where calls are made without any. */
   credentialOf(projectId: string): string
+  /**
+   * Whether all projects of a project's credential show the same: what refuses it refuses it to all. Otherwise each has a
+   * token of its own.
+   */
+  isShared(projectId: string): boolean
 }

@@ -8,7 +8,7 @@ import { mayAnotherHelp } from '../unauthorized.ts'
 import type { Auth, Method } from './auth.ts'
 import { createSources } from './create-sources.ts'
 import type { CredentialBook } from './credential-book.ts'
-import { type Credential, credentialIdOf, regionOf } from './credentials.ts'
+import { type Credential, credentialIdOf, NO_CREDENTIAL, regionOf } from './credentials.ts'
 import { createKeyAuth } from './key-auth.ts'
 import { createLocks, shownIn } from './locks.ts'
 import { createTokenAuth } from './token-auth.ts'
@@ -38,6 +38,8 @@ interface Known {
   configured: readonly [Credential, Credential | null]
   id: string
   method: Method
+  /** All its projects show the same; else each has a token of its own. */
+  shared: boolean
 }
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
@@ -69,7 +71,7 @@ export function createAuth(options: AuthOptions): Auth {
       'keys' in sources
         ? createKeyAuth({ keys: sources.keys, clock, logger: own })
         : createTokenAuth({ sourceOf: sources.tokenOf, logger: own })
-    return { configured, id, method }
+    return { configured, id, method, shared: 'keys' in sources || configured[0].kind === 'token' }
   }
 
   /** Null when nobody has a credential. */
@@ -130,6 +132,10 @@ export function createAuth(options: AuthOptions): Auth {
       return mayAnotherHelp(fault) && known.method.refused(projectId, used)
     },
     answered,
-    credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? 'none',
+    credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? NO_CREDENTIAL,
+    isShared: (projectId) => {
+      const id = credentialIdOf(book.known(), projectId)
+      return id !== null && (knownById.get(id)?.shared ?? false)
+    },
   }
 }

@@ -33,8 +33,14 @@ export interface Credentials {
   regions: ReadonlyMap<string, RegionAddresses>
 }
 
+/** The form of an id. */
+export const CREDENTIAL_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+
 /** The id of the credential that comes from the environment. */
 export const ENVIRONMENT_ID = 'default'
+
+/** What a project without a credential has instead of an id. */
+export const NO_CREDENTIAL = 'none'
 
 /** Credentials as the environment alone gives them. */
 export function credentialsOf(credential: Credential | null): Credentials {

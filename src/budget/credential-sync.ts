@@ -1,0 +1,57 @@
+import type { Logger } from 'pino'
+import type { CredentialBook } from '../clouddc/auth/credential-book.ts'
+import { type Credentials, credentialIdOf, NO_CREDENTIAL } from '../clouddc/auth/credentials.ts'
+import type { Database } from '../database/database.ts'
+import type { CallLimits } from './call-limits.ts'
+import { labelProjects } from './label-projects.sql.ts'
+import { syncCredentials } from './sync-credentials.sql.ts'
+
+/** A replica that has stored for a new project may have seen an older credentials file. */
+const AGAIN_MS = 10_000
+
+/**
+ * Keeps the buckets in step with the credentials: each has its row, with its limit, and each project's bucket says which
+ * one pays for it. Whenever the credentials have changed, and every ten seconds.
+ */
+export function createCredentialSync({
+  database,
+  book,
+  limits,
+  logger,
+  now = () => performance.now(),
+}: {
+  database: Database
+  book: CredentialBook
+  limits: Pick<CallLimits, 'credentials'>
+  logger: Logger
+  now?: () => number
+}): () => Promise<void> {
+  let synced: Credentials | undefined
+  let syncedAt = Number.NEGATIVE_INFINITY
+  return async () => {
+    const credentials = await book.current()
+    if (credentials === synced && now() - syncedAt < AGAIN_MS) return
+    if (credentials !== synced) tellOfStrangers(credentials, limits, logger)
+    await syncCredentials(
+      database,
+      [...new Set([...credentials.byId.keys(), ...limits.credentials.ids])].map((credentialId) => ({
+        credentialId,
+        ...limits.credentials.of(credentialId),
+      })),
+    )
+    const named = [...credentials.projects.keys()].map((projectId) => ({
+      projectId,
+      credentialId: credentialIdOf(credentials, projectId) ?? NO_CREDENTIAL,
+    }))
+    await labelProjects(database, named, credentials.defaultId ?? NO_CREDENTIAL)
+    synced = credentials
+    syncedAt = now()
+  }
+}
+
+/** A limit may be there before its credential: the credentials file is followed. */
+function tellOfStrangers({ byId }: Credentials, limits: Pick<CallLimits, 'credentials'>, logger: Logger) {
+  const unknown = limits.credentials.ids.filter((id) => !byId.has(id))
+  if (unknown.length > 0)
+    logger.warn({ credentials: unknown }, 'CREDENTIAL_RATE_LIMITS names credentials that there are not')
+}
