@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { readPage, readRequests } from '../../src/api/read-requests.sql.ts'
+import { type PageQuery, readPage } from '../../src/api/read-page.sql.ts'
+import { readRequests } from '../../src/api/read-requests.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
@@ -29,6 +30,28 @@ import { orders } from './messages.ts'
 export const BATCH = 100
 const LIMIT = { perSecond: 1000, burst: 1000 }
 const FIRST_NUMBER = 900_000_000
+const NO_FILTER: PageQuery = {
+  projectId: '',
+  states: undefined,
+  requestIds: undefined,
+  createdAfter: undefined,
+  createdBefore: undefined,
+  errorCode: undefined,
+  correlationId: undefined,
+  before: undefined,
+  limit: BATCH,
+}
+/** A list by each filter that has a statement of its own. */
+const PAGES = (requests: readonly ClaimedRequest[]): Record<string, Partial<PageQuery>> => ({
+  all: {},
+  open: { states: ['dispatching', 'queued'] },
+  running: { states: ['running'] },
+  failed: { states: ['failed', 'expired'] },
+  error: { errorCode: 'provision_timeout' },
+  correlation: { correlationId: 'c-1' },
+  bulk: { requestIds: requests.map(({ requestId }) => requestId) },
+  times: { createdAfter: new Date(0), createdBefore: new Date() },
+})
 const LIMITS = { provisionTimeoutMs: 3_600_000, serverWaitMs: 60_000 }
 
 /** Takes a hundred requests through all the statements of their way, each explained. Nothing of it stays. */
@@ -59,10 +82,8 @@ export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]>
   )
   await wakeProjects(as('wake-projects'), projectIds)
   await readRequests(as('read-requests by key'), requests)
-  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
-    const state = kind === 'exception' ? 'failed' : 'dispatching'
-    const page = { projectId: first.projectId, of: kind, state, limit: BATCH, before: undefined } as const
-    await readPage(as(`read-requests page ${kind}`), page)
+  for (const [kind, filter] of Object.entries(PAGES(requests))) {
+    await readPage(as(`read-page ${kind}`), { ...NO_FILTER, projectId: first.projectId, ...filter })
   }
 
   const outcome = () => ({ class: 'created' as const, httpStatus: 202, instanceIds: [uuidv7()] })

@@ -24,6 +24,10 @@ type Transform = ReturnType<typeof createJsonSchemaTransform>
 
 const describeRoute = createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } })
 
+type DescribedReply = { type?: string } & {
+  [Key in keyof DocumentedReply<z.ZodType>]?: DocumentedReply<z.ZodType>[Key] | undefined
+}
+
 /** With who may use it, and with the headers and examples of replies, which the transform of schemas leaves out. */
 const describeRouteFully: Transform = (found) => {
   const { schema, route: registered, url } = found
@@ -33,9 +37,12 @@ const describeRouteFully: Transform = (found) => {
       : { ...found, schema: withAccess(schema, { method: String(registered.method), url }) }
   const described = describeRoute(route)
   const given = (route.schema?.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
-  const replies = (described.schema.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
+  const replies = (described.schema.response ?? {}) as Record<string, DescribedReply>
   for (const [status, { headers, content }] of Object.entries(given)) {
     if (headers) Object.assign(replies[status] ?? {}, { headers })
+    // To the plugin: a reply without a body.
+    if (content && Object.keys(content).length === 0)
+      replies[status] = { ...replies[status], type: 'null', content: undefined }
     for (const [type, { example }] of Object.entries(content ?? {})) {
       const shown: unknown = JSON.parse(JSON.stringify(example))
       Object.assign(replies[status]?.content?.[type] ?? {}, { example: shown })

@@ -16,6 +16,10 @@ export function requestStatus(row: RequestRow): RequestStatus {
       failed: row.failedCount,
     },
     instances: row.instances.map(instanceStatus),
+    name: row.name,
+    priority: row.priority,
+    deadline: row.deadline,
+    correlation_id: row.correlationId,
     attempts: row.attempts,
     waiting: waitingFor({ ...row, bucket: row }),
     error:

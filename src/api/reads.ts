@@ -1,21 +1,17 @@
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
-import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import type { RequestState } from '../request/provision-request.ts'
 import type { RequestKey } from '../request/request-key.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { NoSlotError } from '../runtime/slots.ts'
+import { entityTag } from './etag.ts'
 import { createGuardedReads } from './guarded-reads.ts'
 import { historyOf } from './history-reply.ts'
 import { readHistory } from './read-history.sql.ts'
+import { type PageQuery, readPage } from './read-page.sql.ts'
 import { instanceStatus, requestStatus } from './read-replies.ts'
-import {
-  type RequestRow,
-  readPage,
-  readRequestOfInstance,
-  readRequests,
-  readStates,
-} from './read-requests.sql.ts'
+import { type RequestRow, readRequestOfInstance, readRequests, readStates } from './read-requests.sql.ts'
 
 export interface ReadsOptions {
   database: Sql & ThroughPrisma
@@ -27,21 +23,15 @@ export interface ReadsOptions {
 export interface StatusRead {
   id: string
   status: RequestStatus
-}
-
-export interface ListQuery {
-  projectId: string
-  state: RequestState | undefined
-  /** Requests per page. */
-  limit: number
-  /** Id of the last request of the page before. */
-  before: string | undefined
+  /** Its entity tag. */
+  tag: string
 }
 
 /** What the API reads. Each answer is one snapshot of the database. Null means: no such request or instance. */
 export interface Reads {
   status(key: RequestKey): Promise<StatusRead | null>
-  list(query: ListQuery): Promise<{ requests: RequestStatus[]; lastId: string | null }>
+  /** `lastId`: where the next page begins; null after the last one. */
+  list(query: PageQuery): Promise<{ requests: RequestStatus[]; lastId: string | null; tag: string }>
   history(key: RequestKey): Promise<History | null>
   instance(key: { projectId: string; instanceId: string }): Promise<InstanceReply | null>
   /** The present states of those ids that exist. */
@@ -72,16 +62,19 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
     status: async (key) => {
       if (statusReads.size() >= MAX_WAITING_READS) throw new NoSlotError('too many status reads wait')
       const row = await statusReads.add(key)
-      return row && { id: row.id, status: requestStatus(row) }
+      if (row === null) return null
+      const status = requestStatus(row)
+      return { id: row.id, status, tag: entityTag([status], row.now) }
     },
 
-    list: ({ projectId, state, limit, before }) =>
+    list: (query) =>
       guarded(async () => {
-        const query = { projectId, of: pageOf(state), state, limit: limit + 1, before }
-        const rows = await readPage(database, query)
+        const { limit } = query
+        const rows = await readPage(database, { ...query, limit: limit + 1 })
         const page = rows.slice(0, limit)
         const lastId = rows.length > limit ? (page.at(-1)?.id ?? null) : null
-        return { requests: page.map(requestStatus), lastId }
+        const requests = page.map(requestStatus)
+        return { requests, lastId, tag: entityTag(requests, page[0]?.now ?? new Date(0), lastId) }
       }),
 
     history: (key) =>
@@ -108,10 +101,4 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
 
     states: (ids) => guarded(() => readStates(database, ids)),
   }
-}
-
-function pageOf(state: RequestState | undefined): 'all' | 'open' | 'running' | 'exception' {
-  if (state === undefined) return 'all'
-  if (!isTerminal(state)) return 'open'
-  return state === 'running' ? 'running' : 'exception'
 }

@@ -134,6 +134,24 @@ describe('statements planned on empty tables', () => {
     expect(indexesOf('read-requests by key', 'provision_request')).toEqual([
       'provision_request_project_id_request_id_key',
     ])
+    const byProject = 'provision_request_project_id_id_idx'
+    const pages = {
+      all: [byProject],
+      times: [byProject],
+      open: ['provision_request_live_idx'],
+      running: [byProject],
+      failed: ['provision_request_exception_idx'],
+      error: ['provision_request_error_idx'],
+      correlation: ['provision_request_correlation_idx'],
+      bulk: ['provision_request_project_id_request_id_key'],
+    }
+    for (const [kind, indexes] of Object.entries(pages)) {
+      const used = indexesOf(`read-page ${kind}`, 'provision_request')
+      expect({ kind, used: used?.filter((name) => name !== 'provision_request_pkey') }).toEqual({
+        kind,
+        used: indexes,
+      })
+    }
     expect(indexesOf('read-history', '')).toEqual([
       'history_part_pkey',
       'look_pkey',

@@ -21,6 +21,10 @@ export function buildStatus(changes: Partial<RequestStatus> = {}): RequestStatus
     state: 'queued',
     counts: { min: 1, max: 1, created: 0, running: 0, failed: 0 },
     instances: [],
+    name: 'web',
+    priority: 0,
+    deadline: null,
+    correlation_id: null,
     attempts: 0,
     waiting: null,
     error: null,
@@ -38,13 +42,15 @@ export function createOneRequestReads(state: RequestState = 'queued') {
   const reads: Reads = {
     status: async () => {
       world.statusReads += 1
-      return world.exists ? { id: ROW_ID, status: buildStatus({ state: world.state }) } : null
+      return world.exists
+        ? { id: ROW_ID, status: buildStatus({ state: world.state }), tag: `W/"${world.state}"` }
+        : null
     },
     states: async (ids) => {
       world.statesAsked.push([...ids])
       return new Map(ids.filter((id) => world.exists && id === ROW_ID).map((id) => [id, world.state]))
     },
-    list: async () => ({ requests: [], lastId: null }),
+    list: async () => ({ requests: [], lastId: null, tag: 'W/"empty"' }),
     history: async () => null,
     instance: async () => null,
   }

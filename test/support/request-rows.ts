@@ -14,6 +14,8 @@ export interface RequestRowOptions {
   /** Number of its last attempt. */
   attemptNumber?: number
   error?: { code: string; message: string }
+  correlationId?: string
+  deadline?: Date
   instances?: { id: string; state: 'pending' | 'running' | 'failed' }[]
   /** When it last changed, and its instances ended. */
   at?: Date
@@ -60,9 +62,11 @@ export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}
     id,
     project_id: projectId,
     request_id: requestId,
+    correlation_id: options.correlationId ?? null,
+    deadline: options.deadline ?? null,
     content_digest: Buffer.from([0]),
     password_digest: SEALED_CANARY,
-    spec: JSON.stringify({ name: SEALED_CANARY }),
+    spec: JSON.stringify({ name: 'web', description: SEALED_CANARY }),
     sealed_password: SEALED.includes(state) ? Buffer.from(SEALED_CANARY) : null,
     state,
     previous_state: state === 'failed' && instances.length > 0 ? 'provisioning' : PREVIOUS[state],

@@ -22,7 +22,8 @@ interface Schema {
 interface Reply {
   description?: string
   headers?: Record<string, { description?: string }>
-  content: Record<string, { schema: Schema; example?: unknown }>
+  /** Missing where the reply has no body. */
+  content?: Record<string, { schema: Schema; example?: unknown }>
 }
 
 interface Operation {
@@ -91,7 +92,7 @@ describe('the OpenAPI document', () => {
     for (const { name, operation } of operations) {
       for (const [status, reply] of Object.entries(operation.responses)) {
         expect(without(reply.description), `${name} ${status}`).toBe(false)
-        for (const [type, { example }] of Object.entries(reply.content)) {
+        for (const [type, { example }] of Object.entries(reply.content ?? {})) {
           expect(example, `${name} ${status}`).toBeDefined()
           if (type === 'application/problem+json') expect(example).toMatchObject({ status: Number(status) })
         }
@@ -119,7 +120,7 @@ describe('the OpenAPI document', () => {
         JSON.stringify({ ...schema, $defs: schemas }).replaceAll('#/components/schemas/', '#/$defs/'),
       )
     const shown = operations.flatMap(({ name, operation }) =>
-      Object.entries(operation.responses).flatMap(([status, { content }]) =>
+      Object.entries(operation.responses).flatMap(([status, { content = {} }]) =>
         Object.values(content).map((media) => ({ place: `${name} ${status}`, ...media })),
       ),
     )
@@ -158,7 +159,7 @@ describe('the OpenAPI document', () => {
     const { schemas, operations } = await readDocument()
     const named = Object.entries(schemas)
     const inReplies = operations.flatMap(({ name, operation }) =>
-      Object.values(operation.responses).flatMap(({ content }) =>
+      Object.values(operation.responses).flatMap(({ content = {} }) =>
         Object.values(content).flatMap(({ schema }) => membersOf(schema, name)),
       ),
     )
@@ -175,7 +176,7 @@ describe('the OpenAPI document', () => {
     const unnamed = members.filter(({ member }) => member.properties ?? member.items?.properties)
     expect(unnamed.map(({ place }) => place)).toEqual([])
     for (const { name, operation } of operations) {
-      for (const { content } of Object.values(operation.responses)) {
+      for (const { content = {} } of Object.values(operation.responses)) {
         for (const { schema } of Object.values(content)) expect(schema.properties, name).toBeUndefined()
       }
     }

@@ -98,6 +98,9 @@ CREATE INDEX "provision_request_expiry_idx" ON "provision_request"("expires_at")
 -- Listings by state: what is under way, and what ended otherwise than running.
 CREATE INDEX "provision_request_live_idx" ON "provision_request"("project_id", "id") WHERE "completed_at" IS NULL;
 CREATE INDEX "provision_request_exception_idx" ON "provision_request"("project_id", "exception_state", "id") WHERE "exception_state" IS NOT NULL;
+-- Listings by cause and by the sender's own id. Requests that run well, and without such an id, are in neither.
+CREATE INDEX "provision_request_error_idx" ON "provision_request"("project_id", "error_code", "id") WHERE "error_code" IS NOT NULL;
+CREATE INDEX "provision_request_correlation_idx" ON "provision_request"("project_id", "correlation_id", "id") WHERE "correlation_id" IS NOT NULL;
 -- Retention: the oldest completed first.
 CREATE INDEX "provision_request_completed_idx" ON "provision_request"("completed_at") WHERE "completed_at" IS NOT NULL;
 
