@@ -28,6 +28,7 @@ interface Reply {
 
 interface Operation {
   security?: object[]
+  operationId?: string
   summary?: string
   description?: string
   requestBody?: { content: Record<string, { schema: Schema }> }
@@ -85,6 +86,13 @@ describe('the OpenAPI document', () => {
       }
       expect(ok ?? accepted, name).toBeDefined()
     }
+  })
+
+  test('gives every operation a name of its own, for the functions of generated clients', async () => {
+    const { operations } = await readDocument()
+    const names = operations.map(({ operation }) => operation.operationId ?? '')
+    expect(names.filter((name) => !/^[a-z]+([A-Z][a-z]+)*$/.test(name))).toEqual([])
+    expect(new Set(names).size).toBe(names.length)
   })
 
   test('describes every reply, with an example of each problem', async () => {
