@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
 import { AccessFileError, type AccessRules, parseAccessFile } from './access/access-file.ts'
 import { isLoopbackAddress } from './access/addresses.ts'
 import { keyFileFault } from './access/key-sets.ts'
+import { readCertificate } from './runtime/certificate.ts'
 import { coerceError } from './runtime/errors.ts'
 
 /** What the environment says of who may use the HTTP API, and over what. */
@@ -45,7 +45,7 @@ export function listenerFaults(settings: AccessSettings): string[] {
   if (httpCertFile === null) return [...faults, 'HTTP_CERT_FILE: is required with HTTP_KEY_FILE']
   if (httpKeyFile === null) return [...faults, 'HTTP_KEY_FILE: is required with HTTP_CERT_FILE']
   try {
-    createSecureContext({ cert: readFileSync(httpCertFile), key: readFileSync(httpKeyFile) })
+    readCertificate({ certFile: httpCertFile, keyFile: httpKeyFile })
   } catch (error) {
     faults.push(`HTTP_CERT_FILE, HTTP_KEY_FILE: ${coerceError(error).message}`)
   }

@@ -1,5 +1,6 @@
 import { createAccess, followRules } from '../access/access.ts'
 import { cancelRequest } from '../api/cancel.ts'
+import { createMetricsServer } from '../api/metrics-server.ts'
 import type { OperationsApi } from '../api/operations/operations-routes.ts'
 import { createReads } from '../api/reads.ts'
 import { createApiServer } from '../api/server.ts'
@@ -29,12 +30,19 @@ export function buildApi(core: Core, { onEvents }: WakeUps, operations: Operatio
     path === null || first === null
       ? null
       : createAccess({ rules: followRules({ path, first, logger }), sealer: core.sealer, logger })
+  const { httpCertFile: certFile, httpKeyFile: keyFile, metricsPort } = config
+  const listener = {
+    host: config.host,
+    hosts: config.apiHosts,
+    trustedProxies: config.trustedProxies,
+    certificate: certFile === null || keyFile === null ? null : { certFile, keyFile },
+    logger,
+  }
   const server = createApiServer({
+    ...listener,
     reads,
     access,
-    hosts: config.apiHosts,
     requestsPerSecond: config.apiRateLimitPerSecond,
-    trustedProxies: config.trustedProxies,
     cancel: async (key) => {
       const outcome = await cancelRequest(database, key)
       if (outcome === 'cancelled') onEvents([requestKey(key)])
@@ -44,12 +52,13 @@ export function buildApi(core: Core, { onEvents }: WakeUps, operations: Operatio
     servesRequests: config.roles.has('api'),
     watcher,
     metrics,
-    logger,
+    servesMetrics: metricsPort === null,
     publicKeys: core.jweBox.publicKeys,
-    host: config.host,
     port: config.port,
     checks: standingChecks({ database, brokerHealth: broker.health }),
   })
 
-  return { services: [server], notify: watcher.notify, url: server.url }
+  const services: Service[] = [server]
+  if (metricsPort !== null) services.unshift(createMetricsServer({ ...listener, port: metricsPort, metrics }))
+  return { services, notify: watcher.notify, url: server.url }
 }
