@@ -70,6 +70,8 @@ const SETTINGS = {
 
   /** Whether passwords may come as they are (`any`), or only as `password_jwe` (`sealed_only`). */
   PASSWORDS: z.enum(['any', 'sealed_only'], 'must be any or sealed_only').default('any'),
+  /** Whether dead letters keep every byte, plain passwords included. */
+  DEAD_LETTER_EXACT: onOrOff(false),
 
   /** Paths of the authorities that are trusted instead of the usual ones, PEM, read at the start. */
   DATABASE_CA_FILE: path,

@@ -26,6 +26,7 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
     sealer,
     jweBox,
     passwords: config.passwords,
+    exactDeadLetters: config.deadLetterExact,
     passwordDigester,
     logger,
     metrics: metrics.intake,

@@ -6,6 +6,8 @@ import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
 import { REJECTED_AT, REJECTION_CODE } from '../contracts/letter-id.ts'
 import type { RejectionCode } from '../contracts/rejection-code.ts'
+import { isSealedLetter, SEALED_TYPE } from '../secrets/unseal-letter.ts'
+import type { Carried } from './sealed-letter.ts'
 
 export interface Reason {
   code: RejectionCode
@@ -23,10 +25,10 @@ const BARE_DETAIL_BYTES = 3_000
 const REASON_HEADERS = new Set([REJECTION_CODE, 'x-rejection-detail', REJECTED_AT, 'x-rejection-altered'])
 
 /**
- * The message as it goes to the dead-letter queue: the body as it came, and the reason as headers. Of the sender's
+ * The message as it goes to the dead-letter queue: its body as it is carried, and the reason as headers. Of the sender's
  * properties, what AMQP or the broker would not carry again is left out and named in `x-rejection-altered`.
  */
-export function toDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+export function toDeadLetter({ delivery, altered }: Carried, reason: Reason): OutgoingMessage {
   const added = reasonHeaders(reason)
   const { properties, leftOut } = copyProperties(delivery, {
     headerBytes: HEADER_BYTES - NAMES_BYTES - tableBytes(added),
@@ -34,21 +36,25 @@ export function toDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessag
   })
   return letterOf(delivery, {
     ...properties,
-    headers: { ...properties.headers, ...added, ...alteredHeader(leftOut) },
+    headers: { ...properties.headers, ...added, ...alteredHeader([...altered, ...leftOut]) },
   })
 }
 
 /** The body and a reason of bounded length, for a message that did not go in any other form. */
-export function toBareDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+export function toBareDeadLetter({ delivery, altered }: Carried, reason: Reason): OutgoingMessage {
   const detail = [...reason.detail]
   while (Buffer.byteLength(JSON.stringify(detail)) > BARE_DETAIL_BYTES) detail.pop()
   const names = Object.entries(delivery.properties).flatMap(([name, value]) =>
     value === undefined ? [] : [wireNameOf(name)],
   )
   const unread = delivery.unreadable.filter((name) => !name.startsWith('headers.'))
-  const leftOut = [...new Set([...names, ...unread])]
+  const isSealed = isSealedLetter(delivery)
+  const leftOut = new Set([...altered.map(namesOfHeaders), ...names, ...unread])
+  // Without it the letter could not be opened.
+  if (isSealed) leftOut.delete('content_type')
   return letterOf(delivery, {
-    headers: { ...reasonHeaders({ ...reason, detail }), ...alteredHeader(leftOut) },
+    ...(isSealed ? { contentType: SEALED_TYPE } : {}),
+    headers: { ...reasonHeaders({ ...reason, detail }), ...alteredHeader([...leftOut]) },
   })
 }
 
@@ -75,6 +81,10 @@ function alteredHeader(leftOut: readonly string[]) {
   if (leftOut.length === 0) return {}
   const names = JSON.stringify(leftOut)
   if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { 'x-rejection-altered': names }
-  const short = leftOut.map((name) => (name.startsWith('headers.') ? 'headers' : name))
+  const short = leftOut.map(namesOfHeaders)
   return { 'x-rejection-altered': JSON.stringify([...new Set(short)]) }
+}
+
+function namesOfHeaders(name: string): string {
+  return name.startsWith('headers.') ? 'headers' : name
 }

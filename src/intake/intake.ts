@@ -15,6 +15,7 @@ import { createOneByOne } from './one-by-one.ts'
 import { createRejecter } from './rejecter.ts'
 import type { RequestStore } from './request-store.ts'
 import { createRequestWriter } from './request-writer.ts'
+import { type Carried, type Received, sealLetter } from './sealed-letter.ts'
 import { requeue, type TakeContext, takeDelivery } from './take-delivery.ts'
 import { createWriteRetry } from './write-retry.ts'
 
@@ -31,6 +32,8 @@ export interface IntakeOptions {
   jweBox: JweBox
   /** Default: any. */
   passwords?: 'any' | 'sealed_only'
+  /** Whether dead letters keep every byte, plain passwords included. Default false. */
+  exactDeadLetters?: boolean
   passwordDigester: PasswordDigester
   logger: Logger
   metrics: Metrics['intake']
@@ -105,6 +108,8 @@ export function createIntake(options: IntakeOptions): Intake {
   const { store, sealer, jweBox, passwords = 'any', passwordDigester } = options
   const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
   const admission = createAdmission({ rules: options.admission ?? OPEN_TO_ALL, store, retry, writer })
+  const carry = async (received: Received): Promise<Carried> =>
+    options.exactDeadLetters ? { delivery: received.delivery, altered: [] } : sealLetter(jweBox, received)
   const context: TakeContext = {
     deliveryLimit,
     sealer,
@@ -118,7 +123,7 @@ export function createIntake(options: IntakeOptions): Intake {
       looked: createBatcher({ maxSize: batchSize, concurrency: 1, flush: admission.write }),
     },
     suspects: createOneByOne(),
-    rejecter: createRejecter({ store, publisher, retry, logger, metrics, now, signal, onEvents }),
+    rejecter: createRejecter({ carry, store, publisher, retry, logger, metrics, now, signal, onEvents }),
     metrics,
     logger,
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { isObjection, PublishError } from '../amqp/errors.ts'
-import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
+import type { OutgoingMessage } from '../amqp/message.ts'
 import { letterId } from '../contracts/letter-id.ts'
 import type { MessageRejection } from '../contracts/rejection.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
@@ -12,6 +12,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { type Reason, toBareDeadLetter, toDeadLetter } from './dead-letter.ts'
 import type { RejectedMessage } from './insert-rejections.sql.ts'
 import type { RequestStore } from './request-store.ts'
+import type { Carried, Received } from './sealed-letter.ts'
 import { type WriteRetry, writeEach } from './write-retry.ts'
 
 const ROWS_PER_INSERT = 200
@@ -20,6 +21,8 @@ const ROWS_PER_INSERT = 200
 const OBJECTIONS_BORNE = 3
 
 export interface RejecterOptions {
+  /** What a message's dead letter carries of it. */
+  carry: (received: Received) => Promise<Carried>
   store: RequestStore
   publisher: { publish(message: OutgoingMessage): Promise<void> }
   retry: WriteRetry
@@ -39,11 +42,11 @@ export interface Rejecter {
    * stop came first: then the message must go back to its queue. A process that dies in between leaves a row whose
    * letter comes later, under a row of its own: the index may name a letter twice, but lacks none.
    */
-  reject(delivery: Delivery, rejection: MessageRejection): Promise<boolean>
+  reject(received: Received, rejection: MessageRejection): Promise<boolean>
 }
 
 export function createRejecter(options: RejecterOptions): Rejecter {
-  const { store, publisher, retry, logger, metrics, now, signal, onEvents } = options
+  const { carry, store, publisher, retry, logger, metrics, now, signal, onEvents } = options
   const outage = createOutageLog({ logger, subject: 'intake: dead letters' })
 
   const records = createBatcher<RejectedMessage, boolean>({
@@ -62,7 +65,28 @@ export function createRejecter(options: RejecterOptions): Rejecter {
     },
   })
 
-  const publish = async (first: OutgoingMessage, delivery: Delivery, reason: Reason): Promise<boolean> => {
+  /** Waits before the next try; false when the stop came first. */
+  const pause = async (failures: number): Promise<boolean> => {
+    if (signal.aborted) return false
+    await sleep(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }), undefined, { signal }).catch(
+      () => undefined,
+    )
+    return true
+  }
+
+  /** Undefined when the stop came first. What cannot be sealed, for a fault of this program, is not shown either. */
+  const carryAtLast = async (received: Received): Promise<Carried | undefined> => {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await carry(received)
+      } catch (error) {
+        outage.failed(error)
+        if (!(await pause(failures))) return undefined
+      }
+    }
+  }
+
+  const publish = async (first: OutgoingMessage, carried: Carried, reason: Reason): Promise<boolean> => {
     let letter = first
     let objections = 0
     for (let failures = 1; ; failures += 1) {
@@ -75,20 +99,19 @@ export function createRejecter(options: RejecterOptions): Rejecter {
         if (error instanceof PublishError) {
           if (isObjection(error)) objections += 1
           if (error.kind === 'unencodable' || objections >= OBJECTIONS_BORNE)
-            letter = toBareDeadLetter(delivery, reason)
+            letter = toBareDeadLetter(carried, reason)
         }
       }
-      if (signal.aborted) return false
-      await sleep(jitteredBackoff(failures, { minMs: 100, maxMs: 5000 }), undefined, { signal }).catch(
-        () => undefined,
-      )
+      if (!(await pause(failures))) return false
     }
   }
 
   return {
-    reject: async (delivery, { code, detail, projectId, requestId, tracing }) => {
+    reject: async (received, { code, detail, projectId, requestId, tracing }) => {
       const reason = { code, detail, at: now() }
-      const letter = toDeadLetter(delivery, reason)
+      const carried = await carryAtLast(received)
+      if (carried === undefined) return false
+      const letter = toDeadLetter(carried, reason)
       const event =
         projectId === undefined || requestId === undefined
           ? null
@@ -100,10 +123,10 @@ export function createRejecter(options: RejecterOptions): Rejecter {
         projectId: projectId ?? null,
         requestId: requestId ?? null,
         faults: detail,
-        bytes: delivery.body.length,
+        bytes: received.delivery.body.length,
       }
       if (!(await records.add({ letter: row, event }))) return false
-      if (!(await publish(letter, delivery, reason))) return false
+      if (!(await publish(letter, carried, reason))) return false
       metrics.deadLetters.inc({ code })
       logger.warn({ code, detail, projectId, requestId }, 'message dead-lettered')
       return true

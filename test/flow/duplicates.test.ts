@@ -42,7 +42,7 @@ test('the same order in other words is a duplicate', async () => {
   )
   await taken()
   expect(world.calls(project_id)).toHaveLength(1)
-  expect(world.deadLetters().filter((letter) => letter.body.includes(`"${project_id}"`))).toEqual([])
+  expect(world.deadLetters().filter((letter) => letter.content.body.includes(`"${project_id}"`))).toEqual([])
 })
 
 test.each([
@@ -84,7 +84,7 @@ test('one bad message among 500 leaves 499 stored', async () => {
     expect(row?.stored).toBe(499)
   })
   await taken()
-  const letters = world.deadLetters().filter((letter) => letter.body.includes(`"${project_id}"`))
+  const letters = world.deadLetters().filter((letter) => letter.content.body.includes(`"${project_id}"`))
   expect(letters.map(({ code, paths }) => ({ code, paths }))).toEqual([
     { code: 'invalid_request', paths: ['spec.max_count'] },
   ])

@@ -109,8 +109,8 @@ test('no password and no token is ever seen, whatever happens to its request', a
   ]
   for (const [messageId, body] of rejected) await world.publish(body, { messageId })
   for (const [messageId] of rejected) {
-    const { properties } = await world.deadLetterOf(messageId)
-    expectNoSecret(`dead letter ${messageId}`, JSON.stringify(properties))
+    const { properties, body } = await world.deadLetterOf(messageId)
+    expectNoSecret(`dead letter ${messageId}`, `${JSON.stringify(properties)} ${body}`)
   }
   await eventually(async () => {
     // The listings that were refused have closed the project, for ever longer.

@@ -83,7 +83,8 @@ export async function createAppWorld({
   const broker: TestBroker = stack.use(await createTestBroker())
   const simulator: Simulator = await createSimulator({ bootMinMs: 20, bootMaxMs: 50, ...knobs })
   stack.defer(simulator.close)
-  const messaging = await openMessaging(broker.url)
+  const secretKeys = settings.SECRET_KEYS ?? `test:${randomBytes(32).toString('base64')}`
+  const messaging = await openMessaging(broker.url, secretKeys)
   stack.defer(messaging.close)
   let observer: EventObserver | undefined
   if (consumers) {
@@ -97,7 +98,7 @@ export async function createAppWorld({
     AMQP_URL: broker.url,
     CLOUDDC_ENDPOINT: simulator.url,
     CLOUDDC_AUTH_TOKEN: AUTH_TOKEN,
-    SECRET_KEYS: `test:${randomBytes(32).toString('base64')}`,
+    SECRET_KEYS: secretKeys,
     ...SETTINGS,
     ...settings,
   }

@@ -110,11 +110,25 @@ function messageOf(number: number): PublishedMessage {
   }
 }
 
+/** A body that nobody can read, as far as the judge can tell. */
+function sealedWhole({ contentType }: PublishedMessage): Pick<DeadLetter, 'body' | 'contentType'> {
+  const header = Buffer.from(JSON.stringify({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', cty: contentType }))
+  return {
+    body: Buffer.from(`${header.toString('base64url')}.key.nonce.text.tag`),
+    contentType: 'application/jose',
+  }
+}
+
+/** The body with its password sealed, as far as the judge can tell. */
+export function withSealedPassword(body: Buffer): Buffer {
+  const text = body.toString('utf8')
+  return Buffer.from(text.replace(/"password":"[^"]*"/, '"password_jwe":"head.key.nonce.text.tag"'))
+}
+
 function rejectInvalid(evidence: MutableEvidence, outbox: OutboxEvent[], message: PublishedMessage): void {
   const detail = [{ path: 'spec.name', message: 'is missing' }]
   const letter: DeadLetter = {
-    body: message.body,
-    contentType: message.contentType,
+    ...sealedWhole(message),
     messageId: message.messageId,
     correlationId: message.correlationId,
     headers: {

@@ -25,7 +25,7 @@ describe('a list of projects', () => {
     expect(deadLetters.map(reasonOf)).toEqual(
       Array(2).fill({ code: 'project_not_allowed', paths: ['project_id'] }),
     )
-    expect(rejections.map(({ projectId, code }) => [projectId, code])).toEqual([
+    expect(rejections.map(({ projectId, code }) => [projectId, code]).toSorted()).toEqual([
       ['Good', 'project_not_allowed'],
       ['other', 'project_not_allowed'],
     ])

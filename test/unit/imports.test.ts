@@ -10,7 +10,7 @@ import { expect, test } from 'vitest'
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
 const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
-const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'replay-main.ts', 'resolve-main.ts']
+const ENTRY_POINTS = ['letter-main.ts', 'main.ts', 'migrate-main.ts', 'replay-main.ts', 'resolve-main.ts']
 
 /** They wire the rest, and may import all of it. */
 const ROOT = ['app.ts', 'app']

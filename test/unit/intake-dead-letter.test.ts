@@ -7,9 +7,12 @@ import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../
 import { buildRequest, CANARY } from '../support/request-builder.ts'
 
 describe('a dead letter', () => {
-  test('is the message as it came, with the reason; its event is stored before', async () => {
+  test('that is exact is the message as it came, with the reason; its event is stored before', async () => {
     const at = new Date('2026-11-23T12:00:00Z')
-    const { intake, deadLetters, rejections, log } = createIntakeHarness({ now: () => at })
+    const { intake, deadLetters, rejections, log } = createIntakeHarness({
+      now: () => at,
+      exactDeadLetters: true,
+    })
     const properties = {
       contentType: 'application/json',
       correlationId: 'c-1',
@@ -98,6 +101,7 @@ describe('a dead letter', () => {
     const properties = { messageId: 'm', headers: { own: 'x' } }
     expect(await intake.handle(buildDelivery('text', { properties }))).toBe('ack')
     expect(deadLetters[0]?.properties).toEqual({
+      contentType: 'application/jose',
       headers: {
         'x-rejection-code': 'invalid_request',
         'x-rejection-detail': expect.any(String),
