@@ -15,6 +15,8 @@ export interface Sources {
   amqpUrl: string
   /** HTTP APIs of the replicas that run. */
   apiUrls: readonly string[]
+  /** What they are shown with each request; null where they ask for nothing. */
+  apiKey: string | null
   ledger: LedgerReader
   /** All copies of all events so far. */
   events: readonly ObservedEvent[]
@@ -31,7 +33,7 @@ export async function collectEvidence(sources: Sources): Promise<Evidence> {
   const depths = await queues.depths().finally(queues.close)
   const deadLetters = await readDeadLetters(sources.amqpUrl)
   const database = await readDatabase(sources.databaseUrl)
-  const http = await readHttp(sources.apiUrls, database.requests)
+  const http = await readHttp(sources, database.requests)
   const statuses = new Map(http.statuses.map((status) => [keyOf(status.projectId, status.requestId), status]))
   return {
     ...database,

@@ -8,6 +8,7 @@ import { createLedgerReader } from '../../checker/ledger-reader.ts'
 import type { Verdict } from '../../checker/verdict.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { accessBy } from '../demo/access.ts'
+import { drawApiKey } from '../demo/api-key.ts'
 import { type Batch, draftMessages } from '../demo/messages.ts'
 import { type Report, reportOf } from '../demo/report.ts'
 import type { Screen } from '../demo/screen.ts'
@@ -71,6 +72,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const durationMs = durationOf(options)
   const batch = draftBatch(options)
   const access = accessBy('token', batch.secret, 'project-1')
+  const apiKey = drawApiKey()
   const steps = createSteps({ screen, signal })
   const log = (line: string) => screen.line(`  ${line}`)
 
@@ -96,6 +98,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
       count,
       pace,
       access,
+      apiKey,
       addresses,
       settings: SETTINGS,
     })
@@ -166,11 +169,12 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     databaseUrl,
     amqpUrl,
     apiUrls: replicas.all.map(({ url }) => url),
+    apiKey: apiKey.key,
     ledger: createLedgerReader(simulator.admin),
     events: observer.events,
     published: publisher.published.map(asOpenEnded),
     limit: { perSecond: rate, burst },
-    secrets: [...batch.secrets, batch.secret],
+    secrets: [...batch.secrets, batch.secret, apiKey.key],
     logs: replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const judged = judge(evidence)

@@ -8,6 +8,7 @@ import { migrate } from '../../src/database/migrate.ts'
 import { createMessagePublisher, type MessagePublisher } from '../publisher.ts'
 import { createSeededRandom } from '../seeded-random.ts'
 import { accessBy } from './access.ts'
+import { drawApiKey } from './api-key.ts'
 import { type Batch, draftMessages } from './messages.ts'
 import type { DemoOptions } from './options.ts'
 import { createProgressReader, type Progress } from './progress.ts'
@@ -65,11 +66,12 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
     databaseUrl: stage.databaseUrl,
     amqpUrl: stage.amqpUrl,
     apiUrls: stage.replicas.all.map(({ url }) => url),
+    apiKey: stage.apiKey.key,
     ledger: stage.ledger,
     events: observer.events,
     published: publisher.published,
     limit: { perSecond: options.rate, burst: options.burst },
-    secrets: [...batch.secrets, batch.secret, ...issued],
+    secrets: [...batch.secrets, batch.secret, stage.apiKey.key, ...issued],
     logs: stage.replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const verdict = judge(evidence)
@@ -117,6 +119,7 @@ async function setUp(
   )
   await steps.run('tables', () => migrate({ databaseUrl }))
   const folder = openRunFolder(releasers)
+  const apiKey = drawApiKey()
   const access = accessBy(options.auth, batch.secret, 'project-1')
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
     const started = await startCloud({ folder, seed: options.seed, pace: options, access })
@@ -132,6 +135,7 @@ async function setUp(
         count: options.replicas,
         pace: options,
         access,
+        apiKey,
         addresses: { databaseUrl, amqpUrl, cloudUrl: simulator.url },
       })
       releasers.add(started.stop)
@@ -144,7 +148,8 @@ async function setUp(
   releasers.add(observer.stop)
   const publisher = createMessagePublisher({ url: amqpUrl })
   releasers.add(publisher.close)
-  const stage = { databaseUrl, amqpUrl, simulator, ledger: createLedgerReader(simulator.admin), replicas }
+  const ledger = createLedgerReader(simulator.admin)
+  const stage = { databaseUrl, amqpUrl, simulator, ledger, replicas, apiKey }
   return { stage, observer, publisher }
 }
 
