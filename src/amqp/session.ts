@@ -180,9 +180,10 @@ function gatherWrites(connection: ChannelModel): void {
 
 /** In plain words; amqplib does not pass on the broker's when it refuses the last step of the handshake. */
 function explained(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
   const tls = tlsFault(error)
   if (tls !== null) return new Error(tls, { cause: error })
-  if (!(error instanceof Error) || !error.message.startsWith('Expected ConnectionOpenOk')) return error
+  if (!error.message.startsWith('Expected ConnectionOpenOk')) return error
   const reasons = 'it does not exist, the user has no permission for it, or it has too many connections'
   return new Error(`the broker refused the virtual host: ${reasons}`, { cause: error })
 }

@@ -10,7 +10,14 @@ import { expect, test } from 'vitest'
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
 const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
-const ENTRY_POINTS = ['letter-main.ts', 'main.ts', 'migrate-main.ts', 'replay-main.ts', 'resolve-main.ts']
+const ENTRY_POINTS = [
+  'doctor-main.ts',
+  'letter-main.ts',
+  'main.ts',
+  'migrate-main.ts',
+  'replay-main.ts',
+  'resolve-main.ts',
+]
 
 /** They wire the rest, and may import all of it. */
 const ROOT = ['app.ts', 'app']
@@ -41,6 +48,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   watch: ['watch', ...STEP, 'amqp'],
   operations: ['operations', ...STEP, 'amqp'],
   api: ['api', ...STEP, 'access', 'operations'],
+
+  doctor: ['doctor', ...LOW, 'amqp', 'budget', 'clouddc', 'config.ts', 'telemetry'],
 
   'setting-kinds.ts': ['access', 'secrets'],
   'access-settings.ts': ['access', 'runtime'],
@@ -212,10 +221,15 @@ const STATEMENTS_OF_A_TRANSACTION = [
   'operations/write-audit.sql.ts',
 ]
 
+/** Why a connection fails is to be told in the driver's own words. */
+const DIAGNOSIS = ['doctor/check-database.ts']
+
 test('every statement goes through Prisma, but those of the hot loop', () => {
   const statements = sources.filter(({ path }) => !path.startsWith('database/'))
   const past = statements.filter(({ text }) => /(?<!throughPrisma)\.query[(<]/.test(text))
-  expect(past.map(({ path }) => path)).toEqual([...HOT_STATEMENTS, ...STATEMENTS_OF_A_TRANSACTION].toSorted())
+  expect(past.map(({ path }) => path)).toEqual(
+    [...HOT_STATEMENTS, ...STATEMENTS_OF_A_TRANSACTION, ...DIAGNOSIS].toSorted(),
+  )
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {

@@ -36,7 +36,7 @@ const FRESH_MS = 30_000
 export function createRenewing<Value>(options: RenewingOptions<Value>): Source<Value> {
   const { fetch, what, pauseMs, logger, random = Math.random, now = () => performance.now() } = options
   const waitInLine = options.waitInLine ?? ((work) => work())
-  let held: { value: Value; fetchedAt: number; renewAt: number; endsAt: number } | undefined
+  let held: { value: Value; fetchedAt: number; renewAt: number; endsAt: number; overAt: number } | undefined
   let fetching: Promise<Value> | undefined
   let trouble: { error: Error; failures: number; until: number } | undefined
 
@@ -48,6 +48,7 @@ export function createRenewing<Value>(options: RenewingOptions<Value>): Source<V
       fetchedAt: now(),
       renewAt: askedAt + lifeMs * (RENEW_AFTER + JITTER * random()),
       endsAt: askedAt + lifeMs - Math.min(MARGIN_MS, lifeMs * MARGIN),
+      overAt: askedAt + lifeMs,
     }
     if (trouble !== undefined) logger.info(`${what} can be fetched again`)
     trouble = undefined
@@ -88,6 +89,7 @@ export function createRenewing<Value>(options: RenewingOptions<Value>): Source<V
 
   return {
     current,
+    endsInMs: () => (held === undefined ? null : held.overAt - now()),
     renew: async (refused) => {
       if (held === undefined) return current()
       const isAnother = refused !== undefined && !isDeepStrictEqual(held.value, refused)

@@ -10,11 +10,14 @@ export class IamError extends Error {
   readonly status: number | null
   /** What the answer says, without the secrets of the call; empty where there is none. */
   readonly words: string
+  /** Why no answer came: a code of the system, of TLS or of undici; null where one came. */
+  readonly code: string | null
 
-  constructor(message: string, status: number | null = null, words = '') {
+  constructor(message: string, status: number | null = null, words = '', code: string | null = null) {
     super(message)
     this.status = status
     this.words = words
+    this.code = code
   }
 }
 
@@ -77,7 +80,12 @@ export function createIamTransport({ ca }: { ca?: string | undefined } = {}): Ia
         maxBodyBytes: ANSWER_BYTES,
       })
       if (result.kind === 'no_response')
-        throw new IamError(`no answer: ${cleanText(result.message, spellingsOf(secrets), WORDS_LENGTH)}`)
+        throw new IamError(
+          `no answer: ${cleanText(result.message, spellingsOf(secrets), WORDS_LENGTH)}`,
+          null,
+          '',
+          result.code,
+        )
       if (!result.complete) throw new IamError('the answer was cut short', result.status)
       return { ...result, complete: true }
     },
