@@ -53,9 +53,9 @@ SELECT
     FROM look l
     WHERE r.state = 'uncertain' AND l.provision_request_id = r.id AND l.attempt = r.attempt_number
   ) AS "reconcileAt",
-  b.blocked_until AS "blockedUntil",
-  b.blocked_reason AS "blockedReason",
-  b.due_at AS "dueAt",
+  greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
+  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
+  greatest(b.due_at, k.due_at) AS "dueAt",
   clock_timestamp() AS "now"`
 
 /** The bucket of `r`, where it waits for it. */
@@ -63,6 +63,14 @@ export const WITH_BUCKET = `
 LEFT JOIN LATERAL (
   SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
 ) b ON true
+LEFT JOIN LATERAL (
+  SELECT one.due_at,
+    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_until END AS blocked_until,
+    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_reason END AS blocked_reason
+  FROM credential_bucket one
+  WHERE one.credential_id = b.credential_id
+  OFFSET 0
+) k ON true
 `
 
 /** Those that are there, in no order. $1 projects and $2 requests, side by side. */
@@ -130,7 +138,7 @@ export interface RequestRow {
   instances: InstanceRow[]
   /** The next look for the instances of an attempt without an outcome. */
   reconcileAt: Date | null
-  /** Of the project's bucket, while the request is queued. */
+  /** Of the project's bucket and its credential's, while the request is queued. */
   blockedUntil: Date | null
   blockedReason: string | null
   dueAt: Date | null

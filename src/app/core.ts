@@ -69,7 +69,16 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   }
   const ca = config.clouddcCaFile === null ? undefined : readAuthorities(config.clouddcCaFile)
   const transport = createIamTransport({ ca })
-  const auth = createAuth({ book, home, transport, logger })
+  const auth = createAuth({
+    book,
+    home,
+    transport,
+    onFetched: (credential, lifeMs) => {
+      metrics.credential.fetched.set({ credential }, Date.now() / 1000)
+      metrics.credential.ends.set({ credential }, (Date.now() + lifeMs) / 1000)
+    },
+    logger,
+  })
   const client = createCloudDcClient({
     endpointOf: (projectId) => {
       const credentials = book.known()

@@ -111,6 +111,16 @@ export function createMetrics() {
         'Calls by credential and what they say of it: accepted, refused, unused (not made), silent',
         ['credential', 'result'],
       ),
+      fetched: gauge(
+        'credential_fetched_timestamp_seconds',
+        'When a token or temporary keys of a credential were fetched last, Unix time',
+        ['credential'],
+      ),
+      ends: gauge(
+        'credential_ends_timestamp_seconds',
+        'When what was fetched last for a credential ends, Unix time',
+        ['credential'],
+      ),
     },
 
     reconcile: {

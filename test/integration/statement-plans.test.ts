@@ -37,6 +37,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'polled-instances': { poll: 'all rows, once a round' },
   'restore-polls': { poll: 'all rows, after a loss' },
   'database-figures': {
+    credential_bucket: 'one row per credential',
     claim: 'up to the cap',
     poll: 'up to the cap',
     poll_due_at_idx: 'its first row',

@@ -28,6 +28,8 @@ export interface AuthOptions {
   book: CredentialBook
   home: Home
   transport: IamTransport
+  /** Told of each token and pair of keys that was fetched, with how long it lives. */
+  onFetched?: (credentialId: string, lifeMs: number) => void
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -44,7 +46,7 @@ interface Known {
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
 export function createAuth(options: AuthOptions): Auth {
-  const { book, home, transport, logger, now = () => performance.now() } = options
+  const { book, home, transport, onFetched, logger, now = () => performance.now() } = options
   const clock = createUpstreamClock()
   const locks = createLocks(now)
   let clockIsOff = false
@@ -63,6 +65,7 @@ export function createAuth(options: AuthOptions): Auth {
       transport,
       iamEndpointOf,
       waitInLine,
+      onFetched: (lifeMs) => onFetched?.(id, lifeMs),
       clock,
       now,
       logger: own,

@@ -12,6 +12,8 @@ export interface RenewingOptions<Value> {
   waitInLine?: <Result>(work: () => Promise<Result>) => Promise<Result>
   /** How long nothing is fetched after so many failures in a row, in milliseconds. */
   pauseMs: (error: Error, failures: number) => number
+  /** Told of what was fetched, with how long it lives. */
+  onFetched?: ((lifeMs: number) => void) | undefined
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -52,6 +54,7 @@ export function createRenewing<Value>(options: RenewingOptions<Value>): Source<V
     }
     if (trouble !== undefined) logger.info(`${what} can be fetched again`)
     trouble = undefined
+    options.onFetched?.(lifeMs)
     return value
   }
 
