@@ -48,7 +48,13 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
   })
   // A step wakes those further on, which are built after it.
   const wakeUps = createWakeUps({
-    loops: () => ({ ...dispatch.loops, ...reconcile.loops, ...readiness.loops, ...outbox.loops }),
+    loops: () => ({
+      ...dispatch.loops,
+      ...reconcile.loops,
+      ...readiness.loops,
+      ...outbox.loops,
+      ...operations.loops,
+    }),
     say: core.say,
     tellReaders: (keys) => api.notify(keys),
     firstPollMs: config.pollMinMs,
@@ -74,6 +80,7 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
     ...on('dispatch', dispatch, reconcile),
     ...on('intake', intake),
     ...on('maintenance', maintenance),
+    ...on('api', operations),
     ...api.services,
   ]
 

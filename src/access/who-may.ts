@@ -29,7 +29,10 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /operations/audit': OPERATE,
   'GET /operations/dead-letters': OPERATE,
   'GET /operations/failures': OPERATE,
+  'GET /operations/runs/:run_id': OPERATE,
   'GET /operations/uncertain': OPERATE,
+  'POST /operations/dead-letters/replay': OPERATE,
+  'POST /operations/events/replay': OPERATE,
 
   // Signing in needs a credential, and says so itself.
   'POST /console/session': OPEN,

@@ -6,11 +6,11 @@ import { REQUEST_STATES } from '../request/provision-request.ts'
  * What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything.
  */
 
-const projectId = z
+export const projectId = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
   .meta(told('The CloudDC project', 'project-1'))
-const requestId = z
+export const requestId = z
   .string()
   .regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
   .meta(told("The sender's id of the request, unique within its project", 'order-7f3c'))

@@ -1,16 +1,63 @@
+import { PublishError } from '../amqp/errors.ts'
+import { createPublisher } from '../amqp/publisher.ts'
 import { createQueueLength } from '../amqp/queue-length.ts'
 import { DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { OperationsApi } from '../api/operations/operations-routes.ts'
+import type { EventKind } from '../contracts/event-schemas.ts'
+import { askForRun } from '../operations/ask-for-run.ts'
 import { createOperationsReads } from '../operations/reads.ts'
+import { createLetterReplay } from '../operations/replay-letters.ts'
 import { ResolveError, resolveByHand } from '../operations/resolve-by-hand.ts'
+import { type Carry, type EventReplay, RunFailedError } from '../operations/run.ts'
+import { createRunner } from '../operations/runner.ts'
+import { NoReplayQueue, replayEvents, tryTarget } from '../outbox/replay.ts'
+import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
-import type { WakeUps } from './wake-ups.ts'
+import type { Loops, WakeUps } from './wake-ups.ts'
 
-/** What operators see and do. */
-export function buildOperations(core: Core, { onSettled }: WakeUps): { api: OperationsApi } {
-  const { config, database, broker, pollTimes } = core
+interface Operations {
+  api: OperationsApi
+  services: Service[]
+  loops: Loops<'runner'>
+}
+
+/** What operators see and do, and the replays that go on by themselves. */
+export function buildOperations(core: Core, { onSettled, onRun }: WakeUps): Operations {
+  const { config, database, replica, broker, pollTimes, idleMs, logger } = core
   const rules = { settleMs: config.reconcileSettleMs, maxAttempts: config.maxAttempts, pollTimes }
-  const deadLetters = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
+  const queueLength = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
+  const publisher = createPublisher({ broker, logger, name: 'replays', maxInFlight: 200 })
+
+  const replay: Carry<'events'> = async ({ params }, progress, signal) => {
+    try {
+      await replayEvents({
+        ...{
+          database,
+          publisher,
+          events: wantedBy(params),
+          target: params.target,
+          perSecond: params.perSecond,
+        },
+        after: progress.cursor ?? undefined,
+        signal,
+        onSent: () => {
+          progress.done += 1
+        },
+        onReached: (rowId) => {
+          progress.cursor = rowId
+        },
+      })
+    } catch (error) {
+      const full = error instanceof PublishError && error.kind === 'nacked'
+      if (full || error instanceof NoReplayQueue) throw new RunFailedError(error.message, { cause: error })
+      throw error
+    }
+  }
+  const carriers = {
+    dead_letters: createLetterReplay({ database, broker, publisher, queueLength, logger }),
+    events: replay,
+  }
+  const runner = createRunner({ database, replica, carriers, idleMs, logger })
 
   const api: OperationsApi = {
     reads: createOperationsReads({ database }),
@@ -24,7 +71,27 @@ export function buildOperations(core: Core, { onSettled }: WakeUps): { api: Oper
         throw error
       }
     },
-    inQueue: deadLetters.ask,
+    inQueue: queueLength.ask,
+    tryTarget: async (params) => {
+      try {
+        await tryTarget({ database, publisher, events: wantedBy(params), target: params.target })
+        return 'taken'
+      } catch (error) {
+        if (error instanceof NoReplayQueue) return 'nobody'
+        if (error instanceof PublishError) return 'unavailable'
+        throw error
+      }
+    },
+    run: async (kind, params, by) => {
+      const id = await askForRun(database, kind, params, by)
+      onRun()
+      return id
+    },
   }
-  return { api }
+  return { api, services: [publisher, runner], loops: { runner } }
+}
+
+function wantedBy({ from, to, projectId, requestId, kinds }: EventReplay) {
+  const chosen = kinds === undefined ? {} : { kinds: new Set(kinds as EventKind[]) }
+  return { from, to, projectId, requestId, ...chosen }
 }

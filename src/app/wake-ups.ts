@@ -3,7 +3,15 @@ import { requestKey } from '../request/request-key.ts'
 import type { SharedLoop } from '../runtime/run-loop.ts'
 
 /** Loops that sleep while there is nothing for them to do; also what replicas say to each other to wake them. */
-export const SLEEPERS = ['dispatcher', 'sweeper', 'rescuer', 'reconciler', 'poller', 'relay'] as const
+export const SLEEPERS = [
+  'dispatcher',
+  'sweeper',
+  'rescuer',
+  'reconciler',
+  'poller',
+  'relay',
+  'runner',
+] as const
 export type Sleeper = (typeof SLEEPERS)[number]
 export type Loops<Some extends Sleeper = Sleeper> = Readonly<Record<Some, SharedLoop>>
 
@@ -20,6 +28,8 @@ export interface WakeUps {
   onSettled(settled: readonly SettledAttempt[]): void
   /** There is more to dispatch than this replica takes; under load, after each claim. */
   onSurplus(): void
+  /** An operator has asked for a run. */
+  onRun(): void
   /** This replica has ended its lease. */
   onResigned(): void
 }
@@ -78,6 +88,7 @@ export function createWakeUps({
       saidSurplusAt = now
       say('dispatcher')
     },
+    onRun: () => wake('runner'),
     onResigned: () => say('rescuer'),
     heard: (words) => {
       for (const sleeper of SLEEPERS) if (words.includes(sleeper)) loops()[sleeper].wake()

@@ -4,6 +4,14 @@ import { hashedUuid } from '../runtime/uuid.ts'
 /** Headers of the service that every dead letter has. */
 export const REJECTION_CODE = 'x-rejection-code'
 export const REJECTED_AT = 'x-rejected-at'
+export const REJECTION_DETAIL = 'x-rejection-detail'
+export const REJECTION_ALTERED = 'x-rejection-altered'
+export const REJECTION_HEADERS: ReadonlySet<string> = new Set([
+  REJECTION_CODE,
+  REJECTION_DETAIL,
+  REJECTED_AT,
+  REJECTION_ALTERED,
+])
 
 /** A dead letter as it goes out, or as it comes from its queue. */
 interface Letter {

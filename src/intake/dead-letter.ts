@@ -4,7 +4,13 @@ import type { Delivery, MessageProperties, OutgoingMessage } from '../amqp/messa
 import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
-import { REJECTED_AT, REJECTION_CODE } from '../contracts/letter-id.ts'
+import {
+  REJECTED_AT,
+  REJECTION_ALTERED,
+  REJECTION_CODE,
+  REJECTION_DETAIL,
+  REJECTION_HEADERS,
+} from '../contracts/letter-id.ts'
 import type { RejectionCode } from '../contracts/rejection-code.ts'
 import { isSealedLetter, SEALED_TYPE } from '../secrets/unseal-letter.ts'
 import type { Carried } from './sealed-letter.ts'
@@ -22,8 +28,6 @@ const NAMES_BYTES = 4_000
 /** For the detail of a bare letter, which fits into the smallest frame that AMQP allows, 4 KiB. */
 const BARE_DETAIL_BYTES = 3_000
 
-const REASON_HEADERS = new Set([REJECTION_CODE, 'x-rejection-detail', REJECTED_AT, 'x-rejection-altered'])
-
 /**
  * The message as it goes to the dead-letter queue: its body as it is carried, and the reason as headers. Of the sender's
  * properties, what AMQP or the broker would not carry again is left out and named in `x-rejection-altered`.
@@ -32,7 +36,7 @@ export function toDeadLetter({ delivery, altered }: Carried, reason: Reason): Ou
   const added = reasonHeaders(reason)
   const { properties, leftOut } = copyProperties(delivery, {
     headerBytes: HEADER_BYTES - NAMES_BYTES - tableBytes(added),
-    replaced: REASON_HEADERS,
+    replaced: REJECTION_HEADERS,
   })
   return letterOf(delivery, {
     ...properties,
@@ -71,7 +75,7 @@ function letterOf({ body }: Delivery, properties: MessageProperties): OutgoingMe
 function reasonHeaders({ code, detail, at }: Reason) {
   return {
     [REJECTION_CODE]: code,
-    'x-rejection-detail': JSON.stringify(detail),
+    [REJECTION_DETAIL]: JSON.stringify(detail),
     [REJECTED_AT]: at.toISOString(),
   }
 }
@@ -80,9 +84,9 @@ function reasonHeaders({ code, detail, at }: Reason) {
 function alteredHeader(leftOut: readonly string[]) {
   if (leftOut.length === 0) return {}
   const names = JSON.stringify(leftOut)
-  if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { 'x-rejection-altered': names }
+  if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { [REJECTION_ALTERED]: names }
   const short = leftOut.map(namesOfHeaders)
-  return { 'x-rejection-altered': JSON.stringify([...new Set(short)]) }
+  return { [REJECTION_ALTERED]: JSON.stringify([...new Set(short)]) }
 }
 
 function namesOfHeaders(name: string): string {

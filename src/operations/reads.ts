@@ -1,10 +1,11 @@
 import { lookCount } from '../attempt/look-evidence.ts'
 import type { Fault } from '../contracts/fault.ts'
-import type { AuditPage, DeadLetterList, Failures, UncertainPage } from '../contracts/operations.ts'
+import type { AuditPage, DeadLetterList, Failures, Run, UncertainPage } from '../contracts/operations.ts'
 import type { Database } from '../database/database.ts'
 import { NIL_UUID } from '../runtime/uuid.ts'
 import { findFailures } from './find-failures.sql.ts'
 import { findUncertain } from './find-uncertain.sql.ts'
+import { runReply } from './run-reply.ts'
 
 /** Failed requests looked at, at most: some hundred milliseconds. */
 const FAILURES_READ = 100_000
@@ -22,6 +23,8 @@ export interface OperationsReads {
   }): Promise<Omit<UncertainPage, 'next_marker'> & { lastId: string | null }>
   /** Newest first. */
   deadLetters(filter: { code: string | undefined; limit: number }): Promise<Omit<DeadLetterList, 'in_queue'>>
+  /** Null where there is no such run. */
+  run(id: string): Promise<Run | null>
 }
 
 export function createOperationsReads({ database }: { database: Database }): OperationsReads {
@@ -99,6 +102,11 @@ export function createOperationsReads({ database }: { database: Database }): Ope
           replayed_at: row.replayedAt,
         })),
       }
+    },
+
+    run: async (id) => {
+      const row = await database.prisma.operationRun.findUnique({ where: { id } })
+      return row === null ? null : runReply(row)
     },
   }
 }

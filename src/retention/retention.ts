@@ -3,6 +3,7 @@ import type { Database } from '../database/database.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { retireOperations } from './retire-operations.sql.ts'
 import { deleteRetiredKeys, deleteRetiredRequests, keepKeys } from './retire-requests.sql.ts'
 
 const BATCH = 500
@@ -32,7 +33,8 @@ export interface RetentionOptions {
 
 /**
  * Deletes what ended long ago, in small batches: first the idempotency keys are stored apart, a while later the
- * requests are deleted with their instances and history, and much later the keys. Passwords are not its
+ * requests are deleted with their instances and history, and much later the keys. The index of dead letters is kept as long
+ * as requests, the audit and runs as long as keys. Passwords are not its
  * concern: they leave the row with the change of state after which no attempt can need them.
  */
 export function createRetention(options: RetentionOptions): Loop {
@@ -55,10 +57,15 @@ export function createRetention(options: RetentionOptions): Loop {
       })
       const kept = await keepKeys(database, { olderThanDays: retentionDays, limit, ahead: AHEAD })
       const forgotten = await deleteRetiredKeys(database, { olderThanDays: idempotencyDays, limit })
+      const operations = await retireOperations(database, {
+        letterDays: retentionDays,
+        auditDays: idempotencyDays,
+        limit,
+      })
       metrics?.replica.maintained.inc({ duty: 'retire_requests' }, retired)
       metrics?.replica.maintained.inc({ duty: 'forget_keys' }, forgotten)
       if (retired + forgotten > 0) logger.info({ requests: retired, keys: forgotten }, 'deleted old history')
-      return Math.max(retired, kept, forgotten) >= limit
+      return Math.max(retired, kept, forgotten, ...Object.values(operations)) >= limit
         ? { again: false, waitMs: PAUSE_MS }
         : { again: false }
     },

@@ -32,8 +32,11 @@ import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
 import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
+import { recordRun, takeRun } from '../../src/operations/carry-run.sql.ts'
 import { findFailures } from '../../src/operations/find-failures.sql.ts'
 import { findUncertain } from '../../src/operations/find-uncertain.sql.ts'
+import { insertRun } from '../../src/operations/insert-run.sql.ts'
+import { markReplayed } from '../../src/operations/mark-replayed.sql.ts'
 import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
@@ -45,6 +48,7 @@ import {
   resignReplica,
 } from '../../src/replica/leases.sql.ts'
 import { changeRequests } from '../../src/request/change-requests.sql.ts'
+import { retireOperations } from '../../src/retention/retire-operations.sql.ts'
 import {
   deleteRetiredKeys,
   deleteRetiredRequests,
@@ -215,6 +219,12 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
 async function operate({ as }: Walk): Promise<void> {
   await insertRejections(as('insert-rejections'), [buildRejected(null)])
   const since = new Date(0)
+  await markReplayed(as('mark-replayed'), [uuidv7()], since)
+  const run = { id: uuidv7(), holder: uuidv7() }
+  await insertRun(as('insert-run'), { id: run.id, kind: 'events', params: {} })
+  const taken = await takeRun(as('carry-run take'), run.holder)
+  if (taken === null) throw new Error('there is no run')
+  await recordRun(as('carry-run record'), run, taken)
   await findFailures(as('find-failures'), { since, limit: 1000, projectsNamed: 10 })
   await writeAudit(as('write-audit'), {
     ...{ who: 'key:console', reason: 'to see how it is planned', verb: 'resolve' },
@@ -236,5 +246,6 @@ async function keep({ as, plain }: Walk): Promise<void> {
   const params = { olderThanDays: 30, limit: BATCH, ahead: 1000 }
   await keepKeys(as('retire-requests keep'), params)
   await deleteRetiredRequests(as('retire-requests delete'), { ...params, keptForMs: 0 })
+  await retireOperations(as('retire-operations'), { letterDays: 0, auditDays: 0, limit: BATCH })
   await deleteRetiredKeys(as('retire-requests keys'), { olderThanDays: 365, limit: BATCH })
 }

@@ -218,6 +218,7 @@ const STATEMENTS_OF_A_TRANSACTION = [
   'attempt/find-doubt.sql.ts',
   'attempt/find-owners.sql.ts',
   'attempt/record-looks.sql.ts',
+  'operations/insert-run.sql.ts',
   'operations/write-audit.sql.ts',
 ]
 

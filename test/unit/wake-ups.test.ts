@@ -21,6 +21,7 @@ function build(serving: readonly Sleeper[] = []) {
       reconciler: loopOf('reconciler'),
       poller: loopOf('poller'),
       relay: loopOf('relay'),
+      runner: loopOf('runner'),
     }),
     say: (sleeper) => said.push(sleeper),
     tellReaders: (keys) => readers.push(...keys),

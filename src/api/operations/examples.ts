@@ -100,6 +100,17 @@ const RUN: Run = {
   finished_at: null,
 }
 
+const WAITING: Run = {
+  ...RUN,
+  ...{ state: 'waiting', total: null, done: 0, passed_over: 0, per_second: 0, started_at: null },
+}
+
+const EVENTS_WAITING: Run = {
+  ...WAITING,
+  kind: 'events',
+  params: { target: 'billing', from: at(0).toISOString(), to: at(30).toISOString(), per_second: 500 },
+}
+
 const RESOLVE_REFUSED = {
   type: 'about:blank',
   title: 'Conflict',
@@ -116,14 +127,7 @@ export const OPERATIONS_EXAMPLES = {
   uncertain: UNCERTAIN,
   deadLetters: DEAD_LETTERS,
   run: RUN,
-  runWaiting: {
-    ...RUN,
-    state: 'waiting',
-    total: null,
-    done: 0,
-    passed_over: 0,
-    per_second: 0,
-    started_at: null,
-  },
+  runWaiting: WAITING,
+  eventsWaiting: EVENTS_WAITING,
   resolveRefused: RESOLVE_REFUSED,
 } as const

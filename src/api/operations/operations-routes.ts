@@ -4,6 +4,7 @@ import { createGuardedReads } from '../guarded-reads.ts'
 import type { Reads } from '../reads.ts'
 import { registerAuditRoute } from './audit-routes.ts'
 import { registerDeadLetterRoutes } from './dead-letter-routes.ts'
+import { type ReplayRoutesOptions, registerReplayRoutes } from './replay-routes.ts'
 import { type ResolveRouteOptions, registerResolveRoute } from './resolve-route.ts'
 import { registerTroubleRoutes } from './trouble-routes.ts'
 
@@ -13,6 +14,8 @@ export interface OperationsApi {
   resolve: ResolveRouteOptions['resolve']
   /** Letters that wait in the queue of dead letters; null when the broker does not say. */
   inQueue: () => Promise<number | null>
+  tryTarget: ReplayRoutesOptions['tryTarget']
+  run: ReplayRoutesOptions['run']
 }
 
 /** Reads of this replica at once, and those that wait: few people ask, and some of the answers are long. */
@@ -21,7 +24,7 @@ const SLOTS = { slots: 2, maxWaiting: 50 }
 /** The routes for operators, whose bodies are JSON. */
 export function registerOperationsRoutes(
   instance: FastifyInstance,
-  { reads, resolve, inQueue, status }: OperationsApi & { status: Pick<Reads, 'status'> },
+  { reads, resolve, inQueue, tryTarget, run, status }: OperationsApi & { status: Pick<Reads, 'status'> },
 ): void {
   const guarded = createGuardedReads(SLOTS)
   const guardedReads: OperationsReads = {
@@ -29,6 +32,7 @@ export function registerOperationsRoutes(
     failures: (since) => guarded(() => reads.failures(since)),
     uncertain: (page) => guarded(() => reads.uncertain(page)),
     deadLetters: (filter) => guarded(() => reads.deadLetters(filter)),
+    run: (id) => guarded(() => reads.run(id)),
   }
   instance.register(async (routes) => {
     routes.addContentTypeParser(
@@ -39,6 +43,7 @@ export function registerOperationsRoutes(
     registerAuditRoute(routes, { reads: guardedReads })
     registerTroubleRoutes(routes, { reads: guardedReads })
     registerDeadLetterRoutes(routes, { reads: guardedReads, inQueue })
+    registerReplayRoutes(routes, { reads: guardedReads, run, tryTarget })
     registerResolveRoute(routes, { resolve, reads: status })
   })
 }
