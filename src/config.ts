@@ -95,6 +95,9 @@ const SETTINGS = {
   /** Part of the call budget set aside for readiness polling, in percent. */
   READINESS_SHARE_PERCENT: fraction(2, { max: 50 }),
 
+  /** Whether orders go only by a reading of their project's ready servers. */
+  PREFLIGHT: onOrOff(true),
+
   /** batch-create calls in flight per replica. */
   DISPATCH_CONCURRENCY: integer(32, 1, 10_000),
   /** The longest a call to CloudDC may take, headers and body. */

@@ -103,7 +103,9 @@ export async function claimAll({
   plain,
 }: Walk): Promise<{ requests: ClaimedRequest[]; claimId: string; replicaId: string }> {
   await plain.query(
-    'UPDATE rate_bucket SET tokens = capacity, due_at = clock_timestamp() WHERE due_at IS NOT NULL',
+    `UPDATE rate_bucket
+     SET tokens = capacity, due_at = clock_timestamp(), ready_limit = 1000000, ready_until = 'infinity', renew_at = 'infinity'
+     WHERE due_at IS NOT NULL`,
   )
   const [claimId, replicaId] = [uuidv7(), uuidv7()]
   const { requests } = await claimRequests(as('claim-requests'), {
@@ -114,6 +116,7 @@ export async function claimAll({
     probeMs: 35_000,
     readinessShare: 0.02,
     lateMs: 0,
+    preflight: true,
   })
   return { requests, claimId, replicaId }
 }

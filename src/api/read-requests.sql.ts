@@ -34,6 +34,8 @@ SELECT
   r.dispatched_at AS "dispatchedAt",
   r.completed_at AS "completedAt",
   r.retry_at AS "retryAt",
+  r.held_rank IS NOT NULL AS "held",
+  r.held_for AS "heldFor",
   (
     SELECT json_agg(
       json_build_object(
@@ -56,6 +58,7 @@ SELECT
   greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
   coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
   greatest(b.due_at, k.due_at) AS "dueAt",
+  b.preflight_at AS "preflightAt",
   clock_timestamp() AS "now"`
 
 /** The bucket of `r`, where it waits for it. */
@@ -135,6 +138,9 @@ export interface RequestRow {
   completedAt: Date | null
   /** When a request that was put back becomes eligible again. */
   retryAt: Date | null
+  /** It is held back until its project's servers are read, and for what, once they have been. */
+  held: boolean
+  heldFor: string | null
   instances: InstanceRow[]
   /** The next look for the instances of an attempt without an outcome. */
   reconcileAt: Date | null
@@ -142,6 +148,7 @@ export interface RequestRow {
   blockedUntil: Date | null
   blockedReason: string | null
   dueAt: Date | null
+  preflightAt: Date | null
   /** The database's time of the read. */
   now: Date
 }

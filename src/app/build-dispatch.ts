@@ -2,6 +2,8 @@ import { createOutcomeRecorder } from '../attempt/outcome-recorder.ts'
 import { syncBuckets } from '../budget/sync-buckets.sql.ts'
 import { createDispatcher } from '../dispatch/dispatcher.ts'
 import { createSweeper } from '../dispatch/sweeper.ts'
+import { createPreflight } from '../preflight/preflight.ts'
+import { disbelieveReading } from '../preflight/wanted-readings.sql.ts'
 import { once } from '../runtime/once.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
@@ -9,13 +11,14 @@ import type { Loops, WakeUps } from './wake-ups.ts'
 
 interface Dispatch {
   services: Service[]
-  loops: Loops<'dispatcher' | 'sweeper'>
+  loops: Loops<'dispatcher' | 'preflight' | 'sweeper'>
   /** Outcomes that an unreachable database has not taken are left to whoever takes over the lease. */
   stopRecording(): void
 }
 
 /** Rows to calls, calls to outcomes. */
-export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: WakeUps): Dispatch {
+export function buildDispatch(core: Core, wakeUps: WakeUps): Dispatch {
+  const { onEvents, onQueued, onSettled, onSurplus, onWantsReading } = wakeUps
   const { config, logger, metrics, quiet, database, replica, client, sealer, limits } = core
 
   const syncProjects = once(() => syncBuckets(database, limits.buckets, config.rateAdaptive))
@@ -48,7 +51,27 @@ export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: Wa
     firstLookMs: core.firstLookMs,
     settleMs: config.reconcileSettleMs,
     idleMs: core.idleMs,
+    preflight: config.preflight,
+    onWantsReading,
+    onNotReady: (projectId) => {
+      disbelieveReading(database, projectId).catch((error: unknown) => {
+        logger.debug({ err: error, projectId }, 'a reading of servers is believed a little longer')
+      })
+    },
     onSurplus,
+    metrics,
+    logger,
+  })
+  const serves = () => config.roles.has('dispatch')
+  const preflight = createPreflight({
+    database,
+    client,
+    credentials: core.credentials,
+    on: config.preflight,
+    adaptive: config.rateAdaptive,
+    idleMs: core.idleMs,
+    onOpen: () => dispatcher.wake(),
+    onEvents,
     metrics,
     logger,
   })
@@ -62,8 +85,8 @@ export function buildDispatch(core: Core, { onQueued, onSettled, onSurplus }: Wa
   })
 
   return {
-    services: [dispatcher, sweeper],
-    loops: { dispatcher: { ...dispatcher, serves: () => config.roles.has('dispatch') }, sweeper },
+    services: [dispatcher, preflight, sweeper],
+    loops: { dispatcher: { ...dispatcher, serves }, preflight: { ...preflight, serves }, sweeper },
     stopRecording: () => recording.abort(),
   }
 }

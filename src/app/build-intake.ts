@@ -9,7 +9,10 @@ import type { Core } from './core.ts'
 import type { WakeUps } from './wake-ups.ts'
 
 /** Deliveries to rows, or to dead letters. */
-export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { services: Service[] } {
+export function buildIntake(
+  core: Core,
+  { onQueued, onWantsReading, onEvents }: WakeUps,
+): { services: Service[] } {
   const { config, logger, metrics, quiet, database, broker, brokerReady, sealer, jweBox, passwordDigester } =
     core
 
@@ -21,13 +24,19 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
   })
   const intake = createIntake({
     quiet,
-    store: createRequestStore({ database, limitOf: core.limits.of, credentialOf: core.credentialOf }),
+    store: createRequestStore({
+      database,
+      limitOf: core.limits.of,
+      credentialOf: core.credentialOf,
+      onHeld: onWantsReading,
+    }),
     publisher: deadLetters,
     sealer,
     jweBox,
     passwords: config.passwords,
     exactDeadLetters: config.deadLetterExact,
     passwordDigester,
+    preflight: config.preflight,
     logger,
     metrics: metrics.intake,
     admission: { projects: config.projects, maxOpen: config.maxOpenRequests },

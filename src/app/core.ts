@@ -17,6 +17,7 @@ import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
 import { environmentCredential } from '../credential-settings.ts'
 import { createDatabase } from '../database/database.ts'
+import { READINGS_AT_ONCE } from '../preflight/preflight.ts'
 import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
 import { createReplica } from '../replica/replica.ts'
@@ -86,8 +87,8 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     },
     auth,
     callTimeoutMs: config.callTimeoutMs,
-    // Neither polls nor listings may wait for a connection after they have paid, however slow the others are.
-    connections: POLLS_AT_ONCE + LOOKS_AT_ONCE,
+    // No reading call may wait for a connection after it has paid, however slow the others are.
+    connections: POLLS_AT_ONCE + LOOKS_AT_ONCE + READINGS_AT_ONCE,
     ca,
     logger,
   })

@@ -5,6 +5,7 @@ import type { SharedLoop } from '../runtime/run-loop.ts'
 /** Loops that sleep while there is nothing for them to do; also what replicas say to each other to wake them. */
 export const SLEEPERS = [
   'dispatcher',
+  'preflight',
   'sweeper',
   'rescuer',
   'reconciler',
@@ -22,6 +23,8 @@ const SOON_MS = 250
 export interface WakeUps {
   /** Requests stand in the queue, and events in the outbox. */
   onQueued(): void
+  /** A reading of a project's servers is wanted. */
+  onWantsReading(): void
   /** Events stand in the outbox; the requests of these keys (`project/request`) have changed. */
   onEvents(keys?: Iterable<string>): void
   /** Attempts are settled, and their requests' events stand in the outbox. */
@@ -74,6 +77,7 @@ export function createWakeUps({
       wake('relay')
       wake('sweeper', SOON_MS)
     },
+    onWantsReading: () => wake('preflight'),
     onEvents,
     onSettled: (settled) => {
       onEvents(settled.map(requestKey))

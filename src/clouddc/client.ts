@@ -12,6 +12,7 @@ import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
+import { parseReadyCount, parseServers, type ServerPage } from './servers.ts'
 import { type CredentialFault, credentialFault } from './unauthorized.ts'
 import { createUpstreams, type Upstream } from './upstreams.ts'
 import {
@@ -26,6 +27,7 @@ import {
 
 export type { CallEvidence } from './evidence.ts'
 export type { InstanceState } from './instance-state.ts'
+export type { ServerPage, UpstreamServer } from './servers.ts'
 export type { InstanceError, InstancePage, InstanceStatus, UpstreamInstance } from './wire.ts'
 
 const CREATE_ANSWER_BYTES = 1024 * 1024
@@ -92,6 +94,10 @@ export interface CloudDcClient {
     instanceId: string
     beforeWrite?: BeforeWrite
   }): Promise<InstanceStatus | 'not_found'>
+  /** One page of the project's servers, at most 1000. Throws CloudDcError. */
+  listServers(query: { projectId: string; marker?: string; beforeWrite?: BeforeWrite }): Promise<ServerPage>
+  /** How many of the project's servers are ready. Throws CloudDcError. */
+  countReadyServers(query: { projectId: string; beforeWrite?: BeforeWrite }): Promise<number>
   /** Refuses new calls and resolves when those in flight have ended. */
   close(): Promise<void>
 }
@@ -228,15 +234,20 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
         throw error
       }
     },
+    listServers: ({ projectId, marker, beforeWrite }) => {
+      const query: [string, string][] = [['limit', String(MAX_LIMIT)]]
+      if (marker !== undefined) query.push(['marker', marker])
+      return get(projectId, { path: '/physicalservers', query }, parseServers, beforeWrite)
+    },
+    countReadyServers: ({ projectId, beforeWrite }) =>
+      get(projectId, { path: '/physicalservers/status' }, parseReadyCount, beforeWrite),
     close: upstreams.close,
   }
 }
 
 type Answer = Extract<Exchange, { kind: 'response' }>
 
-function dateOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : undefined
-}
+const dateOf = (header: string | string[] | undefined) => (typeof header === 'string' ? header : undefined)
 
 function endOf(result: Exchange): CallEnd {
   if (result.kind === 'response') return result.complete ? 'answered' : 'lost'

@@ -137,7 +137,7 @@ export function parseStatus(text: string): InstanceStatus | null {
   return statusOf(parsed.data)
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
@@ -146,7 +146,7 @@ function parseJson(text: string): unknown {
 }
 
 /** A marker is opaque, but one that is the next page's address stands for the `marker` in its query. */
-function markerOf(marker: string | null): string | null {
+export function markerOf(marker: string | null): string | null {
   if (marker === null) return null
   const query = /^(?:https?:\/\/|\/)[^?]*(?:\?(.*))?$/i.exec(marker)
   if (query === null) return marker

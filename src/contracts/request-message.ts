@@ -36,6 +36,8 @@ export interface ProvisionCommand {
   minCount: number
   maxCount: number
   deadline: Date | null
+  /** Too few ready servers let the order wait, instead of ending it. */
+  waitsForReady: boolean
 }
 
 export interface MessageInput extends TracingInput {
@@ -220,6 +222,7 @@ function toCommand(
     password,
     priority: (body.priority ?? 0) + 0,
     deadline: body.deadline ? parseDateTime(body.deadline) : null,
+    waitsForReady: body.when_not_ready === 'wait',
   }
 }
 

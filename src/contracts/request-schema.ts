@@ -35,6 +35,16 @@ export const requestMessageSchema = z
       .max(9, PRIORITY_RULE)
       .nullish()
       .meta(told('Higher goes first within its project; absent means 0', 0)),
+    when_not_ready: z
+      .enum(['fail', 'wait'], 'must be "fail" or "wait"')
+      .nullish()
+      .meta(
+        told(
+          'What becomes of an order that too few servers are ready for: it ends (fail, as if absent), or stays queued ' +
+            'until they are (wait)',
+          'fail',
+        ),
+      ),
     deadline: z
       .string()
       .refine((text) => parseDateTime(text) !== null, 'must be an RFC 3339 date-time with an offset')

@@ -43,12 +43,17 @@ const waitingSchema = z
       .enum(WAITING_REASONS)
       .meta(
         told(
-          'rate_limit: a call token; retry: its retry time; reconciling: the outcome of an attempt; ' +
+          'rate_limit: a call token; retry: its retry time; capacity: ready servers; ' +
+            'reconciling: the outcome of an attempt; ' +
             'all others: the project is closed until a call gets through',
           'rate_limit',
         ),
       ),
     until: time('When the request is looked at again; it may have to wait on after that'),
+    detail: textOrNull(
+      'What is missing; null where the reason says all',
+      '3 servers are ready, fewer than the 5 asked for',
+    ),
   })
   .meta({ id: 'Waiting', description: 'What a request waits for' })
 

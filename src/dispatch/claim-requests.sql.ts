@@ -16,7 +16,9 @@ import {
   WORTHWHILE,
 } from '../budget/pay.sql.ts'
 import type { Sql } from '../database/database.ts'
+import { awaitsReading, fits, gateOf, UNTIL_READ, wantsReading } from '../preflight/gate.sql.ts'
 import { CHANGED_AT, withChange } from '../request/change.sql.ts'
+import type { ClaimedRequest, ClaimResult } from './claimed-request.ts'
 
 /** How a claim pays, from either bucket of its calls. */
 const PAYMENT = {
@@ -38,7 +40,8 @@ const PAYMENT = {
  * levels         the same of the credentials, for all their projects together
  * afforded       what a credential affords, dealt out to its projects, the longest due first
  * grants         free slots dealt out to the projects (deal-out)
- * picked         the first requests of each project, by rank
+ * picked         the first requests of each project, by rank, and whether as many servers are ready as they need
+ *                (preflight/gate)
  * held           one row that names them all: where the work of a silent replica is found
  * paid           the spent tokens, and when the project's turn comes next: with the next token, or at a high rate with
  *                the tokens of 50 ms, which one claim then takes together. A project that no slot, or no token of its
@@ -55,7 +58,7 @@ const PAYMENT = {
  *
  * $1 replica, $2 id of the claim, which names its payments as well, $3 most projects per claim (never more than slots), $4
  * milliseconds after which a probe without an outcome is followed by another, $5 share (0..1) of readiness, $6 free slots, $7
- * milliseconds that all calls of the process are late by.
+ * milliseconds that all calls of the process are late by, $8 whether there is preflight.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
@@ -85,10 +88,12 @@ refilled AS MATERIALIZED (
     b.blocked_until,
     b.blocked_until IS NOT NULL AS probing,
     b.troubles,
-    ${creatingGrant('b')} AS available
+    gate.*,
+    CASE WHEN gate.shut THEN 0 ELSE ${creatingGrant('b')} END AS available
   FROM due_buckets b
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf('$5::float8')} level
+  CROSS JOIN LATERAL ${gateOf('$8::bool')} gate
 ),
 levels AS MATERIALIZED (
   ${credentialLevels('$5::float8')}
@@ -112,11 +117,12 @@ grants AS (
   })}
 ),
 picked AS MATERIALIZED (
-  SELECT q.id, g.project_id
+  SELECT q.id, q.max_count, g.project_id, ${fits({ q: 'q', left: 'd', project: 'g.project_id' })} AS fits
   FROM grants g
+  JOIN refilled d USING (project_id)
   CROSS JOIN clock
   CROSS JOIN LATERAL (
-    SELECT r.id
+    SELECT r.id, r.min_count, r.max_count, r.queue_rank
     FROM provision_request r
     -- The key of the queue's index, and of no other: no plan can go by another.
     WHERE r.project_id || '' = g.project_id
@@ -143,9 +149,9 @@ claimed AS (
   FROM picked p
   JOIN LATERAL (SELECT p.id OFFSET 0) one_row_hint ON one_row_hint.id = p.id
   CROSS JOIN clock
-  WHERE r.id = p.id
+  WHERE r.id = p.id AND p.fits
   RETURNING r.id, r.project_id, r.request_id, r.attempt_number, r.attempts, r.version, octet_length(r.history) AS history_bytes,
-    r.spec, r.sealed_password, r.min_count, r.max_count, r.deadline
+    r.spec, r.sealed_password, r.min_count, r.max_count, r.deadline, r.waits_for_ready
 ),
 held AS (
   INSERT INTO claim (id, replica_id, claimed_at, request_ids)
@@ -155,13 +161,20 @@ held AS (
   GROUP BY clock.ts
 ),
 spent AS MATERIALIZED (
-  SELECT r.*, taken.granted, taken.n, call.token_at AS call_at, payment.tokens AS tokens_left, payment.refilled_at AS paid_at,
+  SELECT r.*, taken.*, call.token_at AS call_at, payment.tokens AS tokens_left, payment.refilled_at AS paid_at,
     payment.room_ms
   FROM refilled r
   LEFT JOIN levels c USING (credential_id)
   LEFT JOIN grants g USING (project_id)
-  LEFT JOIN (SELECT project_id, count(*)::int AS n FROM picked GROUP BY project_id) p USING (project_id)
-  CROSS JOIN LATERAL (SELECT coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n) taken
+  LEFT JOIN (
+    SELECT project_id, count(*) FILTER (WHERE fits)::int AS n, sum(max_count) FILTER (WHERE fits) AS asked,
+      NOT bool_and(fits) AS short
+    FROM picked
+    GROUP BY project_id
+  ) p USING (project_id)
+  CROSS JOIN LATERAL (
+    SELECT coalesce(g.n, 0) AS granted, coalesce(p.n, 0) AS n, coalesce(p.asked, 0) AS asked, coalesce(p.short, false) AS short
+  ) taken
   CROSS JOIN LATERAL (
     SELECT greatest(CASE WHEN r.tight THEN r.token_at END, CASE WHEN c.tight THEN c.token_at END) AS token_at
   ) call
@@ -186,7 +199,10 @@ paid AS (
     refilled_at = s.paid_at,
     payment = CASE WHEN s.n > 0 THEN $2::uuid ELSE b.payment END,
     poll_credit = s.poll_credit,
+    ordered = b.ordered + s.asked,
+    preflight_at = CASE WHEN ${wantsReading('s')} THEN least(b.preflight_at, clock.ts) ELSE b.preflight_at END,
     due_at = CASE
+      WHEN ${awaitsReading('s')} THEN ${UNTIL_READ}
       WHEN s.n < s.granted THEN NULL
       WHEN s.closed THEN s.blocked_until
       WHEN s.probing AND s.n > 0 THEN clock.ts + make_interval(secs => $4::float8 / 1000)
@@ -196,7 +212,7 @@ paid AS (
   JOIN LATERAL (SELECT s.project_id OFFSET 0) one_row_hint USING (project_id)
   CROSS JOIN clock
   WHERE b.project_id = s.project_id
-  RETURNING b.project_id, b.credential_id, b.due_at
+  RETURNING b.project_id, b.credential_id, b.due_at, ${wantsReading('s')} AS wants_reading
 ),
 paid_credentials AS (
   UPDATE credential_bucket c
@@ -230,13 +246,15 @@ next AS (
        AND b.credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_now))
      ORDER BY b.due_at LIMIT 1)
   ) - clock.ts)::float8 * 1000 AS wait_ms,
-    ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep
+    ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep,
+    (SELECT coalesce(bool_or(p.wants_reading), false) FROM paid p) AS wants_reading
   FROM clock
 )
 SELECT
   extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
   next.wait_ms AS "waitMs",
   next.asleep AS "asleep",
+  next.wants_reading AS "wantsReading",
   c.id::text AS "id",
   c.project_id AS "projectId",
   c.request_id AS "requestId",
@@ -248,6 +266,7 @@ SELECT
   c.sealed_password AS "sealedPassword",
   c.min_count AS "minCount",
   c.max_count AS "maxCount",
+  c.waits_for_ready AS "waitsForReady",
   extract(epoch FROM c.deadline - clock.ts)::float8 * 1000 AS "deadlineInMs",
   least(${roomFrom('s', 's.call_at')}, ${roomFrom('k', 's.call_at')}) AS "roomMs",
   extract(epoch FROM s.call_at)::float8 * 1000 AS "tokenAt",
@@ -262,46 +281,7 @@ LEFT JOIN spent s ON s.project_id = c.project_id
 LEFT JOIN spent_credentials k ON k.credential_id = s.credential_id
 `
 
-export interface ClaimedRequest {
-  id: string
-  projectId: string
-  requestId: string
-  /** 1, 2, ... over all attempts of the request. */
-  attempt: number
-  /** Attempts that may have reached CloudDC, this one included. */
-  attempts: number
-  /** After the claim. */
-  version: number
-  historyBytes: number
-  spec: Record<string, unknown>
-  sealedPassword: Uint8Array
-  minCount: number
-  maxCount: number
-  /** Milliseconds from the claim to the deadline, null without one. */
-  deadlineInMs: number | null
-  /** How long after the claim, or of a tight bucket after `tokenAt`, its call may be made, in milliseconds (budget/pay.sql.ts). */
-  roomMs: number
-  /** Of a tight bucket, else null: when the token is there, in milliseconds of clockMs. */
-  tokenAt: number | null
-  /** Consecutive troubles of the project before this claim. */
-  troubles: number
-  /** The claim is the probe of a project that had trouble. */
-  probing: boolean
-  /** The credential that has paid: the call may be made with this one only. */
-  credentialId: string
-  /** Of a credential that may hold calls back, else null: whether the claim is its probe. */
-  credentialProbing: boolean | null
-}
-
-export interface ClaimResult {
-  requests: ClaimedRequest[]
-  /** The database's clock at the claim, in milliseconds since 1970, to the microsecond. */
-  clockMs: number
-  /** Milliseconds until some project's turn comes; null when no project has work. */
-  waitMs: number | null
-  /** Projects in whose queue this claim saw nothing more. */
-  asleep: string[]
-}
+export type { ClaimedRequest, ClaimResult } from './claimed-request.ts'
 
 export async function claimRequests(
   sql: Sql,
@@ -317,11 +297,13 @@ export async function claimRequests(
     readinessShare: number
     /** What all calls of the process are late by. */
     lateMs: number
+    /** Whether requests go only by a reading of their project's ready servers. */
+    preflight: boolean
   },
 ): Promise<ClaimResult> {
   type Row = Omit<ClaimResult, 'requests'> &
     ((Omit<ClaimedRequest, 'spec'> & { spec: string }) | { id: null })
-  const { replicaId, claimId, slots, maxProjects, probeMs, readinessShare, lateMs } = params
+  const { replicaId, claimId, slots, maxProjects, probeMs, readinessShare, lateMs, preflight } = params
   const rows = await sql.query<Row>(
     TEXT,
     replicaId,
@@ -331,6 +313,7 @@ export async function claimRequests(
     readinessShare,
     slots,
     lateMs,
+    preflight,
   )
   return {
     clockMs: rows[0]?.clockMs ?? Number.NaN,
@@ -339,5 +322,6 @@ export async function claimRequests(
     ),
     waitMs: rows[0]?.waitMs ?? null,
     asleep: rows[0]?.asleep ?? [],
+    wantsReading: rows[0]?.wantsReading ?? false,
   }
 }

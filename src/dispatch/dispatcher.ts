@@ -41,6 +41,10 @@ export interface DispatcherOptions extends RecordContext {
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
   idleMs?: IdleMs
+  /** Whether requests go only by a reading of their project's ready servers. */
+  preflight?: boolean
+  /** Such a reading is wanted. */
+  onWantsReading?: () => void
   /** A claim got all it asked for, so there may be more than this replica takes. */
   onSurplus?: () => void
   metrics: Metrics
@@ -99,9 +103,10 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const asked = pace.room()
   if (asked <= 0 || !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
   await context.syncLimits()
-  const { calls, tokenInMs, asleep } = await claim(context, asked, await context.installation())
+  const { calls, tokenInMs, asleep, wantsReading } = await claim(context, asked, await context.installation())
   const got = calls.length
   pace.claimed({ asked, got })
+  if (wantsReading) context.onWantsReading?.()
   for (const call of calls) setGoing(context, call)
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
   if (got === asked) context.onSurplus?.()
@@ -116,7 +121,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
   const age = startAge()
   const replicaId = replica.id()
   const claimId = newUuid()
-  const { clockMs, requests, waitMs, asleep } = await claimRequests(database, {
+  const { clockMs, requests, waitMs, asleep, wantsReading } = await claimRequests(database, {
     replicaId,
     claimId,
     slots,
@@ -124,6 +129,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
     probeMs: context.callTimeoutMs + 5000,
     readinessShare: context.readinessShare,
     lateMs: context.lateness.usualMs(),
+    preflight: context.preflight ?? false,
   }).catch((error: unknown) => {
     unansweredClaims.add({ replicaId, claimId })
     throw error
@@ -144,7 +150,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
       tightToken: tightTokens.tokenOf({ ...request, payment: claimId }, { age, claimedAt }),
     }),
   )
-  return { calls, tokenInMs: waitMs, asleep }
+  return { calls, tokenInMs: waitMs, asleep, wantsReading }
 }
 
 function setGoing(context: DispatchContext, call: ClaimedCall): void {

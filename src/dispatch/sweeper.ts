@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { RECOVERY_INTERVAL_MS, recoverRates } from '../budget/adaptive-rate.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
+import { wantForgottenReadings } from '../preflight/wanted-readings.sql.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
@@ -68,7 +69,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
           logger.debug({ projects: sleeping.length }, 'projects with work were asleep')
           await wakeProjects(database, sleeping)
         }
-        moved.push(sleeping.length)
+        moved.push(sleeping.length, await wantForgottenReadings(database))
       }
       if (moved.some((count) => count > 0)) onMoved()
       return moved.some((count) => count >= BATCH)

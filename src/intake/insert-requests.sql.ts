@@ -8,7 +8,8 @@ import type { NewRequest } from './new-request.ts'
 /**
  * Stores a batch of new requests with the begin of their history, the segment of their accepted events, and a bucket for
  * each project that has none. Rows whose key is taken already, here or among the retired keys, are left out and returned with what is
- * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects).
+ * stored, where this statement's snapshot can see it. The caller tells the buckets of the work (wake-projects), and of
+ * requests that are held back (preflight/wanted-readings).
  *
  * The rows come sorted by key and the buckets in project order, so that batches of several replicas cannot deadlock.
  * The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from the time as
@@ -25,6 +26,7 @@ WITH input AS MATERIALIZED (
   FROM json_to_recordset($1::json) AS i(
     "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" json,
     "sealedPassword" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
+    "waitsForReady" bool, "held" bool,
     "correlationId" text, "traceparent" text, "tracestate" text
   )
 ),
@@ -34,16 +36,18 @@ clock AS MATERIALIZED (
 inserted AS (
   INSERT INTO provision_request (
     id, project_id, request_id, content_digest, password_digest, spec, sealed_password, state, priority,
-    min_count, max_count, deadline, expires_at, queue_rank, correlation_id, traceparent, tracestate,
+    min_count, max_count, deadline, expires_at, queue_rank, held_rank, waits_for_ready, correlation_id, traceparent, tracestate,
     created_at, updated_at, history
   )
   SELECT
     i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec"::text,
     decode(i."sealedPassword", 'base64'), 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
-    i."deadline", clock.ts - make_interval(mins => i."priority" * $2::int), i."correlationId", i."traceparent",
+    i."deadline", CASE WHEN NOT i."held" THEN place.rank END, CASE WHEN i."held" THEN place.rank END,
+    i."waitsForReady", i."correlationId", i."traceparent",
     i."tracestate", clock.ts, clock.ts, ${historyLine({ version: '1', at: 'clock.ts', change: `'{"to":"queued","cause":"accepted"}'` })}
   FROM input i
   CROSS JOIN clock
+  CROSS JOIN LATERAL (SELECT clock.ts - make_interval(mins => i."priority" * $2::int) AS rank) place
   WHERE (
     -- A subquery in this place is one index probe per row, whatever the planner thinks of the table's size.
     SELECT k.request_id FROM retired_key k WHERE k.project_id = i."projectId" AND k.request_id = i."requestId"

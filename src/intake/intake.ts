@@ -35,6 +35,8 @@ export interface IntakeOptions {
   /** Whether dead letters keep every byte, plain passwords included. Default false. */
   exactDeadLetters?: boolean
   passwordDigester: PasswordDigester
+  /** Whether orders of selected servers are held back until these have been looked at. Default false. */
+  preflight?: boolean
   logger: Logger
   metrics: Metrics['intake']
   now?: () => Date
@@ -116,6 +118,7 @@ export function createIntake(options: IntakeOptions): Intake {
     jweBox,
     passwords,
     passwordDigester,
+    preflight: options.preflight,
     writer,
     admission,
     batchers: {

@@ -20,6 +20,10 @@ export interface NewRequest {
   minCount: number
   maxCount: number
   deadline: Date | null
+  /** Too few ready servers let it wait, instead of ending it. */
+  waitsForReady: boolean
+  /** It stays back until the servers it has selected have been looked at. */
+  held: boolean
   correlationId: string | null
   traceparent: string | null
   tracestate: string | null
@@ -29,9 +33,18 @@ export interface NewRequest {
 export function toNewRequest(
   command: ProvisionCommand,
   tracing: Tracing,
-  { sealer, passwordDigester }: { sealer: Sealer; passwordDigester: PasswordDigester },
+  {
+    sealer,
+    passwordDigester,
+    preflight = false,
+  }: {
+    sealer: Sealer
+    passwordDigester: PasswordDigester
+    /** Whether selected servers are looked at first. */
+    preflight?: boolean | undefined
+  },
 ): NewRequest {
-  const { projectId, requestId, spec, priority, minCount, maxCount, deadline } = command
+  const { projectId, requestId, spec, priority, minCount, maxCount, deadline, waitsForReady } = command
   return {
     id: newUuid(),
     projectId,
@@ -44,6 +57,8 @@ export function toNewRequest(
     minCount,
     maxCount,
     deadline,
+    waitsForReady,
+    held: preflight && spec.placement !== undefined,
     ...tracing,
   }
 }

@@ -1,6 +1,7 @@
 import { bucketLimit, type CallLimit } from '../budget/token-bucket.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
+import { wantReadings } from '../preflight/wanted-readings.sql.ts'
 import { countOpen } from './count-open.sql.ts'
 import { findTaken } from './find-taken.sql.ts'
 import { insertRejections, type RejectedMessage } from './insert-rejections.sql.ts'
@@ -30,9 +31,16 @@ export interface RequestStoreOptions {
   limitOf: (projectId: string) => CallLimit
   /** The id of the credential that a project's calls are made with. */
   credentialOf?: (projectId: string) => string
+  /** Requests were stored that are held back until their servers have been looked at. */
+  onHeld?: () => void
 }
 
-export function createRequestStore({ database, limitOf, credentialOf }: RequestStoreOptions): RequestStore {
+export function createRequestStore({
+  database,
+  limitOf,
+  credentialOf,
+  onHeld = () => undefined,
+}: RequestStoreOptions): RequestStore {
   return {
     countOpen: (projectIds, most) => countOpen(database, projectIds, most),
     findTaken: async (rows) => {
@@ -51,6 +59,9 @@ export function createRequestStore({ database, limitOf, credentialOf }: RequestS
       const taken = await insertRequests(database, sorted.map(toRow), buckets)
       // Also when all were there: an earlier try may have stored them, and lost its answer before it looked.
       await wakeProjects(database, projects)
+      const held = new Set(sorted.flatMap((row) => (row.held ? [row.projectId] : [])))
+      await wantReadings(database, [...held])
+      if (held.size > 0) onHeld()
       if (taken.length === 0) return rows.map(() => ({ kind: 'inserted' }))
 
       const existing = new Map(taken.map((row) => [row.id, row]))

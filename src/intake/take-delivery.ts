@@ -32,6 +32,8 @@ export interface TakeContext {
   jweBox: JweBox
   passwords: 'any' | 'sealed_only'
   passwordDigester: PasswordDigester
+  /** Whether orders of selected servers are held back until these have been looked at. */
+  preflight?: boolean | undefined
   admission: Admission
   /** Entries on their way into one insert: those that are free, and those that admission has to look at. */
   batchers: Record<'free' | 'looked', { add: Write }>

@@ -31,6 +31,8 @@ changed AS (
     version = r.version + 1,
     queue_rank = CASE WHEN i."to" IS NULL THEN r.queue_rank END,
     retry_at = CASE WHEN i."to" IS NULL THEN r.retry_at END,
+    held_rank = CASE WHEN i."to" IS NULL THEN r.held_rank END,
+    held_for = CASE WHEN i."to" IS NULL THEN r.held_for END,
     expires_at = CASE WHEN i."to" IS NULL THEN r.expires_at END,
     sealed_password = CASE WHEN i."to" IS NULL THEN r.sealed_password END,
     error_code = coalesce(i."errorCode", r.error_code),

@@ -7,7 +7,8 @@ import type { SecretKey } from './seal.ts'
  * written. A spec has one form and one order already (normaliseSpec), but for the pairs of its metadata; the servers
  * of a placement count as a set.
  */
-export function contentDigest({ projectId, requestId, spec, priority, deadline }: ProvisionCommand): Buffer {
+export function contentDigest(command: ProvisionCommand): Buffer {
+  const { projectId, requestId, spec, priority, deadline, waitsForReady } = command
   const { metadata, placement } = spec
   const ordered = {
     ...spec,
@@ -19,6 +20,8 @@ export function contentDigest({ projectId, requestId, spec, priority, deadline }
     placement: placement && [...new Set(placement.server_id_set)].sort(),
   }
   const content = [projectId, requestId, priority, deadline?.getTime() ?? null, ordered]
+  // An order that says nothing of it has the digest that it had before this could be said.
+  if (waitsForReady) content.push('wait')
   return hash('sha256', JSON.stringify(content), 'buffer')
 }
 

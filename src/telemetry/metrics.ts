@@ -123,6 +123,19 @@ export function createMetrics() {
       ),
     },
 
+    preflight: {
+      readings: counter(
+        'preflight_readings_total',
+        "Readings of a project's ready servers by result: read, failed, not_allowed, not_paid",
+        ['result'],
+      ),
+      orders: counter(
+        'preflight_orders_total',
+        'Orders that a reading has decided on: failed, waiting, released',
+        ['decision'],
+      ),
+    },
+
     reconcile: {
       resolved: counter(
         'reconcile_resolved_total',

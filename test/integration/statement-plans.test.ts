@@ -15,6 +15,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   'deal-out': 'a piece of claim-requests',
   'deal-polls': 'a piece of claim-polls',
   'doubt-row': 'a piece of claim-doubts and find-doubt',
+  gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
   pay: 'pieces of what pays for calls',
 }
@@ -30,6 +31,8 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
   'sync-credentials': { credential_bucket_pkey: 'one row per credential' },
   'claim-requests': { credential_bucket: 'one row per credential' },
+  'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
+  'begin-reading': { claim: 'what is in flight' },
   'sync-buckets': { rate_bucket_pkey: 'all rows, at the start' },
   'adaptive-rate': { rate_bucket_pkey: 'one row per project' },
   'rescue-claims stranded': { claim_pkey: 'what is in flight' },

@@ -61,6 +61,7 @@ import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
 import { readPolledInstances } from '../../src/watch/polled-instances.sql.ts'
 import { restoreClaims } from '../../src/watch/restore-claims.sql.ts'
 import { restoreDoubts } from '../../src/watch/restore-doubts.sql.ts'
+import { walkPreflight } from './preflight-statements.ts'
 import { buildRejected } from './rejected-message.ts'
 
 const FIRST_NUMBER = 950_000_000
@@ -71,6 +72,7 @@ const LOOK_TIMES = { firstLookMs: 1, settleMs: 60_000 }
 export async function walkColdWays(walk: Walk): Promise<void> {
   const waiting = await store(walk.plain, FIRST_NUMBER)
   await sweep(walk, waiting)
+  await walkPreflight(walk)
   const provisioning = await dispatch(walk, 'created')
   await readiness(walk, provisioning)
   await store(walk.plain, FIRST_NUMBER + BATCH)

@@ -60,7 +60,7 @@ describe('contentDigest', () => {
     [
       'defaults written out',
       buildRequest(),
-      buildRequest({ spec: { min_count: 1, max_count: 1 }, priority: 0 }),
+      buildRequest({ spec: { min_count: 1, max_count: 1 }, priority: 0, when_not_ready: 'fail' }),
     ],
     [
       'null and absent',
@@ -100,6 +100,7 @@ describe('contentDigest', () => {
       buildRequest({ request_id: 'order-2' }),
       buildRequest({ project_id: 'project-2' }),
       buildRequest({ priority: 1 }),
+      buildRequest({ when_not_ready: 'wait' }),
       buildRequest({ deadline: '2026-01-01T00:00:00Z' }),
       buildRequest({ deadline: '2026-01-01T00:00:00.001Z' }),
       ...['name', 'image_id', 'vpc_id', 'description'].map((key) =>

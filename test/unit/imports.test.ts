@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
  * them all.
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
-const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
+const STEP = [...LOW, 'budget', 'attempt', 'preflight', 'secrets', 'replica', 'telemetry']
 const ENTRY_POINTS = [
   'doctor-main.ts',
   'letter-main.ts',
@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   budget: ['budget', ...LOW, 'clouddc', 'telemetry'],
   attempt: ['attempt', ...LOW, 'budget', 'clouddc', 'telemetry'],
+  preflight: ['preflight', ...LOW, 'budget', 'clouddc', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
   dispatch: ['dispatch', ...STEP, 'clouddc'],

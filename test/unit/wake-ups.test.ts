@@ -16,6 +16,7 @@ function build(serving: readonly Sleeper[] = []) {
   const wakeUps = createWakeUps({
     loops: () => ({
       dispatcher: loopOf('dispatcher'),
+      preflight: loopOf('preflight'),
       sweeper: loopOf('sweeper'),
       rescuer: loopOf('rescuer'),
       reconciler: loopOf('reconciler'),

@@ -30,6 +30,9 @@ CREATE TABLE "provision_request" (
     "expires_at" TIMESTAMPTZ(3),
     "queue_rank" TIMESTAMPTZ(6),
     "retry_at" TIMESTAMPTZ(3),
+    "held_rank" TIMESTAMPTZ(6),
+    "held_for" TEXT,
+    "waits_for_ready" BOOLEAN NOT NULL DEFAULT false,
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "attempt_number" INTEGER NOT NULL DEFAULT 0,
     "claim_id" UUID,
@@ -58,9 +61,10 @@ CREATE TABLE "provision_request" (
         OR (previous_state = 'provisioning' AND state IN ('running', 'partially_running', 'failed'))
     ) IS TRUE),
     CONSTRAINT "provision_request_queue_check" CHECK (
-        (state = 'queued') = (num_nonnulls(queue_rank, retry_at) = 1)
-        AND num_nonnulls(queue_rank, retry_at) <= 1
+        (state = 'queued') = (num_nonnulls(queue_rank, retry_at, held_rank) = 1)
+        AND num_nonnulls(queue_rank, retry_at, held_rank) <= 1
     ),
+    CONSTRAINT "provision_request_held_check" CHECK (held_for IS NULL OR held_rank IS NOT NULL),
     -- A dispatching request without its claim would be found by nobody.
     CONSTRAINT "provision_request_claim_check" CHECK ((claim_id IS NOT NULL) = (state = 'dispatching')),
     CONSTRAINT "provision_request_expiry_check" CHECK (
@@ -92,6 +96,8 @@ CREATE UNIQUE INDEX "provision_request_project_id_request_id_key" ON "provision_
 CREATE INDEX "provision_request_project_id_id_idx" ON "provision_request"("project_id", "id");
 -- claim-requests: the eligible requests of a project, in order. By an expression, so that no other plan can go by it.
 CREATE INDEX "provision_request_queue_idx" ON "provision_request"(("project_id" || ''), "queue_rank", "id") WHERE "queue_rank" IS NOT NULL;
+-- preflight: those that wait for a look at the servers, or for servers, in order.
+CREATE INDEX "provision_request_held_idx" ON "provision_request"(("project_id" || ''), "held_rank", "id") WHERE "held_rank" IS NOT NULL;
 -- due-sweeps.
 CREATE INDEX "provision_request_retry_idx" ON "provision_request"("retry_at") WHERE "retry_at" IS NOT NULL;
 CREATE INDEX "provision_request_expiry_idx" ON "provision_request"("expires_at") WHERE "expires_at" IS NOT NULL;
@@ -217,6 +223,13 @@ CREATE TABLE "rate_bucket" (
     "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "poll_wanted_until" TIMESTAMPTZ(3),
     "payment" UUID,
+    "ordered" BIGINT NOT NULL DEFAULT 0,
+    "ready_limit" BIGINT,
+    "ready_until" TIMESTAMPTZ(3),
+    "renew_at" TIMESTAMPTZ(3),
+    "preflight_at" TIMESTAMPTZ(3),
+    "reading_until" TIMESTAMPTZ(3),
+    "reads_servers" BOOLEAN NOT NULL DEFAULT false,
 
     CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
     CONSTRAINT "rate_bucket_range_check" CHECK (
@@ -251,6 +264,17 @@ CREATE TABLE "credential_bucket" (
     ),
     CONSTRAINT "credential_bucket_blocked_check" CHECK ((blocked_until IS NULL) = (blocked_reason IS NULL))
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+-- wanted-readings.
+CREATE INDEX "rate_bucket_preflight_idx" ON "rate_bucket"("preflight_at") WHERE "preflight_at" IS NOT NULL;
+
+CREATE TABLE "spoken_server" (
+    "project_id" TEXT NOT NULL,
+    "server_id" TEXT NOT NULL,
+    "provision_request_id" UUID NOT NULL,
+
+    CONSTRAINT "spoken_server_pkey" PRIMARY KEY ("project_id", "server_id")
+);
 
 CREATE TABLE "retired_key" (
     "project_id" TEXT NOT NULL,
