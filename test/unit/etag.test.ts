@@ -3,7 +3,7 @@ import { entityTag, namesTag } from '../../src/api/etag.ts'
 import { buildStatus, NOW, REQUEST_PATH, setUpApi } from '../support/api-world.ts'
 
 const at = (ms: number) => new Date(NOW.getTime() + ms)
-const waitingFor = (until: Date) => buildStatus({ waiting: { reason: 'rate_limit', until } })
+const waitingFor = (until: Date) => buildStatus({ waiting: { reason: 'rate_limit', until, detail: null } })
 
 describe('the tag of a status', () => {
   test('is the same for the same, and another for whatever is shown otherwise', () => {
