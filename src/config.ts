@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { AccessRules } from './access/access-file.ts'
 import { listenerFaults, readAccess } from './access-settings.ts'
 import { CREDENTIAL_ID, type Credentials } from './clouddc/auth/credentials.ts'
 import { REGION, regionalCloudDc } from './clouddc/regions.ts'
+import { contradictions } from './contradictions.ts'
 import { readCredentials, strangerFaults, targetFaults } from './credential-settings.ts'
+import { type Environment, present, valuesOf, withNamesOfTheSdk } from './environment.ts'
 import {
   addresses,
   baseUrl,
@@ -38,6 +39,7 @@ export class ConfigError extends Error {
   }
 }
 
+export type { Environment } from './environment.ts'
 export { type CallLimitOverride, ROLES, type Role } from './setting-kinds.ts'
 
 /**
@@ -195,15 +197,14 @@ export type Config = Readonly<
   }
 >
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
 /**
- * Reads the configuration out of `env`. An empty variable counts as absent, an unknown one is ignored. A process that
+ * Reads the configuration out of an environment. An empty variable counts as absent, an unknown one is ignored. A process that
  * serves no HTTP does not ask who may use it.
  * @throws {ConfigError} with all faults at once, never with a secret's value
  */
-export function loadConfig(env: Environment, { serves = true }: { serves?: boolean } = {}): Config {
-  const { values, faults } = withSecretFiles(env)
+export function loadConfig(given: Environment, { serves = true }: { serves?: boolean } = {}): Config {
+  const env = withNamesOfTheSdk(given)
+  const { values, faults } = valuesOf(env, Object.keys(SETTINGS), SECRETS)
   const region = values.CLOUDDC_REGION
   if (region !== undefined && REGION.test(region)) values.CLOUDDC_ENDPOINT ??= regionalCloudDc(region)
   const parsed = schema.safeParse(values)
@@ -221,10 +222,10 @@ export function loadConfig(env: Environment, { serves = true }: { serves?: boole
   )
   const files = REREAD_SECRETS.map((name) => [camelCase(name), present(env, `${name}_FILE`)] as const)
   const secretFiles = Object.fromEntries(files.filter(([, path]) => path !== undefined))
-  const given = { ...config, secretFiles } as Omit<Config, 'credentials' | 'accessRules'>
-  const { faults: tlsFaults, ...addresses } = addressesWithTls(given)
+  const plain = { ...config, secretFiles } as Omit<Config, 'credentials' | 'accessRules'>
+  const { faults: tlsFaults, ...addresses } = addressesWithTls(plain)
   faults.push(...tlsFaults)
-  const settings = { ...given, ...addresses }
+  const settings = { ...plain, ...addresses }
   const read = readCredentials(settings)
   faults.push(...read.faults)
   if (read.faults.length === 0) {
@@ -240,53 +241,6 @@ export function loadConfig(env: Environment, { serves = true }: { serves?: boole
 /** The settings in `env` that an earlier version knew, and that do nothing any more. */
 export function settingsWithoutEffect(env: Environment): string[] {
   return FORMER_SETTINGS.filter((name) => present(env, name) !== undefined)
-}
-
-/** Faults of two settings in combination. */
-function contradictions(settings: z.output<typeof schema>): string[] {
-  const faults: string[] = []
-  if (settings.POLL_MIN_MS > settings.POLL_MAX_MS) faults.push('POLL_MIN_MS: must not be above POLL_MAX_MS')
-  if (settings.RETENTION_DAYS > settings.IDEMPOTENCY_DAYS) {
-    faults.push('RETENTION_DAYS: must not be above IDEMPOTENCY_DAYS')
-  }
-  const { CLOUDDC_ACCESS_KEY: accessKey, CLOUDDC_SECRET_KEY: secretKey } = settings
-  if (accessKey !== null && secretKey === null)
-    faults.push('CLOUDDC_SECRET_KEY: is required with an access key')
-  if (accessKey === null && secretKey !== null)
-    faults.push('CLOUDDC_ACCESS_KEY: is required with a secret key')
-  if (accessKey === null && settings.CLOUDDC_SECURITY_TOKEN !== null)
-    faults.push('CLOUDDC_SECURITY_TOKEN: belongs to an access key, and there is none')
-  if (accessKey !== null && settings.CLOUDDC_AUTH_TOKEN !== null)
-    faults.push('CLOUDDC_AUTH_TOKEN: must not be given together with an access key')
-  return faults
-}
-
-function present(env: Environment, name: string): string | undefined {
-  const value = env[name]
-  return value === undefined || value === '' ? undefined : value
-}
-
-function withSecretFiles(env: Environment) {
-  const faults: string[] = []
-  const values: Record<string, string | undefined> = {}
-  for (const name of Object.keys(SETTINGS)) values[name] = present(env, name)
-  for (const name of SECRETS) {
-    const path = present(env, `${name}_FILE`)
-    if (path === undefined) continue
-    if (values[name] !== undefined) {
-      faults.push(`${name}: given twice, as ${name} and as ${name}_FILE`)
-      continue
-    }
-    try {
-      values[name] = readFileSync(path, 'utf8').trim()
-      if (values[name] === '') faults.push(`${name}_FILE: ${path} is empty`)
-    } catch (error) {
-      faults.push(
-        `${name}_FILE: cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
-      )
-    }
-  }
-  return { values, faults }
 }
 
 function camelCase(name: string): string {

@@ -56,7 +56,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'access-settings.ts': ['access', 'runtime'],
   'credential-settings.ts': ['clouddc'],
   'tls-settings.ts': ['amqp', 'database', 'runtime'],
+  'contradictions.ts': [],
+  'environment.ts': [],
   'config.ts': [
+    'contradictions.ts',
+    'environment.ts',
     'setting-kinds.ts',
     'access-settings.ts',
     'credential-settings.ts',
