@@ -89,7 +89,12 @@ export async function createAppWorld({
   let observer: EventObserver | undefined
   if (consumers) {
     observer = await observeEvents(broker.url)
-    stack.defer(observer.stop)
+    const { events, stop } = observer
+    stack.defer(async () => {
+      await stop()
+      // Whatever a test looks at, all that was published has the published form.
+      for (const { body } of events) readEvent(body)
+    })
     await messaging.collectDeadLetters()
   }
 
