@@ -1,3 +1,4 @@
+import { REJECTED_AT, REJECTION_CODE } from '../../src/contracts/letter-id.ts'
 import { REJECTION_CODES } from '../../src/contracts/rejection-code.ts'
 
 /** The headers of messages, as schemas. */
@@ -15,9 +16,9 @@ export const REQUEST_HEADERS = {
 
 export const DEAD_LETTER_HEADERS = {
   type: 'object',
-  description: "Beside the sender's own",
+  description: "The reason, beside the sender's own headers",
   properties: {
-    'x-rejection-code': text(`Why: ${REJECTION_CODES.join(', ')}; more may come`, 'invalid_request'),
+    [REJECTION_CODE]: text(`Why: ${REJECTION_CODES.join(', ')}; more may come`, 'invalid_request'),
     'x-rejection-detail': {
       ...text(
         'JSON: every fault, as a list of {"path","message"}, without any value of the message',
@@ -25,11 +26,11 @@ export const DEAD_LETTER_HEADERS = {
       ),
       contentMediaType: 'application/json',
     },
-    'x-rejected-at': { ...text('When', '2026-11-23T12:00:01.250Z'), format: 'date-time' },
+    [REJECTED_AT]: { ...text('When', '2026-11-23T12:00:01.250Z'), format: 'date-time' },
     'x-rejection-altered': {
-      ...text('JSON: names of what could not be carried as it came, if anything', '["headers.x-big"]'),
+      ...text('JSON: names of what is not as it came, if anything', '["spec.password"]'),
       contentMediaType: 'application/json',
     },
   },
-  required: ['x-rejection-code', 'x-rejection-detail', 'x-rejected-at'],
+  required: [REJECTION_CODE, 'x-rejection-detail', REJECTED_AT],
 }

@@ -9,6 +9,7 @@ import {
 } from '../../src/amqp/topology.ts'
 import { EVENT_KINDS, type EventKind } from '../../src/contracts/event-schemas.ts'
 import { EVENT_CONTENT_TYPE } from '../../src/contracts/events.ts'
+import { SEALED_TYPE } from '../../src/secrets/unseal-letter.ts'
 import { DEAD_LETTER_HEADERS, REQUEST_HEADERS } from './amqp-headers.ts'
 import { event, nameOf } from './event-schemas.ts'
 import { allNamed, type JsonSchema, merge } from './json-schema.ts'
@@ -19,7 +20,7 @@ import { requestCloudEvent, requestMessage } from './request-schemas.ts'
 const BINDING = { bindingVersion: '0.3.0' }
 const ref = (...path: string[]) => ({ $ref: `#/${path.join('/')}` })
 const eventMessage = (kind: EventKind) => `${nameOf(kind)}Event`
-const REQUEST_MESSAGES = ['ProvisionRequest', 'ProvisionRequestCloudEvent']
+const REQUEST_MESSAGES = ['ProvisionRequest', 'ProvisionRequestCloudEvent', 'SealedLetter']
 const REPLAYED = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')
 
 function queue(name: string) {
@@ -61,7 +62,7 @@ const channels = {
     address: DEAD_LETTER_QUEUE,
     title: 'The dead letters',
     description: `A quorum queue behind the fanout exchange ${DEAD_LETTER_EXCHANGE}: messages that were not accepted.`,
-    messages: messagesOf(['DeadLetter']),
+    messages: messagesOf(['DeadLetter', 'SealedLetter']),
     bindings: queue(DEAD_LETTER_QUEUE),
   },
   ...Object.fromEntries(
@@ -136,10 +137,19 @@ function messages() {
     },
     DeadLetter: {
       name: 'DeadLetter',
-      title: 'A message that was not accepted',
-      summary: 'Its properties and its body as they came; headers give the reason',
+      title: 'A message that is valid in itself, and was not accepted',
+      summary: 'As it came, but for its password, which is sealed (spec.password_jwe)',
       headers: DEAD_LETTER_HEADERS,
       payload: {},
+    },
+    SealedLetter: {
+      name: 'SealedLetter',
+      title: 'Any other message that was not accepted',
+      summary:
+        'A JWE in compact form that only the service opens. Published again, it is judged by what is inside',
+      contentType: SEALED_TYPE,
+      headers: DEAD_LETTER_HEADERS,
+      payload: { type: 'string', description: 'Its header `cty` is the content type of what is inside' },
     },
     ...Object.fromEntries(
       EVENT_KINDS.map((kind) => {
