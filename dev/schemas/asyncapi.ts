@@ -9,10 +9,11 @@ import {
 } from '../../src/amqp/topology.ts'
 import { EVENT_KINDS, type EventKind } from '../../src/contracts/event-schemas.ts'
 import { EVENT_CONTENT_TYPE } from '../../src/contracts/events.ts'
+import type { JsonSchema } from '../../src/contracts/json-schema.ts'
 import { SEALED_TYPE } from '../../src/secrets/unseal-letter.ts'
 import { DEAD_LETTER_HEADERS, REQUEST_HEADERS } from './amqp-headers.ts'
 import { event, nameOf } from './event-schemas.ts'
-import { allNamed, type JsonSchema, merge } from './json-schema.ts'
+import { allNamed, merge } from './json-schema.ts'
 import { requestCloudEvent, requestMessage } from './request-schemas.ts'
 
 /** Queues, exchanges and messages as AsyncAPI 3 tells of them. Actions are the service's own: it receives requests. */

@@ -5,7 +5,8 @@ import {
   eventDataSchemas,
   eventSchema,
 } from '../../src/contracts/event-schemas.ts'
-import { allNamed, type Bundle, describe, type JsonSchema, merge, toDocument } from './json-schema.ts'
+import type { JsonSchema } from '../../src/contracts/json-schema.ts'
+import { allNamed, type Bundle, describe, merge, toDocument } from './json-schema.ts'
 
 /** What consumers get. Objects are open: a later version may add members, and that breaks nobody. */
 

@@ -1,7 +1,5 @@
 import { z } from 'zod'
-
-/** A JSON Schema, draft 2020-12. */
-export type JsonSchema = { [keyword: string]: unknown }
+import { type JsonSchema, joinNull } from '../../src/contracts/json-schema.ts'
 
 /** A schema of its own, and the named ones that it refers to as `#/$defs/<name>`. */
 export interface Bundle {
@@ -96,14 +94,8 @@ function sortKeywords(schema: JsonSchema): JsonSchema {
 }
 
 function simplify(schema: JsonSchema): JsonSchema {
-  if (typeof schema.pattern === 'string')
-    return { ...schema, pattern: schema.pattern.replaceAll('\\p{Script=Han}', hanRanges) }
-  const { anyOf, ...others } = schema
-  if (!Array.isArray(anyOf) || anyOf.length !== 2) return schema
-  const [some, none] = anyOf as [JsonSchema, JsonSchema]
-  const isPlain = typeof some.type === 'string' && !('properties' in some || 'enum' in some)
-  if (none.type !== 'null' || !isPlain) return schema
-  return { ...some, ...others, type: [some.type, 'null'] }
+  if (typeof schema.pattern !== 'string') return joinNull(schema)
+  return { ...schema, pattern: schema.pattern.replaceAll('\\p{Script=Han}', hanRanges) }
 }
 
 /** What `\p{Script=Han}` stands for, in the characters themselves, as far as every engine takes these for one each. */

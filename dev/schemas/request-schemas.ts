@@ -1,7 +1,8 @@
 import { envelopeSchema } from '../../src/contracts/cloud-event.ts'
+import type { JsonSchema } from '../../src/contracts/json-schema.ts'
 import { REQUEST_ID, requestMessageSchema } from '../../src/contracts/request-schema.ts'
 import { describeExceptions } from './exceptions.ts'
-import { allNamed, type Bundle, describe, type JsonSchema } from './json-schema.ts'
+import { allNamed, type Bundle, describe } from './json-schema.ts'
 
 /** What producers send: the order itself, or a CloudEvent around it. */
 

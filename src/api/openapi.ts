@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 import { SECURITY_SCHEMES, withAccess } from './openapi-access.ts'
+import { tidyDocument } from './openapi-schemas.ts'
 import type { DocumentedReply } from './replies.ts'
 import { PAGE_POLICY } from './security-headers.ts'
 
@@ -53,15 +54,7 @@ const describeRouteFully: Transform = (found) => {
 
 const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
 
-/** Drops the schemas that stand for input: no body has a named part. */
-const describeReplies: typeof describeComponents = (document) => {
-  const described = describeComponents(document)
-  const { components } = described as { components?: { schemas?: Record<string, unknown> } }
-  for (const name of Object.keys(components?.schemas ?? {})) {
-    if (name.endsWith('Input')) delete components?.schemas?.[name]
-  }
-  return described
-}
+const describeDocument: typeof describeComponents = (document) => tidyDocument(describeComponents(document))
 
 /** Collects the routes registered after it, and serves them at /openapi.json and, for people, at /docs. */
 export function registerOpenapi(app: FastifyInstance): void {
@@ -87,7 +80,7 @@ export function registerOpenapi(app: FastifyInstance): void {
       ],
     },
     transform: describeRouteFully,
-    transformObject: describeReplies,
+    transformObject: describeDocument,
   })
   app.register(swaggerUi, {
     routePrefix: '/docs',

@@ -13,14 +13,15 @@ import type { Problem, RequestStatus } from './client.ts'
 defaults.baseUrl = process.argv[2] ?? ''
 
 const found = await getProvisionRequest('p', 'order-1', { wait: '10ms', since: 'running' })
+if (found.status === 304) throw new Error('304 to no If-None-Match')
 if (found.status !== 200) throw new Error(found.data.code)
 const status: RequestStatus = found.data
 const waits: string | undefined = status.waiting?.reason
 // @ts-expect-error: no such member
 status.stat
 
-// @ts-expect-error: no such state
-await listProvisionRequests('p', { state: 'walking' })
+// @ts-expect-error: no number
+await listProvisionRequests('p', { limit: 'many' })
 
 const unknown = await getProvisionRequest('p', 'order-2')
 const problem: Problem | undefined = unknown.status === 404 ? unknown.data : undefined
