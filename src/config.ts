@@ -19,6 +19,7 @@ import {
   integerOrNull,
   limitsBy,
   onOrOff,
+  optionalKeys,
   overrides,
   path,
   projects,
@@ -70,6 +71,8 @@ const SETTINGS = {
   /** `id:base64(32 bytes)` list, comma separated; the first seals, all open. Required. */
   SECRET_KEYS: secretKeys,
 
+  /** As SECRET_KEYS: keys of the password digests that outlive a request. By default there are none. */
+  DIGEST_KEYS: optionalKeys,
   /** Whether passwords may come as they are (`any`), or only as `password_jwe` (`sealed_only`). */
   PASSWORDS: z.enum(['any', 'sealed_only'], 'must be any or sealed_only').default('any'),
   /** Whether dead letters keep every byte, plain passwords included. */
@@ -176,7 +179,7 @@ const REREAD_SECRETS = [
   'CLOUDDC_SECRET_KEY',
   'CLOUDDC_SECURITY_TOKEN',
 ] as const
-const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'SECRET_KEYS', ...REREAD_SECRETS] as const
+const SECRETS = ['DATABASE_URL', 'AMQP_URL', 'SECRET_KEYS', 'DIGEST_KEYS', ...REREAD_SECRETS] as const
 
 const schema = z.object(SETTINGS)
 

@@ -79,6 +79,9 @@ export const secretKeys = z.string('is required').transform((text, context): Sec
   }
 })
 
+/** The same, and none by default. */
+export const optionalKeys = secretKeys.default([])
+
 const ownLimit = z.strictObject({
   per_second: z.number().positive().max(1_000_000),
   burst: z.number().min(1).max(1_000_000),

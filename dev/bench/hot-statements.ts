@@ -21,7 +21,7 @@ import { claimPolls } from '../../src/readiness/claim-polls.sql.ts'
 import { findPending } from '../../src/readiness/find-pending.sql.ts'
 import { rowsOf } from '../../src/readiness/news.ts'
 import { recordObservations } from '../../src/readiness/record-observations.sql.ts'
-import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../../src/secrets/digest.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { type ExplainedStatements, explainStatements, type Walk } from './explain.ts'
 import { orders } from './messages.ts'
@@ -196,7 +196,8 @@ function newRequests(firstNumber: number, count: number): NewRequest[] {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
   const deps = {
     sealer: createSealer(keys),
-    passwordDigester: createPasswordDigester(keys),
+    passwordDigester: createPasswordDigester([]),
+    passwordTracer: createPasswordTracer(keys),
     now: () => new Date(),
   }
   return [...orders(firstNumber, count)].map((body) => {

@@ -36,6 +36,7 @@ export function buildIntake(
     passwords: config.passwords,
     exactDeadLetters: config.deadLetterExact,
     passwordDigester,
+    passwordTracer: core.passwordTracer,
     preflight: config.preflight,
     logger,
     metrics: metrics.intake,

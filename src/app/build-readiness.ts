@@ -11,7 +11,7 @@ interface Readiness {
 
 /** Instances to states, and requests to their end. */
 export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
-  const { config, logger, metrics, database, client, passwordDigester, readinessShare } = core
+  const { config, logger, metrics, database, client, passwordDigester, passwordTracer, readinessShare } = core
 
   const poller = createReadinessPoller({
     database,
@@ -26,7 +26,13 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
     readinessShare,
     credentials: core.credentials,
     adaptive: config.rateAdaptive,
-    holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
+    holdsPassword: (text, { digest, trace, projectId, requestId }) =>
+      mayHoldPassword(text, (password) => {
+        const owner = { projectId, requestId, password }
+        // Of an instance that turns up after the end there may be neither: then any password may be it.
+        if (trace !== null && !passwordTracer.mayMatch(owner, trace)) return false
+        return digest === null || passwordDigester.matches(owner, digest)
+      }),
     idleMs: core.idleMs,
     metrics,
     logger,

@@ -25,7 +25,7 @@ import { createQuiet } from '../runtime/quiet.ts'
 import type { IdleMs } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { readAuthorities } from '../runtime/tls-files.ts'
-import { createPasswordDigester } from '../secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../secrets/digest.ts'
 import { createJweBox } from '../secrets/jwe-box.ts'
 import { createSealer } from '../secrets/seal.ts'
 import { addDatabaseFigures } from '../telemetry/database-figures.ts'
@@ -122,7 +122,8 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     client,
     sealer: createSealer(config.secretKeys),
     jweBox: createJweBox(config.secretKeys),
-    passwordDigester: createPasswordDigester(config.secretKeys),
+    passwordDigester: createPasswordDigester(config.digestKeys),
+    passwordTracer: createPasswordTracer(config.secretKeys),
     limits,
     credentialOf: auth.credentialOf,
     credentials: createPayingCredentials({ database, credentialOf: auth.credentialOf, metrics, logger }),

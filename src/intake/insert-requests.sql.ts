@@ -25,7 +25,7 @@ WITH input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
     "id" uuid, "projectId" text, "requestId" text, "contentDigest" text, "passwordDigest" text, "spec" json,
-    "sealedPassword" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
+    "sealedPassword" text, "passwordTrace" text, "priority" int2, "minCount" int4, "maxCount" int4, "deadline" timestamptz,
     "waitsForReady" bool, "held" bool,
     "correlationId" text, "traceparent" text, "tracestate" text
   )
@@ -35,13 +35,13 @@ clock AS MATERIALIZED (
 ),
 inserted AS (
   INSERT INTO provision_request (
-    id, project_id, request_id, content_digest, password_digest, spec, sealed_password, state, priority,
+    id, project_id, request_id, content_digest, password_digest, spec, sealed_password, password_trace, state, priority,
     min_count, max_count, deadline, expires_at, queue_rank, held_rank, waits_for_ready, correlation_id, traceparent, tracestate,
     created_at, updated_at, history
   )
   SELECT
     i."id", i."projectId", i."requestId", decode(i."contentDigest", 'base64'), i."passwordDigest", i."spec"::text,
-    decode(i."sealedPassword", 'base64'), 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
+    decode(i."sealedPassword", 'base64'), i."passwordTrace", 'queued', i."priority", i."minCount", i."maxCount", i."deadline",
     i."deadline", CASE WHEN NOT i."held" THEN place.rank END, CASE WHEN i."held" THEN place.rank END,
     i."waitsForReady", i."correlationId", i."traceparent",
     i."tracestate", clock.ts, clock.ts, ${historyLine({ version: '1', at: 'clock.ts', change: `'{"to":"queued","cause":"accepted"}'` })}
@@ -71,7 +71,8 @@ touched AS (
 SELECT
   i."id"::text AS "id",
   encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
-  coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
+  coalesce(r.password_digest, k.password_digest) AS "passwordDigest",
+  encode(r.sealed_password, 'base64') AS "sealedPassword"
 FROM input i
 LEFT JOIN inserted ON inserted.id = i."id"
 LEFT JOIN provision_request r ON inserted.id IS NULL AND r.project_id = i."projectId" AND r.request_id = i."requestId"
@@ -91,11 +92,16 @@ export type InsertRequestRow = Omit<NewRequest, 'contentDigest' | 'sealedPasswor
   sealedPassword: string
 }
 
-/** A row that was not stored; the digests (base64) are null when the other row is not visible yet. */
+/**
+ * A row that was not stored. The content's digest (base64) is null when the other row is not visible yet, what belongs to
+ * the password also where nothing is left of it.
+ */
 export interface TakenRow {
   id: string
   contentDigest: string | null
   passwordDigest: string | null
+  /** Base64. */
+  sealedPassword: string | null
 }
 
 export function insertRequests(

@@ -6,7 +6,7 @@ import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import type { Quiet } from '../runtime/quiet.ts'
 import { createTurns } from '../runtime/turns.ts'
-import type { PasswordDigester } from '../secrets/digest.ts'
+import type { PasswordDigester, PasswordTracer } from '../secrets/digest.ts'
 import type { JweBox } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -35,6 +35,7 @@ export interface IntakeOptions {
   /** Whether dead letters keep every byte, plain passwords included. Default false. */
   exactDeadLetters?: boolean
   passwordDigester: PasswordDigester
+  passwordTracer: PasswordTracer
   /** Whether orders of selected servers are held back until these have been looked at. Default false. */
   preflight?: boolean
   logger: Logger
@@ -107,8 +108,8 @@ export function createIntake(options: IntakeOptions): Intake {
       options.resumeConsuming?.()
     },
   })
-  const { store, sealer, jweBox, passwords = 'any', passwordDigester } = options
-  const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
+  const { store, sealer, jweBox, passwords = 'any', passwordDigester, passwordTracer } = options
+  const writer = createRequestWriter({ store, retry, sealer, passwordDigester, metrics, onStored })
   const admission = createAdmission({ rules: options.admission ?? OPEN_TO_ALL, store, retry, writer })
   const carry = async (received: Received): Promise<Carried> =>
     options.exactDeadLetters ? { delivery: received.delivery, altered: [] } : sealLetter(jweBox, received)
@@ -118,6 +119,7 @@ export function createIntake(options: IntakeOptions): Intake {
     jweBox,
     passwords,
     passwordDigester,
+    passwordTracer,
     preflight: options.preflight,
     writer,
     admission,

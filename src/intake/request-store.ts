@@ -10,7 +10,7 @@ import type { NewRequest } from './new-request.ts'
 
 export type InsertOutcome =
   | { kind: 'inserted' }
-  | { kind: 'existing'; contentDigest: Buffer; passwordDigest: string }
+  | { kind: 'existing'; contentDigest: Buffer; passwordDigest: string | null; sealedPassword: Buffer | null }
 
 export interface RequestStore {
   /**
@@ -72,13 +72,14 @@ export function createRequestStore({
       return rows.map((row) => {
         const other = existing.get(row.id)
         if (other === undefined) return { kind: 'inserted' }
-        if (other.contentDigest === null || other.passwordDigest === null) {
+        if (other.contentDigest === null) {
           throw new Error('a request with the same key was removed while this one came in; try again')
         }
         return {
           kind: 'existing',
           contentDigest: Buffer.from(other.contentDigest, 'base64'),
           passwordDigest: other.passwordDigest,
+          sealedPassword: other.sealedPassword === null ? null : Buffer.from(other.sealedPassword, 'base64'),
         }
       })
     },

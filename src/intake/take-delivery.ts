@@ -7,7 +7,7 @@ import type { RejectionCode } from '../contracts/rejection-code.ts'
 import { parseRequestMessage, rejectCommand, rejectUnread } from '../contracts/request-message.ts'
 import { sqlState } from '../database/errors.ts'
 import { reached } from '../runtime/steps.ts'
-import type { PasswordDigester } from '../secrets/digest.ts'
+import type { PasswordDigester, PasswordTracer } from '../secrets/digest.ts'
 import { type JweBox, openText } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import { type Content, isSealedLetter, unsealLetter } from '../secrets/unseal-letter.ts'
@@ -32,6 +32,7 @@ export interface TakeContext {
   jweBox: JweBox
   passwords: 'any' | 'sealed_only'
   passwordDigester: PasswordDigester
+  passwordTracer: PasswordTracer
   /** Whether orders of selected servers are held back until these have been looked at. */
   preflight?: boolean | undefined
   admission: Admission

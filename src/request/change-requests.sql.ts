@@ -38,6 +38,7 @@ changed AS (
     error_code = coalesce(i."errorCode", r.error_code),
     error_message = coalesce(i."errorMessage", r.error_message),
     error_at = CASE WHEN i."errorCode" IS NULL THEN r.error_at ELSE ${CHANGED_AT} END,
+    password_trace = CASE WHEN i."to" IS NULL THEN r.password_trace END,
     completed_at = CASE WHEN i."to" IS NULL THEN r.completed_at ELSE ${CHANGED_AT} END,
     exception_state = coalesce(i."to", r.exception_state),
     updated_at = ${CHANGED_AT},

@@ -56,6 +56,7 @@ describe('a batch', () => {
     expect(stored).toMatchObject({ deadline, expiresAt: deadline, priority: 9, ...tracing })
     expect(JSON.parse(stored.spec)).toEqual(spec)
     expect(Buffer.from(stored.sealedPassword ?? '')).toEqual(row.sealedPassword)
+    expect(stored.passwordTrace).toBe(row.passwordTrace)
     expect(Buffer.from(stored.contentDigest)).toEqual(row.contentDigest)
     expect(queueRank).toEqual(new Date(stored.createdAt.getTime() - 9 * 10 * 60_000))
   })
@@ -71,6 +72,7 @@ describe('a batch', () => {
       kind: 'existing',
       contentDigest: first.contentDigest,
       passwordDigest: first.passwordDigest,
+      sealedPassword: first.sealedPassword,
     })
     expect(await storedEvents(database)).toHaveLength(2)
     expect(await database.prisma.provisionRequest.count()).toBe(2)

@@ -92,6 +92,7 @@ describe('retention', () => {
       kind: 'existing',
       contentDigest: Buffer.from(first.contentDigest),
       passwordDigest: first.passwordDigest,
+      sealedPassword: null,
     })
     expect(await countRows()).toMatchObject({ requests: 0, keys: 1 })
     expect(await insertOutcome('order-2')).toEqual({ kind: 'inserted' })

@@ -53,6 +53,7 @@ export function buildNewRequest(changes: Partial<NewRequest> = {}): NewRequest {
       max_count: 1,
     },
     sealedPassword: Buffer.from('sealed'),
+    passwordTrace: 'k:0abcd',
     priority: 0,
     minCount: 1,
     maxCount: 1,

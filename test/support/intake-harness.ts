@@ -7,7 +7,7 @@ import { createIntake, type IntakeOptions } from '../../src/intake/intake.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import type { RequestStore } from '../../src/intake/request-store.ts'
 import { requestKey } from '../../src/request/request-key.ts'
-import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../../src/secrets/digest.ts'
 import { createJweBox } from '../../src/secrets/jwe-box.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -47,6 +47,8 @@ export function buildDelivery(
  */
 export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   const rows = new Map<string, NewRequest>()
+  /** Keys of requests whose password is not sealed in the store any more. */
+  const shredded = new Set<string>()
   const rejections: Rejection[] = []
   const index: IndexedLetter[] = []
   const deadLetters: OutgoingMessage[] = []
@@ -71,7 +73,9 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
           rows.set(key, row)
           return { kind: 'inserted' }
         }
-        return { kind: 'existing', contentDigest: other.contentDigest, passwordDigest: other.passwordDigest }
+        const { contentDigest, passwordDigest } = other
+        const sealedPassword = shredded.has(key) ? null : other.sealedPassword
+        return { kind: 'existing', contentDigest, passwordDigest, sealedPassword }
       })
     },
     countOpen: async (projectIds, most) => {
@@ -109,7 +113,8 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     publisher,
     sealer,
     jweBox,
-    passwordDigester: createPasswordDigester(keys),
+    passwordDigester: createPasswordDigester([]),
+    passwordTracer: createPasswordTracer(keys),
     logger: pino({ level: 'trace' }, { write: (line: string) => lines.push(line) }),
     metrics: metrics.intake,
     pauseConsuming: () => {
@@ -125,7 +130,21 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     deliveryLimit: 20,
     ...options,
   })
-  return { intake, sealer, jweBox, hooks, rows, rejections, index, deadLetters, batches, log, lines, metrics }
+  return {
+    intake,
+    sealer,
+    jweBox,
+    hooks,
+    rows,
+    shredded,
+    rejections,
+    index,
+    deadLetters,
+    batches,
+    log,
+    lines,
+    metrics,
+  }
 }
 
 /** Why a message was dead-lettered: the code, and the paths of the faults. */

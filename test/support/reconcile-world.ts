@@ -89,6 +89,7 @@ export async function createReconcileWorld(database: Database, options: Simulato
         passwordDigest: `k:${randomBytes(8).toString('base64')}`,
         spec: whole,
         sealedPassword: Buffer.from(PASSWORD),
+        passwordTrace: 'k:0abcd',
         priority: 0,
         minCount: servers?.length ?? Number(whole.min_count),
         maxCount: servers?.length ?? Number(whole.max_count),

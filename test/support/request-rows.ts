@@ -68,6 +68,7 @@ export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}
     password_digest: SEALED_CANARY,
     spec: JSON.stringify({ name: 'web', description: SEALED_CANARY }),
     sealed_password: SEALED.includes(state) ? Buffer.from(SEALED_CANARY) : null,
+    password_trace: SEALED.includes(state) ? SEALED_CANARY : null,
     state,
     previous_state: state === 'failed' && instances.length > 0 ? 'provisioning' : PREVIOUS[state],
     version,

@@ -14,7 +14,7 @@ CREATE TABLE "provision_request" (
     "project_id" TEXT NOT NULL,
     "request_id" TEXT NOT NULL,
     "content_digest" BYTEA NOT NULL,
-    "password_digest" TEXT NOT NULL,
+    "password_digest" TEXT,
     "spec" TEXT NOT NULL,
     "priority" SMALLINT NOT NULL,
     "min_count" INTEGER NOT NULL,
@@ -47,6 +47,7 @@ CREATE TABLE "provision_request" (
     "error_message" TEXT,
     "error_at" TIMESTAMPTZ(3),
     "sealed_password" BYTEA,
+    "password_trace" TEXT,
     "instance_ids" TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     "history" TEXT NOT NULL,
 
@@ -80,6 +81,8 @@ CREATE TABLE "provision_request" (
     CONSTRAINT "provision_request_password_check" CHECK (
         (sealed_password IS NOT NULL) = (state IN ('queued', 'dispatching', 'uncertain'))
     ),
+    -- What is left of the password ends with the request.
+    CONSTRAINT "provision_request_trace_check" CHECK (password_trace IS NULL OR completed_at IS NULL),
     CONSTRAINT "provision_request_counts_check" CHECK (
         min_count BETWEEN 1 AND max_count
         AND created_count >= 0 AND running_count >= 0 AND failed_count >= 0
@@ -280,7 +283,7 @@ CREATE TABLE "retired_key" (
     "project_id" TEXT NOT NULL,
     "request_id" TEXT NOT NULL,
     "content_digest" BYTEA NOT NULL,
-    "password_digest" TEXT NOT NULL,
+    "password_digest" TEXT,
     "completed_at" TIMESTAMPTZ(3) NOT NULL,
     "retired_at" TIMESTAMPTZ(3) NOT NULL,
 
