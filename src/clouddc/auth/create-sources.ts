@@ -88,11 +88,12 @@ export function createSources(
       const { domain, agency } = credential
       if (base === null || base.kind === 'agency') throw new Error('nobody acts for the agency')
       const acting = createActing(base, deps)
+      const domainId = base.kind === 'aksk' ? base.domainId : undefined
       if ('keys' in acting)
         return {
           keys: renewing('the keys of the agency', () =>
             shownBy(acting.keys, (keys) => {
-              const request = { endpoint: iamEndpointOf(null), keys, domain, agency, clock }
+              const request = { endpoint: iamEndpointOf(null), keys, domainId, domain, agency, clock }
               return guard('', () => askForAgencyKeys(transport, request))
             }),
           ),

@@ -25,6 +25,7 @@ const KINDS = {
     access_key: headerSchema,
     secret_key: headerSchema,
     security_token: headerSchema.optional(),
+    domain_id: headerSchema.optional(),
   }),
   token: z.strictObject({ kind: z.literal('token'), token: headerSchema }),
   token_file: z.strictObject({ kind: z.literal('token_file'), path: pathSchema }),
@@ -179,6 +180,7 @@ function credentialOf(written: Written): Credential {
         accessKey: { value: written.access_key },
         secretKey: { value: written.secret_key },
         securityToken: written.security_token === undefined ? null : { value: written.security_token },
+        ...(written.domain_id === undefined ? {} : { domainId: written.domain_id }),
       }
     case 'token':
       return { kind: 'token', token: { value: written.token } }
