@@ -101,6 +101,11 @@ for (const { language, name, remedy, isMissing } of LANGUAGES) {
       await replay(`late-${language}`)
       await eventually(() => expect(late.lines()).toContain('replayed: ended, running'))
       expect(late.lines().filter((line) => line.startsWith('a copy'))).toEqual([])
+
+      const later = await listen(`later-${language}`)
+      const [begun] = await run('replay', `later-${language}`, project, '2026-01-01T00:00:00Z').ended
+      expect(begun).toMatch(/^run \S+$/)
+      await eventually(() => expect(later.lines()).toContain('replayed: ended, running'))
     })
   })
 }
