@@ -23,6 +23,7 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /v1/:project_id/provision-requests/:request_id': READ,
   'GET /v1/:project_id/provision-requests/:request_id/history': READ,
   'GET /v1/:project_id/instances/:instance_id': READ,
+  'GET /v1/:project_id/summary': READ,
   'POST /v1/:project_id/provision-requests/:request_id/cancel': { role: 'cancel', project: 'path' },
   'POST /v1/:project_id/provision-requests/:request_id/resolve': { role: 'operate', project: 'path' },
 

@@ -13,7 +13,9 @@ export function entityTag(
 ): string {
   const said = statuses.map((status) => {
     const { waiting } = status
-    return waiting !== null && waiting.until <= now ? { ...status, waiting: waiting.reason } : status
+    return waiting !== null && waiting.until <= now
+      ? { ...status, waiting: { ...waiting, until: null } }
+      : status
   })
   return `W/"${hash('sha256', JSON.stringify([said, ...more]), 'base64url').slice(0, 22)}"`
 }

@@ -1,6 +1,7 @@
 import type { History } from '../contracts/history.ts'
 import type { SealingKeys } from '../contracts/key-set.ts'
 import type { InstanceReply, Problem, RequestList, RequestStatus } from '../contracts/status.ts'
+import type { Summary } from '../contracts/summary.ts'
 
 /** What the routes answer, in one order of three servers: examples of the OpenAPI document. */
 
@@ -145,7 +146,31 @@ const KEY_SET: SealingKeys = {
   ],
 }
 
+const SUMMARY: Summary = {
+  project_id: 'project-1',
+  requests: {
+    queued: 12,
+    dispatching: 2,
+    uncertain: 1,
+    provisioning: 5,
+    running: 940,
+    partially_running: 3,
+    failed: 7,
+    expired: 0,
+    cancelled: 1,
+  },
+  counts_capped: false,
+  bucket: { level: 0.4, rate: 5, burst: 10, blocked_until: null, blocked_reason: null, paused: false },
+  oldest_waiting: {
+    request_id: 'order-7f40',
+    created_at: second(5),
+    waiting: { reason: 'rate_limit', until: second(18), detail: null },
+  },
+  oldest_uncertain: { request_id: 'order-7f3d', since: second(9) },
+}
+
 export const EXAMPLES = {
+  summary: SUMMARY,
   status: PROVISIONING,
   cancelled: CANCELLED,
   list: LIST,

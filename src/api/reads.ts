@@ -1,5 +1,7 @@
+import type { CallLimit } from '../budget/token-bucket.ts'
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
+import type { Summary } from '../contracts/summary.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
 import type { RequestState } from '../request/provision-request.ts'
 import type { RequestKey } from '../request/request-key.ts'
@@ -10,11 +12,14 @@ import { createGuardedReads } from './guarded-reads.ts'
 import { historyOf } from './history-reply.ts'
 import { readHistory } from './read-history.sql.ts'
 import { type PageQuery, readPage } from './read-page.sql.ts'
-import { instanceStatus, requestStatus } from './read-replies.ts'
+import { instanceStatus, requestStatus, summaryOf } from './read-replies.ts'
 import { type RequestRow, readRequestOfInstance, readRequests, readStates } from './read-requests.sql.ts'
+import { readSummary } from './read-summary.sql.ts'
 
 export interface ReadsOptions {
   database: Sql & ThroughPrisma
+  /** The configured call limit of a project. */
+  limitOf: (projectId: string) => CallLimit
   /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
   slots?: number
 }
@@ -34,6 +39,8 @@ export interface Reads {
   list(query: PageQuery): Promise<{ requests: RequestStatus[]; lastId: string | null; tag: string }>
   history(key: RequestKey): Promise<History | null>
   instance(key: { projectId: string; instanceId: string }): Promise<InstanceReply | null>
+  /** Its oldest request is read apart, a moment later. */
+  summary(projectId: string): Promise<Summary>
   /** The present states of those ids that exist. */
   states(ids: readonly string[]): Promise<Map<string, RequestState>>
 }
@@ -49,7 +56,7 @@ const MAX_WAITING_READS = 2000
 const STATUSES_PER_READ = 50
 const STATUS_READS_AT_ONCE = 2
 
-export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
+export function createReads({ database, limitOf, slots = 4 }: ReadsOptions): Reads {
   const guarded = createGuardedReads({ slots, maxWaiting: MAX_WAITING_READS })
 
   const statusReads = createBatcher<RequestKey, RequestRow | null>({
@@ -97,6 +104,14 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
           upstream_state: instance.upstreamState,
           request: requestStatus(row),
         }
+      }),
+
+    summary: (projectId) =>
+      guarded(async () => {
+        const row = await readSummary(database, projectId)
+        const keys = row.oldestWaiting === null ? [] : [{ projectId, requestId: row.oldestWaiting }]
+        const [oldest] = keys.length === 0 ? [] : await readRequests(database, keys)
+        return summaryOf(projectId, row, oldest ?? null, limitOf(projectId))
       }),
 
     states: (ids) => guarded(() => readStates(database, ids)),

@@ -17,6 +17,7 @@ import type { Reads } from './reads.ts'
 import { registerRequestsRoutes } from './requests-routes.ts'
 import { registerSessionRoutes } from './session-routes.ts'
 import type { StatusWatcher } from './status-watcher.ts'
+import { registerSummaryRoute } from './summary-route.ts'
 
 export interface ApiServerOptions extends ListenerOptions {
   reads: Reads
@@ -128,6 +129,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerRequestsRoutes(routes, { reads, watcher })
       registerCancelRoute(routes, { reads, cancel })
       registerInstancesRoutes(routes, { reads })
+      registerSummaryRoute(routes, { reads })
       registerKeysRoute(routes, { publicKeys: options.publicKeys })
       registerOperationsRoutes(routes, { ...operations, status: reads })
       registerSessionRoutes(routes, { access })

@@ -23,7 +23,7 @@ interface Api {
 export function buildApi(core: Core, { onEvents }: WakeUps, operations: OperationsApi): Api {
   const { config, logger, metrics, database, broker } = core
 
-  const reads = createReads({ database })
+  const reads = createReads({ database, limitOf: core.limits.of })
   const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
   const { apiAccessFile: path, accessRules: first } = config
   const access =

@@ -37,7 +37,7 @@ const instanceStatusSchema = z
   })
   .meta({ id: 'InstanceStatus', description: 'An instance that was created for a request' })
 
-const waitingSchema = z
+export const waitingSchema = z
   .object({
     reason: z
       .enum(WAITING_REASONS)

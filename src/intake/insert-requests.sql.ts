@@ -15,6 +15,8 @@ import type { NewRequest } from './new-request.ts'
  * The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from the time as
  * created_at holds it, so that a request that comes back finds its old place.
  *
+ * A bucket that is marked as idle loses the mark, with this transaction (retention/idle-buckets); others are not locked.
+ *
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
  * whose slow first calls would run into the quicker ones after them.
  *
@@ -65,8 +67,11 @@ touched AS (
   JOIN json_to_recordset($3::json) AS l("projectId" text, "credentialId" text, "refillPerSecond" float8, "capacity" float8)
     ON l."projectId" = p.project_id
   CROSS JOIN clock
+  WHERE (
+    SELECT b.project_id FROM rate_bucket b WHERE b.project_id = p.project_id AND b.retiring_at IS NULL
+  ) IS NULL
   ORDER BY p.project_id
-  ON CONFLICT (project_id) DO NOTHING
+  ON CONFLICT (project_id) DO UPDATE SET retiring_at = NULL
 )
 SELECT
   i."id"::text AS "id",

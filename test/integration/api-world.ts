@@ -27,7 +27,7 @@ export function useApi(): ApiWorld {
     const { database } = opened
     const logger = pino({ level: 'silent' })
     const metrics = createMetrics()
-    const reads = createReads({ database })
+    const reads = createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) })
     const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
     addDatabaseFigures({ metrics, database, logger })
     const checks = {

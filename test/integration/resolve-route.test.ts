@@ -18,7 +18,7 @@ const REASON = 'looked it up in the console'
 
 /** An API whose resolving is real; what it answers to a POST of this body. */
 function setUp() {
-  const { api } = createApi(createReads({ database }), {
+  const { api } = createApi(createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) }), {
     operations: {
       ...NO_OPERATIONS,
       reads: createOperationsReads({ database }),

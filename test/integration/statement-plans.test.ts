@@ -33,6 +33,16 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'claim-requests': { credential_bucket: 'one row per credential' },
   'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
   'begin-reading': { claim: 'what is in flight' },
+  'idle-buckets mark': {
+    rate_bucket_pkey: 'one row per project',
+    poll: 'once a minute',
+    look: 'once a minute',
+  },
+  'idle-buckets delete': {
+    rate_bucket_pkey: 'one row per project',
+    poll: 'once a minute',
+    look: 'once a minute',
+  },
   'sync-buckets': { rate_bucket_pkey: 'all rows, at the start' },
   'adaptive-rate': { rate_bucket_pkey: 'one row per project' },
   'rescue-claims stranded': { claim_pkey: 'what is in flight' },

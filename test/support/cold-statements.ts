@@ -4,6 +4,7 @@ import type { Walk } from '../../dev/bench/explain.ts'
 import { BATCH, claimAll, openAttempt, store } from '../../dev/bench/hot-statements.ts'
 import { readHistory } from '../../src/api/read-history.sql.ts'
 import { readRequestOfInstance, readStates } from '../../src/api/read-requests.sql.ts'
+import { readSummary } from '../../src/api/read-summary.sql.ts'
 import { addInstances } from '../../src/attempt/add-instances.sql.ts'
 import { claimDoubts } from '../../src/attempt/claim-doubts.sql.ts'
 import { demandAudits } from '../../src/attempt/demand-audits.sql.ts'
@@ -48,6 +49,7 @@ import {
   resignReplica,
 } from '../../src/replica/leases.sql.ts'
 import { changeRequests } from '../../src/request/change-requests.sql.ts'
+import { deleteIdleBuckets, markIdleBuckets } from '../../src/retention/idle-buckets.sql.ts'
 import { retireOperations } from '../../src/retention/retire-operations.sql.ts'
 import {
   deleteRetiredKeys,
@@ -131,6 +133,7 @@ async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promis
   await readHistory(as('read-history'), { projectId, requestId, maxParts: 10 })
   await readRequestOfInstance(as('read-requests by instance'), { projectId, instanceId })
   await readStates(as('read-requests states'), ids)
+  await readSummary(as('read-summary'), projectId)
   const ownIds = placed.filter((one) => one.projectId === projectId).map((one) => one.instanceId)
   await findPasswordDigests(as('password-digests'), projectId, ownIds)
   await findOwners(as('find-owners'), projectId, ownIds)
@@ -249,5 +252,7 @@ async function keep({ as, plain }: Walk): Promise<void> {
   await keepKeys(as('retire-requests keep'), params)
   await deleteRetiredRequests(as('retire-requests delete'), { ...params, keptForMs: 0 })
   await retireOperations(as('retire-operations'), { letterDays: 0, auditDays: 0, limit: BATCH })
+  await markIdleBuckets(as('idle-buckets mark'), { idleMs: 1000, limit: BATCH })
+  await deleteIdleBuckets(as('idle-buckets delete'), { idleMs: 1000, limit: BATCH, keptForMs: 0 })
   await deleteRetiredKeys(as('retire-requests keys'), { olderThanDays: 365, limit: BATCH })
 }

@@ -204,6 +204,7 @@ test('the database has one door', () => {
 
 /** What runs for every request, call, poll and event, and for every status asked for (decision 17). */
 const HOT_STATEMENTS = [
+  'api/read-page.sql.ts',
   'api/read-requests.sql.ts',
   'attempt/settle-attempts.sql.ts',
   'budget/apply-call-results.sql.ts',

@@ -233,6 +233,7 @@ CREATE TABLE "rate_bucket" (
     "preflight_at" TIMESTAMPTZ(3),
     "reading_until" TIMESTAMPTZ(3),
     "reads_servers" BOOLEAN NOT NULL DEFAULT false,
+    "retiring_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
     CONSTRAINT "rate_bucket_range_check" CHECK (
