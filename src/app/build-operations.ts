@@ -26,7 +26,7 @@ export function buildOperations(core: Core, { onSettled, onRun }: WakeUps): Oper
   const { config, database, replica, broker, pollTimes, idleMs, logger } = core
   const rules = { settleMs: config.reconcileSettleMs, maxAttempts: config.maxAttempts, pollTimes }
   const queueLength = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
-  const publisher = createPublisher({ broker, logger, name: 'replays', maxInFlight: 200 })
+  const publisher = createPublisher({ broker, logger, name: 'replays', maxInFlight: 250 })
 
   const replay: Carry<'events'> = async ({ params }, progress, signal) => {
     try {

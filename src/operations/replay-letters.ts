@@ -19,9 +19,9 @@ import { markReplayed } from './mark-replayed.sql.ts'
 import { type Carry, RunFailedError } from './run.ts'
 
 /** Letters in hand: what a run that is killed leaves behind as copies. */
-const MAX_IN_HAND = 100
-/** Of them, as many as leave within this part of a second. */
-const IN_HAND_SECONDS = 0.2
+const MAX_IN_HAND = 250
+/** Of them, as many as leave within this part of a second: longer than a confirm takes on a busy broker. */
+const IN_HAND_SECONDS = 0.5
 /** How often an idle queue is asked whether it is empty. */
 const LOOK_MS = 250
 const RETRY_MS = { minMs: 100, maxMs: 5000 }

@@ -60,11 +60,11 @@ export function createRunner({ database, replica, carriers, idleMs, logger }: Ru
     over.abort()
     await keeping
     const failed = trouble instanceof RunFailedError
-    const message = trouble === null || stopped ? null : coerceError(trouble).message
-    const ended = failed || (trouble === null && !stopped)
-    await recordRun(database, run, progress, { error: message, over: ended })
-    if (ended) logger.info({ run: id, kind, ...progress, error: message }, 'run ended')
-    if (message !== null && !failed) throw trouble
+    const isOver = failed || (trouble === null && !stopped)
+    const error = trouble === null || (stopped && !failed) ? null : coerceError(trouble).message
+    await recordRun(database, run, progress, { error, over: isOver })
+    if (isOver) logger.info({ run: id, kind, ...progress, error }, 'run ended')
+    else if (error !== null) throw trouble
   }
 
   const loop = createLoop({

@@ -91,6 +91,33 @@ test('letters of one code go back to the request queue, the others stay as they 
   ])
 })
 
+test('orders that were rejected by a setting are carried out once it is corrected', async () => {
+  await using world = await createAppWorld({ consumers: false })
+  const project = world.newProject()
+  const strict = await world.startApp({ PROJECTS: 'another' })
+  const keys = [await world.order({ project_id: project }), await world.order({ project_id: project })]
+  type List = { in_queue: number; letters: { request_id: string; replayed_at: string | null }[] }
+  const lettersAt = async (url: string) => (await world.get<List>('/operations/dead-letters', url)).body
+  await eventually(async () => expect((await lettersAt(strict.url)).in_queue).toBe(2))
+  await strict.stop()
+
+  const { url } = await world.startApp()
+  const asked = { code: 'project_not_allowed', max: 10, per_second: 100, reason: REASON }
+  const { body } = await post(url, '/operations/dead-letters/replay', asked)
+  expect(await endedRun(url, body.id)).toMatchObject({ state: 'done', done: 2, total: 2 })
+  for (const { projectId, requestId } of keys)
+    await eventually(async () => {
+      const rows = await world.database.query(
+        'SELECT state FROM provision_request WHERE project_id = $1 AND request_id = $2',
+        [projectId, requestId],
+      )
+      expect(rows).toEqual([{ state: 'running' }])
+    })
+  const { in_queue, letters } = await lettersAt(url)
+  expect(in_queue).toBe(0)
+  expect(letters.map(({ replayed_at }) => replayed_at)).toEqual([expect.any(String), expect.any(String)])
+})
+
 test('an empty queue is replayed at once, and what is not clear is refused', async () => {
   await using world = await createAppWorld({ consumers: false })
   const { url } = await world.startApp()
@@ -105,7 +132,7 @@ test('an empty queue is replayed at once, and what is not clear is refused', asy
 
 /** Kills come while the run is in progress: a replica in a process of its own has the duty until it is killed. */
 test('a run that is killed again and again loses nothing, and orders nothing twice', async () => {
-  await using world = await createAppWorld({ consumers: false })
+  await using world = await createAppWorld({ consumers: false, simulator: { serversPerProject: LETTERS } })
   const project = world.newProject()
   const settings = { RATE_LIMIT_PER_SECOND: '10000', RATE_LIMIT_BURST: '20000', DISPATCH_CONCURRENCY: '64' }
   const environment = { ...world.environment, ...settings, LOG_LEVEL: 'info' }

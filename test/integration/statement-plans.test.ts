@@ -167,6 +167,9 @@ describe('statements planned on empty tables', () => {
         used: indexes,
       })
     }
+    expect(indexesOf('find-failures', '')).toEqual(['provision_request_failure_idx'])
+    expect(indexesOf('find-uncertain', 'look')).toEqual(['look_doubt_idx'])
+    expect(indexesOf('carry-run take', '')).toEqual(['operation_run_open_idx', 'operation_run_pkey'])
     expect(indexesOf('read-history', '')).toEqual([
       'history_part_pkey',
       'look_pkey',
