@@ -1,4 +1,5 @@
 import { type Config, ConfigError, type Environment, loadConfig } from '../config.ts'
+import { withNamesOfTheSdk } from '../environment.ts'
 
 /** What stands in for a required setting that is missing or at fault. Nobody listens there. */
 const STAND_INS: Readonly<Record<string, string>> = {
@@ -11,6 +12,16 @@ const STAND_INS: Readonly<Record<string, string>> = {
 const MAKE_UP: Readonly<Record<string, Environment>> = {
   CLOUDDC_CREDENTIALS_FILE: { CLOUDDC_INSECURE: 'on' },
   API_ACCESS_FILE: { API_ACCESS: 'open' },
+}
+/** What goes with a setting that is left out, since it means nothing, or another thing, without it. */
+const COMPANIONS: Readonly<Record<string, readonly string[]>> = {
+  CLOUDDC_ACCESS_KEY: ['CLOUDDC_SECRET_KEY', 'CLOUDDC_SECURITY_TOKEN'],
+  CLOUDDC_SECRET_KEY: ['CLOUDDC_ACCESS_KEY', 'CLOUDDC_SECURITY_TOKEN'],
+  AMQP_CERT_FILE: ['AMQP_KEY_FILE'],
+  HTTP_CERT_FILE: ['HTTP_KEY_FILE'],
+  HTTP_KEY_FILE: ['HTTP_CERT_FILE'],
+  POLL_MIN_MS: ['POLL_MAX_MS'],
+  RETENTION_DAYS: ['IDEMPOTENCY_DAYS'],
 }
 /** Some faults show only once others are gone. */
 const ROUNDS = 10
@@ -28,23 +39,28 @@ export interface SoundSettings {
 export function readSoundSettings(environment: Environment): SoundSettings {
   const faults: string[] = []
   const unsound = new Set<string>()
-  const env: Record<string, string | undefined> = { ...environment }
+  // Under our names alone: what is left out must not come back under those of the SDK.
+  const env: Record<string, string | undefined> = Object.fromEntries(
+    Object.entries(withNamesOfTheSdk(environment)).filter(([name]) => !name.startsWith('HUAWEICLOUD_SDK_')),
+  )
   let config: Config | null = null
   for (let round = 0; round < ROUNDS && config === null; round += 1) {
     try {
       config = loadConfig(env)
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      const again = new Set<string>()
+      // What was left out already may be required by another setting.
+      const again = new Set(error.faults.flatMap(settingsOf).filter((name) => unsound.has(name)))
       for (const told of error.faults) {
-        for (const name of settingsOf(told)) {
-          // What was left out already may be required by another setting.
-          if (unsound.has(name)) again.add(name)
-          unsound.add(name)
-        }
-        if (!settingsOf(told).some((name) => again.has(name))) faults.push(told)
+        const names = settingsOf(told)
+        if (!names.some((name) => again.has(name))) faults.push(told)
+        for (const name of names) unsound.add(name)
       }
       for (const name of unsound) {
+        for (const companion of COMPANIONS[name] ?? []) {
+          delete env[`${companion}_FILE`]
+          delete env[companion]
+        }
         delete env[`${name}_FILE`]
         env[name] = STAND_INS[name]
         Object.assign(env, again.has(name) ? MAKE_UP[name] : {})
@@ -63,5 +79,8 @@ function settingsOf(told: string): string[] {
   const names = /^[A-Z0-9_, ]+/.exec(told)?.[0].split(/[, ]+/) ?? []
   return names
     .filter((name) => name !== '')
-    .map((name) => (`${name.replace(/_FILE$/, '')}` in STAND_INS ? name.replace(/_FILE$/, '') : name))
+    .map((name) => {
+      const secret = name.replace(/_FILE$/, '')
+      return secret in STAND_INS ? secret : name
+    })
 }

@@ -50,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   operations: ['operations', ...STEP, 'amqp'],
   api: ['api', ...STEP, 'access', 'operations'],
 
-  doctor: ['doctor', ...LOW, 'amqp', 'budget', 'clouddc', 'config.ts', 'telemetry'],
+  doctor: ['doctor', ...LOW, 'amqp', 'budget', 'clouddc', 'config.ts', 'environment.ts', 'telemetry'],
 
   'setting-kinds.ts': ['access', 'secrets'],
   'access-settings.ts': ['access', 'runtime'],
