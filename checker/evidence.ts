@@ -47,7 +47,7 @@ export interface Order {
  * How a message is meant to end.
  *
  * - `creates`: CloudDC takes the order; how many of its instances run is up to the ledger
- * - `refused`: CloudDC says no for good (an unknown server, too few servers)
+ * - `refused`: CloudDC says no for good (an unknown server, too few servers), to the order or to who asks beforehand
  * - `expires`: its deadline passes before it is dispatched
  * - `cancels`: withdrawn before it is dispatched
  * - `rejected`: a dead letter with this code
@@ -102,6 +102,7 @@ export interface RequestRow {
   /** What a request that has not ended waits for and until when; null where it says neither. */
   waiting: { reason: string; until: Date } | null
   deadline: Date | null
+  createdAt: Date
   completedAt: Date | null
 }
 

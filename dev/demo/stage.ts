@@ -117,8 +117,7 @@ export async function fillInventory(simulator: SimulatorProcess, batch: Batch): 
     const ordinary = Array.from({ length: wanted.get(projectId) ?? 0 }, () => ({ id: randomServerId() }))
     const inventory = [
       ...ordinary,
-      // In arrears: never chosen at random, and still there for those who name it.
-      ...reserved.map((id) => ({ id, frozen_state: 4 })),
+      ...reserved.map((id) => ({ id, reserved: true })),
       ...inRepair.map((id) => ({ id, manage_state: 'maintain' })),
     ]
     await simulator.admin('PUT', `inventory/${encodeURIComponent(projectId)}`, { servers: inventory })

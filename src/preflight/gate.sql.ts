@@ -10,13 +10,16 @@ const PATIENCE = `interval '10 seconds'`
 /**
  * The gate of bucket `b` at `clock.ts`, for a CROSS JOIN LATERAL; `on` (SQL) tells whether there is preflight at all.
  * Columns: `shut` (nothing goes before a reading), `ready_left` (instances that may still be ordered; null: no limit is
- * known), `ages` (the reading is worth renewing). A project that is probed after trouble waits for no reading: the probe
- * says more.
+ * known), `ages` (the reading is worth renewing). A project that is probed after trouble, of its own or of its credential
+ * (a row of the CTE `credentials`), waits for no reading: the probe says more.
  */
 export const gateOf = (on: string): string => `(
     SELECT
       ${on} AND b.blocked_until IS NULL AND coalesce(b.ready_until <= clock.ts, true)
-        AND coalesce(b.preflight_at > clock.ts - ${PATIENCE}, true) AS shut,
+        AND coalesce(b.preflight_at > clock.ts - ${PATIENCE}, true)
+        AND NOT EXISTS (
+          SELECT FROM credentials c WHERE c.credential_id = b.credential_id AND c.blocked_reason <> 'unproven'
+        ) AS shut,
       CASE WHEN ${on} AND b.ready_until > clock.ts THEN b.ready_limit - b.ordered END AS ready_left,
       ${on} AND coalesce(b.renew_at <= clock.ts, true) AND coalesce(b.reading_until <= clock.ts, true) AS ages
   )`

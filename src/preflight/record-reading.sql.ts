@@ -21,7 +21,8 @@ SET
   END,
   reading_until = $2::timestamptz + make_interval(secs => $7::float8 / 1000),
   reads_servers = $8::bool,
-  due_at = CASE WHEN b.due_at IS NOT NULL THEN least(b.due_at, clock_timestamp()) END
+  -- Not while a probe is under way: the next one has its time.
+  due_at = CASE WHEN b.due_at IS NOT NULL AND b.blocked_until IS NULL THEN least(b.due_at, clock_timestamp()) ELSE b.due_at END
 WHERE b.project_id = $1
 `
 

@@ -179,6 +179,7 @@ function carryOut(
     hasPassword: mistake === 'password_kept' && number === 5,
     waiting: null,
     deadline: null,
+    createdAt: new Date(START_MS),
     completedAt: new Date(START_MS + 60_000),
   }
   evidence.requests.push(row)

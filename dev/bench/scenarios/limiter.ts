@@ -119,11 +119,13 @@ async function measure(
       await sleep(50)
     }
     const statements = counted ? await readStatements(world) : null
-    const { calls, lists } = await upstream.record()
+    const { calls, lists, readings } = await upstream.record()
     const last = calls.at.at(-1) ?? 0
     const listings = lists.at.filter((at) => at <= last)
-    // Polls are calls of the same budget.
-    const arrivals = [...calls.at, ...listings].sort((a, b) => a - b)
+    // Polls and preflight's readings are calls of the same budget.
+    const arrivals = [...calls.at, ...listings, ...readings.at.filter((at) => at <= last)].sort(
+      (a, b) => a - b,
+    )
     const byProject = [...Map.groupBy(calls.at.keys(), (n) => calls.project[n]).values()].map((own) =>
       own.flatMap((n) => calls.at[n] ?? []),
     )

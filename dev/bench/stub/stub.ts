@@ -6,6 +6,8 @@ import { type StubReply, type StubRequest, serve } from './http-lines.ts'
 export interface StubRecord {
   calls: { at: number[]; project: string[]; name: string[] }
   lists: { at: number[]; ids: number[] }
+  /** Counts of the ready servers. */
+  readings: { at: number[] }
   /** When an instance was first listed as running. */
   running: Record<string, number>
 }
@@ -21,7 +23,8 @@ export interface StubSettings {
 
 /**
  * The least that passes for CloudDC: batch-create answers 202 with fresh ids, and a listing by ids tells of each id
- * it is asked for that it runs. It keeps no instances: an id holds its time of birth. Control lies under /bench.
+ * it is asked for that it runs. It keeps no instances: an id holds its time of birth. There is always a million of ready
+ * servers. Control lies under /bench.
  */
 export async function startStub(): Promise<string> {
   let settings: StubSettings = { held: false, runAfterMs: 0, recordRunning: false }
@@ -56,6 +59,11 @@ export async function startStub(): Promise<string> {
     return { status: 200, body: `{"instances":[${instances}],"page_info":{},"count":${ids.length}}` }
   }
 
+  const countServers = (): StubReply => {
+    record.readings.at.push(monotonicMs())
+    return { status: 200, body: '{"server_manage_state":{"ready":1000000,"in-use":0}}' }
+  }
+
   const control = ({ method, path, body }: StubRequest): StubReply => {
     if (path === '/bench/record') return { status: 200, body: JSON.stringify(record) }
     if (path === '/bench/counts') {
@@ -71,12 +79,18 @@ export async function startStub(): Promise<string> {
 
   return serve((request) => {
     if (request.path.startsWith('/bench/')) return control(request)
-    return request.method === 'POST' ? create(request.path, request.body) : list(request.path)
+    if (request.method === 'POST') return create(request.path, request.body)
+    return request.path.endsWith('/physicalservers/status') ? countServers() : list(request.path)
   })
 }
 
 function emptyRecord(): StubRecord {
-  return { calls: { at: [], project: [], name: [] }, lists: { at: [], ids: [] }, running: {} }
+  return {
+    calls: { at: [], project: [], name: [] },
+    lists: { at: [], ids: [] },
+    readings: { at: [] },
+    running: {},
+  }
 }
 
 /** /v1/{project}/instances... */
