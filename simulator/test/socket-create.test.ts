@@ -63,7 +63,12 @@ describe('batch-create', () => {
 
   it('takes reserved servers by name only, and frozen ones not even so', async () => {
     const { simulator, create, createIds } = await startCaller()
-    simulator.inventory.set('p', { servers: [{ id: 'a', reserved: true }, { id: 'b', frozen_state: 2 }] })
+    simulator.inventory.set('p', {
+      servers: [
+        { id: 'a', reserved: true },
+        { id: 'b', frozen_state: 2 },
+      ],
+    })
     expect(await create()).toMatchObject({ status: 400, json: { error_code: 'iMetal.0101' } })
     expect(await createIds(placed('a'))).toHaveLength(1)
     expect(await create(placed('b'))).toMatchObject({ status: 400, json: { error_code: 'iMetal.0101' } })

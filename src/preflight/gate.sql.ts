@@ -21,7 +21,7 @@ export const gateOf = (on: string): string => `(
           SELECT FROM credentials c WHERE c.credential_id = b.credential_id AND c.blocked_reason <> 'unproven'
         ) AS shut,
       CASE WHEN ${on} AND b.ready_until > clock.ts THEN b.ready_limit - b.ordered END AS ready_left,
-      ${on} AND coalesce(b.renew_at <= clock.ts, true) AND coalesce(b.reading_until <= clock.ts, true) AS ages
+      ${on} AND b.blocked_until IS NULL AND coalesce(b.renew_at <= clock.ts, true) AND coalesce(b.reading_until <= clock.ts, true) AS ages
   )`
 
 /**
