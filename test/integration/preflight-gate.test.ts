@@ -8,6 +8,7 @@ import {
   wantForgottenReadings,
   wantReadings,
 } from '../../src/preflight/wanted-readings.sql.ts'
+import { changeRequests } from '../../src/request/change-requests.sql.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { claim as claimWith, placeRequests, setBucket } from './statement-world.ts'
 
@@ -165,11 +166,8 @@ describe('orders that are held back', () => {
     const [held = ''] = await placeRequests(database, selected('a', 'b'))
     await releaseOrders(database, [held])
     expect(await readSpokenServers(database, 'p')).toEqual(new Set(['a', 'b']))
-    await database.query(
-      `UPDATE provision_request
-       SET state = 'cancelled', previous_state = 'queued', queue_rank = NULL, sealed_password = NULL,
-         completed_at = now(), exception_state = 'cancelled'`,
-    )
+    const change = { cause: 'cancelled' }
+    await changeRequests(database, [{ id: held, version: 1, to: 'cancelled', change }])
     expect(await readSpokenServers(database, 'p')).toEqual(new Set())
   })
 
