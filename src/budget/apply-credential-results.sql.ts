@@ -11,7 +11,8 @@ import { toJson } from '../database/json.ts'
  * One statement, and a transaction of its own (credential.sql.ts): what is lost with a process that ends before it, the
  * next call finds out.
  *
- * The new row is made from the locked one alone: a CHECK sees it before Postgres notices that the row of its snapshot is old.
+ * The new row is made from the locked one alone: a CHECK sees it before Postgres notices that the row of its snapshot is
+ * old.
  *
  * $1 rows as JSON.
  */

@@ -55,7 +55,7 @@ export const credentialLevels = (share: string, grant = creatingGrant('c')): str
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf(share, 'c', BUSY)} level`
 
-/** What a credential pays for of reading calls: as a project's bucket, by the share that it has gathered while it is short. */
+/** What a credential pays for of reading calls: like a project's bucket, by the share gathered while it is short. */
 export const READING_OF_CREDENTIAL = `CASE
       WHEN level.closed OR level.tokens < 1 THEN 0
       WHEN c.blocked_until IS NOT NULL THEN 1

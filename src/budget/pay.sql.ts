@@ -23,8 +23,9 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * The bucket keeps the name of its last payment (`payment`, made by the caller): a call that was not made is paid back
  * only while nothing was paid since, because how late later calls may be was reckoned without it.
  *
- * The project's credential may have a bucket as well (credential.sql.ts). It is locked after the projects', what is granted is
- * the least of both, both are paid, and their calls may be late by the least of both rooms. A pause would make `closed` true.
+ * The project's credential may have a bucket as well (credential.sql.ts). It is locked after the projects', what is granted
+ * is the least of both, both are paid, and their calls may be late by the least of both rooms. A pause would make
+ * `closed` true.
  *
  * Made of it are claim-requests (creating), claim-polls (polls), and pay-for-reading (one poll of a single instance, one
  * page of a listing).
@@ -51,8 +52,8 @@ export const AHEAD = `interval '${CLAIM_AHEAD_MS} ms'`
 
 /**
  * What a bucket, by default `b`, holds at `clock.ts`, for a CROSS JOIN LATERAL named `level`; `share` (SQL, 0..1) of the
- * inflow is gathered for readiness. `busy` (SQL) is whether creating waits for its tokens. Columns: `capacity`, `rate` (calls per second that the limit allows), `refill` (calls per
- * second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
+ * inflow is gathered for readiness. `busy` (SQL) is whether creating waits for its tokens. Columns: `capacity`, `rate`
+ * (calls per second that the limit allows), `refill` (calls per second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
  * `busy` (creating waits for tokens), `closed` (blocked now), `tight`, `token_at` (when the next whole token is there).
  */
 export const levelOf = (share: string, b = 'b', busy = `${b}.due_at IS NOT NULL`): string => `(
@@ -86,7 +87,8 @@ export const levelOf = (share: string, b = 'b', busy = `${b}.due_at IS NOT NULL`
  * What `n` calls (SQL) leave of the bucket whose level is in row `r`, for a CROSS JOIN LATERAL; `lateMs` (SQL) is what
  * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket, `kept` (SQL) how many
  * tokens more others wait for, `tokenAt` (SQL) when a call on a tight bucket has all its tokens. Columns: `tokens` and
- * `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `tokenAt`) they may be written.
+ * `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `tokenAt`)
+ * they may be written.
  */
 export const paymentOf = ({
   r,

@@ -30,6 +30,8 @@ export interface PayingCredentials {
   check(call: { projectId: string; credentialId: string }): void
   /** Tells the credential's bucket, without waiting, what a call came to. */
   tell(call: CredentialPayment, news: CredentialNews): void
+  /** Gives back what a call of the project has paid whose claim was not answered. */
+  putBack(projectId: string, payment: string): void
   /** Resolves when the buckets know of every call. */
   drained(): Promise<void>
 }
@@ -38,6 +40,7 @@ export interface PayingCredentials {
 export const NO_CREDENTIALS: PayingCredentials = {
   check: () => undefined,
   tell: () => undefined,
+  putBack: () => undefined,
   drained: async () => undefined,
 }
 
@@ -79,6 +82,10 @@ export function createPayingCredentials({
     },
   })
 
+  const apply = (effect: CredentialEffect | null) => {
+    if (effect !== null) effects.add(effect).catch(dropped)
+  }
+
   return {
     check: ({ projectId, credentialId }) => {
       const wanted = credentialOf(projectId)
@@ -88,8 +95,11 @@ export function createPayingCredentials({
     },
     tell: (call, news) => {
       metrics.credential.calls.inc({ credential: nameOf(call.credentialId), result: news.kind })
-      const effect = credentialEffect(news, call)
-      if (effect !== null) effects.add(effect).catch(dropped)
+      apply(credentialEffect(news, call))
+    },
+    putBack: (projectId, payment) => {
+      const call = { credentialId: credentialOf(projectId), credentialProbing: false, payment }
+      apply(credentialEffect({ kind: 'unused' }, call))
     },
     drained: async () => {
       await Promise.all([labels.drained(), effects.drained()])

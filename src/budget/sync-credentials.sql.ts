@@ -5,8 +5,8 @@ import type { BucketLimit } from './token-bucket.ts'
 
 /**
  * Gives each credential its row, and brings the limits to the configured ones. A new credential has yet to prove itself
- * (credential.sql.ts). A limit that begins or ends counts from now on, a changed one keeps its level. A limit that is configured no more
- * ends.
+ * (credential.sql.ts). A limit that begins or ends counts from now on, a changed one keeps its level. A limit that is
+ * configured no more ends.
  *
  * $1 credentials with their limits as JSON.
  */

@@ -79,7 +79,12 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     lateness: createLateness(),
     callLog: createCallLog({ logger }),
     tightTokens: createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() }),
-    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, logger }),
+    unansweredClaims: createUnansweredClaims({
+      database,
+      holderId: replica.id,
+      credentials: options.credentials ?? NO_CREDENTIALS,
+      logger,
+    }),
     inHand: new Set(),
   }
   const loop = createLoop({

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
 import { labelProjects } from '../../src/budget/label-projects.sql.ts'
+import { noteWritten } from '../../src/budget/note-written.sql.ts'
+import { CREATE_RESERVE_MS } from '../../src/budget/pay.sql.ts'
 import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
 import { syncCredentials } from '../../src/budget/sync-credentials.sql.ts'
 import { bucketLimit, type CallLimit } from '../../src/budget/token-bucket.ts'
@@ -160,6 +162,51 @@ describe('a credential with a limit', () => {
     await database.query(`UPDATE poll SET due_at = now() - interval '1 second'`)
     expect(await pollAll()).toMatchObject([{ projectId: 'c', credentialId: 'key' }])
     expect((await readKey()).tokens).toBeCloseTo(0.5, 2)
+  })
+})
+
+describe('a credential with a burst below two', () => {
+  const ONE = { perSecond: 1, burst: 1 }
+  const secondsOf = async (table: string) => {
+    const [row] = await database.query<{ seconds: number }>(
+      `SELECT max(extract(epoch FROM refilled_at - date_trunc('day', now())))::float8 AS seconds FROM ${table}`,
+    )
+    return row?.seconds ?? 0
+  }
+
+  test('gives one call at a time, with the time of its token, and fills again from its writing', async () => {
+    await placeShared(['a', 'b'], ONE)
+    const { requests, claimId } = await claim(database)
+    expect(requests).toHaveLength(1)
+    const [request] = requests
+    expect(request?.tokenAt).not.toBeNull()
+    expect(request?.roomMs).toBeLessThanOrEqual(CREATE_RESERVE_MS)
+    expect((await claim(database)).requests).toEqual([])
+
+    const [reserved, project] = [await secondsOf('credential_bucket'), await secondsOf('rate_bucket')]
+    const note = { projectId: request?.projectId ?? '', credentialId: 'key', payment: claimId, lateMs: 30 }
+    await noteWritten(database, [note])
+    expect(reserved - (await secondsOf('credential_bucket'))).toBeCloseTo((CREATE_RESERVE_MS - 30) / 1000, 3)
+    // The project's bucket is not tight: it got no time back.
+    expect(await secondsOf('rate_bucket')).toBe(project)
+    await noteWritten(database, [note])
+    expect(reserved - (await secondsOf('credential_bucket'))).toBeCloseTo((CREATE_RESERVE_MS - 30) / 1000, 3)
+  })
+
+  test('makes a call of a project with a tight bucket wait for the later of both tokens', async () => {
+    await placeShared(['a'], ONE)
+    await setBucket(database, 'a', {
+      capacity: '1',
+      refill_per_second: '1',
+      tokens: '0.9',
+      refilled_at: 'now()',
+    })
+    await setKey({ tokens: '0.95', refilled_at: 'now()' })
+    const { requests, clockMs } = await claim(database)
+    const waitsMs = (requests[0]?.tokenAt ?? 0) - clockMs
+    expect(waitsMs).toBeGreaterThan(0)
+    expect(waitsMs).toBeLessThanOrEqual(100)
+    expect(await secondsOf('credential_bucket')).toBeCloseTo(await secondsOf('rate_bucket'), 5)
   })
 })
 
