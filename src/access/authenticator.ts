@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { AccessKey, AccessRules, Issuer } from './access-file.ts'
 import type { Caller } from './caller.ts'
 import type { KeySets } from './key-sets.ts'
@@ -27,7 +27,7 @@ export interface Authenticator {
 
 /**
  * Judges credentials by one state of the access file. What was found good is believed for ten seconds at most, and never
- * beyond its end, so that a caller who asks often costs one signature in that time. Remembered is a keyed digest, so
+ * beyond its end, so that a caller who asks often costs one signature in that time. Remembered is a salted digest, so
  * that how long the look-up takes tells nothing of a credential.
  */
 export function createAuthenticator({
@@ -40,7 +40,7 @@ export function createAuthenticator({
   /** Milliseconds since 1970. */
   now: () => number
 }): Authenticator {
-  const blind = randomBytes(32)
+  const salt = randomBytes(32).toString('base64')
   const believed = new Map<string, { identity: Identity; until: number }>()
 
   const judge = async (credential: string): Promise<Identity | null> => {
@@ -53,7 +53,7 @@ export function createAuthenticator({
 
   return {
     identify: async (credential) => {
-      const name = createHmac('sha256', blind).update(credential).digest('base64')
+      const name = hash('sha256', salt + credential, 'base64')
       const known = believed.get(name)
       if (known !== undefined && now() < known.until) return known.identity
       believed.delete(name)

@@ -24,7 +24,7 @@ export function registerSessionRoutes(app: FastifyInstance, { access }: { access
     const identity = authorization === undefined ? null : await access.identify(bearerIn(authorization))
     if (identity === null) throw unauthorized(authorization !== undefined)
     const { value, until } = begin(() => access.beginSession(identity))
-    const maxAge = Math.floor((until - Date.now()) / 1000)
+    const maxAge = Math.round((until - Date.now()) / 1000)
     setCookie(reply, { secure: request.protocol === 'https', value, maxAge })
     return signedIn(identity.caller, until)
   })
