@@ -16,7 +16,8 @@ import { cloudDcEndpoint, type Home } from '../clouddc/regions.ts'
 import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
 import { environmentCredential } from '../credential-settings.ts'
-import { createDatabase } from '../database/database.ts'
+import { createDatabase, type Database } from '../database/database.ts'
+import { findMissingRights } from '../database/missing-rights.sql.ts'
 import { READINGS_AT_ONCE } from '../preflight/preflight.ts'
 import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
@@ -100,10 +101,15 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
   })
   const target = { endpoint: home.endpoint, credentials: config.credentials, logger }
   const services: Service[] = [
-    { name: 'database', start: async () => undefined, stop: database.close },
+    {
+      name: 'database',
+      start: async () => logMissingRights({ config, database, logger }),
+      stop: database.close,
+    },
     broker,
     broadcast,
-    replica,
+    // It carries out no duty and claims nothing: the API alone needs no right to write.
+    ...(servesApiAlone(config) ? [] : [replica]),
     { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
     { name: 'IAM client', start: async () => undefined, stop: transport.close },
   ]
@@ -136,6 +142,37 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     services,
   }
 }
+
+function servesApiAlone({ roles }: Config): boolean {
+  return [...roles].every((role) => role === 'api')
+}
+
+/** Beside the start, which waits for no server. */
+function logMissingRights({
+  config,
+  database,
+  logger,
+}: {
+  config: Config
+  database: Database
+  logger: Logger
+}): void {
+  const needed = servesApiAlone(config) ? READING : WRITING
+  findMissingRights(database, needed).then(
+    (missing) => {
+      if (missing.length === 0) return
+      logger.error(
+        { missing: missing.map(({ table, rights }) => `${table}: ${rights}`) },
+        'the database role lacks rights: run npm run migrate -- --grant <role>',
+      )
+    },
+    // /readyz tells of a database that is not there.
+    () => undefined,
+  )
+}
+
+const READING = ['SELECT'] as const
+const WRITING = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const
 
 function openBook(config: Config, logger: Logger) {
   const { clouddcCredentialsFile: path, clouddcInsecure: insecure, credentials: first } = config

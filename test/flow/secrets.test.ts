@@ -97,7 +97,11 @@ test('no password and no token is ever seen, whatever happens to its request', a
   const rejected: [string, unknown][] = [
     [
       'taken',
-      { request_id: 'order-1', project_id: project, spec: buildSpec({ password: 'Other-Canary-9' }) },
+      {
+        request_id: 'order-1',
+        project_id: project,
+        spec: buildSpec({ password: 'Other-Canary-9', name: 'other' }),
+      },
     ],
     ['weak', { project_id: project, request_id: 'weak', spec: buildSpec({ password: `${CANARY}root` }) }],
     ['typo', { project_id: project, request_id: 'typo', spec: buildSpec({ pasword: CANARY }) }],

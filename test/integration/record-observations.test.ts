@@ -143,7 +143,7 @@ describe('an observation', () => {
     const { id, poll } = await claimOne(['a', 'late'])
     await database.query(
       `UPDATE provision_request SET state = 'failed', previous_state = 'provisioning', completed_at = now(),
-         exception_state = 'failed' WHERE id = $1::uuid`,
+         exception_state = 'failed', password_trace = NULL WHERE id = $1::uuid`,
       id,
     )
     const before = await readRequest(id)
