@@ -1,25 +1,10 @@
 import type { ThroughPrisma } from '../database/database.ts'
-import { THE_BUCKET } from './ask-bucket.sql.ts'
+import { askBucket } from './ask-bucket.sql.ts'
 import { type Found, fault, ok, warning } from './finding.ts'
-
-interface Bucket {
-  perSecond: number
-  atOnce: number
-  tokens: number
-  reason: string | null
-  until: Date | null
-  /** Blocked now, and not only waiting for its probe. */
-  closed: boolean
-  /** The credential that replicas pay with for the project, and the same of its own bucket. */
-  credentialId: string
-  credentialReason: string | null
-  credentialUntil: Date | null
-  credentialClosed: boolean
-}
 
 /** Whether calls of the project are made now, and if not, why. With `now` the call itself tells whether that lasts. */
 export async function checkBudget(database: ThroughPrisma, projectId: string, now: boolean): Promise<Found> {
-  const [bucket] = await database.throughPrisma.query<Bucket>(THE_BUCKET, projectId)
+  const bucket = await askBucket(database, projectId)
   if (bucket === undefined) return ok('no order of this project so far')
   const { perSecond, atOnce, tokens, credentialId } = bucket
   const words = `${round(perSecond)} calls per second, ${round(atOnce)} at once, ${Math.floor(tokens)} tokens now`

@@ -29,6 +29,7 @@ import {
   nextSweepMs,
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
+import { askBucket } from '../../src/doctor/ask-bucket.sql.ts'
 import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
 import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
@@ -134,6 +135,7 @@ async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promis
   await readRequestOfInstance(as('read-requests by instance'), { projectId, instanceId })
   await readStates(as('read-requests states'), ids)
   await readSummary(as('read-summary'), projectId)
+  await askBucket(as('ask-bucket'), projectId)
   const ownIds = placed.filter((one) => one.projectId === projectId).map((one) => one.instanceId)
   await findPasswordDigests(as('password-digests'), projectId, ownIds)
   await findOwners(as('find-owners'), projectId, ownIds)
