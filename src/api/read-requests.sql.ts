@@ -1,3 +1,4 @@
+import { waitOfCredential } from '../budget/credential.sql.ts'
 import type { Sql } from '../database/database.ts'
 import type { RequestState } from '../request/provision-request.ts'
 import { type RequestKey, requestKey } from '../request/request-key.ts'
@@ -66,14 +67,7 @@ export const WITH_BUCKET = `
 LEFT JOIN LATERAL (
   SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
 ) b ON true
-LEFT JOIN LATERAL (
-  SELECT one.due_at,
-    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_until END AS blocked_until,
-    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_reason END AS blocked_reason
-  FROM credential_bucket one
-  WHERE one.credential_id = b.credential_id
-  OFFSET 0
-) k ON true
+LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
 `
 
 /** Those that are there, in no order. $1 projects and $2 requests, side by side. */

@@ -1,3 +1,4 @@
+import { waitOfCredential } from '../budget/credential.sql.ts'
 import { levelOf } from '../budget/pay.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 
@@ -78,14 +79,15 @@ SELECT
   b.project_id IS NOT NULL AS "hasBucket",
   level.tokens AS "level",
   level.refill AS "rate",
-  b.blocked_until AS "blockedUntil",
-  b.blocked_reason AS "blockedReason"
+  greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
+  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason"
 FROM counted
 CROSS JOIN others
 CROSS JOIN running
 CROSS JOIN clock
 LEFT JOIN rate_bucket b ON b.project_id = $1
 LEFT JOIN LATERAL ${levelOf('0')} level ON true
+LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
 `
 
 type Counts<State extends string> = Record<State, number>

@@ -67,3 +67,16 @@ export const READING_OF_CREDENTIAL = `CASE
 /** When a credential's projects have their next turn after it has sent a probe. */
 export const AFTER_PROBE = `(clock.ts + make_interval(secs =>
       CASE WHEN c.blocked_reason = 'unproven' THEN ${FIRST_PROBE_SECONDS} ELSE ${PROBE_SECONDS} END))`
+
+/**
+ * What the credential of bucket `b` lets its project wait for, for a LEFT JOIN LATERAL: `due_at`, and while it is refused
+ * `blocked_until` and `blocked_reason`.
+ */
+export const waitOfCredential = (b: string): string => `(
+  SELECT one.due_at,
+    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_until END AS blocked_until,
+    CASE WHEN one.blocked_reason <> 'unproven' THEN one.blocked_reason END AS blocked_reason
+  FROM credential_bucket one
+  WHERE one.credential_id = ${b}.credential_id
+  OFFSET 0
+)`
