@@ -23,7 +23,7 @@ const changedSchema = z.record(z.string(), z.unknown()).meta({
   examples: [{ state: 'queued' }],
 })
 
-const auditEntrySchema = z
+export const auditEntrySchema = z
   .object({
     id: text('Grows with each entry', '1207'),
     at: time('When it was changed'),
@@ -56,7 +56,7 @@ const failureSampleSchema = z
   })
   .meta({ id: 'FailureSample', description: 'The newest request that failed so' })
 
-const failureCauseSchema = z
+export const failureCauseSchema = z
   .object({
     code: text("CloudDC's error code, or one of this service", 'iMetal.0001'),
     count: count('Requests that ended so', 41),
