@@ -2,7 +2,9 @@ import { ACCESS_ROLES, type AccessRole, type Rule } from './who-may.ts'
 
 /** Whoever asks, by a credential that has been judged. */
 export interface Caller {
-  /** `key:<id>`, `token:<sub>`, `open` where everybody may do everything, or `nobody` without a credential. */
+  /**
+   * `key:<id>`, `token:<sub> of <issuer>`, `open` where everybody may do everything, or `nobody` without a credential.
+   */
   id: string
   roles: ReadonlySet<AccessRole>
   /** The projects whose requests they may see and change. */

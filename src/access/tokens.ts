@@ -87,13 +87,14 @@ async function verify(
   }
 }
 
-function callerIn(payload: JWTPayload, { rolesClaim, projectsClaim }: Issuer): Caller | null {
+/** A subject is one issuer's: it holds no space, so that no two of different issuers have the same id. */
+function callerIn(payload: JWTPayload, { issuer, rolesClaim, projectsClaim }: Issuer): Caller | null {
   const { sub } = payload
   if (typeof sub !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(sub)) return null
   const roles = wordsOf(claimOf(payload, rolesClaim))
   const projects = wordsOf(claimOf(payload, projectsClaim))
   return {
-    id: `token:${sub}`,
+    id: `token:${sub} of ${issuer}`,
     roles: new Set(ACCESS_ROLES.filter((role) => roles.includes(role))),
     projects: projects.includes('*') ? '*' : new Set(projects.filter((id) => PROJECT_ID.test(id))),
   }

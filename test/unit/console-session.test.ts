@@ -138,7 +138,11 @@ describe('a session', () => {
     const issuers = [{ issuer: provider.issuer, audience: 'provisioner', jwks_url: provider.jwksUrl }]
     const { world, change, signIn, get } = setUp({ issuers })
     const { cookie, reply } = await signIn(await signToken(signingKey))
-    expect(reply.json()).toMatchObject({ id: 'token:alice', roles: ['read'], projects: ['p'] })
+    expect(reply.json()).toMatchObject({
+      id: 'token:alice of https://idp.example',
+      roles: ['read'],
+      projects: ['p'],
+    })
     expect(await get(cookie)).toBe(200)
     change({ issuers: [] })
     expect(await get(cookie)).toBe(401)
@@ -148,6 +152,20 @@ describe('a session', () => {
     expect(await get(cookie)).toBe(200)
     world.ahead = 61_000
     expect(await get(cookie)).toBe(401)
+  })
+
+  test('tells apart those whom two issuers call the same', async () => {
+    const provider = await startIdentityProvider([signingKey])
+    const issuerOf = (issuer: string) => ({ issuer, audience: 'provisioner', jwks_url: provider.jwksUrl })
+    const named = [provider.issuer, 'of https://idp.example']
+    const { signIn } = setUp({ issuers: named.map(issuerOf) })
+    const ids = await Promise.all(
+      named.map(async (iss) => {
+        const { reply } = await signIn(await signToken(signingKey, { claims: { iss } }))
+        return reply.json<{ id: string }>().id
+      }),
+    )
+    expect(new Set(ids).size).toBe(2)
   })
 
   test('does not begin when it would not fit into a cookie', async () => {
