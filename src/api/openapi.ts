@@ -13,12 +13,21 @@ const DOCS_POLICY = { ...PAGE_POLICY, 'style-src': ["'self'", "'unsafe-inline'"]
 
 type SchemaOverride = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override']>
 
-/** Times are strings on the wire; replies may gain fields; the bounds of a double go without saying. */
+/**
+ * Times are strings on the wire; replies may gain fields, while a body with members that its schema does not know is
+ * refused; the bounds of a double go without saying.
+ */
 const describeSchema: SchemaOverride = ({ zodSchema, jsonSchema }) => {
   if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, { type: 'string', format: 'date-time' })
-  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+  if (jsonSchema.additionalProperties === false && !isStrict(zodSchema))
+    delete jsonSchema.additionalProperties
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+}
+
+/** Whether it refuses members that it does not know. */
+function isStrict({ _zod }: Parameters<SchemaOverride>[0]['zodSchema']): boolean {
+  return _zod.def.type === 'object' && _zod.def.catchall?._zod.def.type === 'never'
 }
 
 type Transform = ReturnType<typeof createJsonSchemaTransform>

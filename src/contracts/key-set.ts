@@ -4,7 +4,7 @@ import { JWE_ALG } from './jwe.ts'
 const coordinate = z.string().regex(/^[\w-]{43}$/)
 
 const keySchema = z
-  .strictObject({
+  .object({
     kty: z.literal('EC').meta({ description: 'An elliptic curve', examples: ['EC'] }),
     crv: z.literal('P-256').meta({ description: 'The curve', examples: ['P-256'] }),
     x: coordinate.meta({
@@ -26,7 +26,7 @@ const keySchema = z
 
 /** `/.well-known/provisioner-keys`: a JWK set. */
 export const keySetSchema = z
-  .strictObject({
+  .object({
     keys: z.array(keySchema).readonly().meta({ description: 'Any of them will do; the first is the newest' }),
   })
   .meta({ id: 'SealingKeys', description: 'Public keys to which passwords are sealed' })

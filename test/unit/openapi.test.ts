@@ -108,6 +108,29 @@ describe('the OpenAPI document', () => {
     }
   })
 
+  test('says of the bodies it takes that members it does not know are refused', async () => {
+    const { operations, schemas } = await readDocument()
+    const objectsIn = (schema: Schema): Schema[] => {
+      const named =
+        schema.$ref === undefined ? schema : (schemas[schema.$ref.split('/').at(-1) ?? ''] ?? schema)
+      const { anyOf = [], oneOf = [], allOf = [], properties } = named
+      return [...anyOf, ...oneOf, ...allOf].flatMap(objectsIn).concat(properties === undefined ? [] : [named])
+    }
+    const bodies = operations.flatMap(({ name, operation }) =>
+      Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => ({ name, schema })),
+    )
+    expect(bodies.length).toBeGreaterThan(2)
+    for (const { name, schema } of bodies) {
+      expect(objectsIn(schema).length, name).toBeGreaterThan(0)
+      for (const object of objectsIn(schema)) expect(object.additionalProperties, name).toBe(false)
+    }
+    // Replies may gain members.
+    for (const { operation } of operations)
+      for (const reply of Object.values(operation.responses))
+        for (const { schema } of Object.values(reply.content ?? {}))
+          for (const object of objectsIn(schema)) expect(object.additionalProperties).not.toBe(false)
+  })
+
   test('says of every operation who may use it, and what all others are told', async () => {
     const { operations } = await readDocument()
     for (const { name, path, operation } of operations) {
