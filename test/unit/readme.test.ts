@@ -2,6 +2,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { readmeRows } from '../../src/cli/help.ts'
+import { VERBS } from '../../src/cli/verbs.ts'
 import { loadConfig, ROLES } from '../../src/config.ts'
 import { EVENT_KINDS, eventDataSchemas } from '../../src/contracts/event-schemas.ts'
 import { NEXT_STATES, REQUEST_STATES } from '../../src/request/provision-request.ts'
@@ -69,6 +71,11 @@ describe('the README', () => {
       .map((name) => (name === 'test' || name === 'start' ? `npm ${name}` : `npm run ${name}`))
     const named = tableUnder('Commands', readme).map(([command]) => namesIn(command)[0])
     expect(named.toSorted()).toEqual(commands.toSorted())
+  })
+
+  test('has every verb of the command line, as its help has it', () => {
+    const rows = tableUnder('Command line', readme).map((cells) => `| ${cells.join(' | ')} |`)
+    expect(rows).toEqual(readmeRows(VERBS))
   })
 
   test('names every state', () => {

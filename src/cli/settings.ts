@@ -1,0 +1,41 @@
+import { type Environment, valuesOf } from '../environment.ts'
+import { wrongUse } from './command-error.ts'
+
+/** Where a service is that listens where it does by default. */
+const DEFAULT_URL = 'http://127.0.0.1:8080'
+
+export interface Settings {
+  /** Of the service's API, without a slash at its end. */
+  url: string
+  /** A key, or a signed token. */
+  token: string | undefined
+  /** Throws a CommandError where the environment has none. */
+  amqpUrl(): string
+}
+
+/** PROVISIONER_URL, PROVISIONER_TOKEN and AMQP_URL, the secret ones also from files. Throws a CommandError. */
+export function readSettings(environment: Environment): Settings {
+  const names = ['PROVISIONER_URL', 'PROVISIONER_TOKEN', 'AMQP_URL']
+  const { values, faults } = valuesOf(environment, names, ['PROVISIONER_TOKEN', 'AMQP_URL'])
+  if (faults.length > 0) throw wrongUse(faults.join('; '))
+  const url = values.PROVISIONER_URL ?? DEFAULT_URL
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw wrongUse('PROVISIONER_URL must be an address that begins with http:// or https://')
+  const { username, password, search, hash } = new URL(url)
+  if (username || password || search || hash)
+    throw wrongUse('PROVISIONER_URL must have no user, password, query or fragment')
+  const token = values.PROVISIONER_TOKEN
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw wrongUse('PROVISIONER_TOKEN must be one word of printable ASCII characters')
+  return {
+    url: url.replace(/\/+$/, ''),
+    token,
+    amqpUrl: () => {
+      if (values.AMQP_URL !== undefined) return values.AMQP_URL
+      throw wrongUse(
+        'AMQP_URL is not set',
+        'set it to the address of RabbitMQ: amqp://user:password@host/vhost',
+      )
+    },
+  }
+}

@@ -1,0 +1,157 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { accessFile } from '../support/access.ts'
+import { type AppWorld, createAppWorld } from '../support/app-world.ts'
+import { runCommandLine } from '../support/command-line.ts'
+
+/** The command line as a process, against the whole service and CloudDC's simulator. */
+
+const KEY = 'operator-of-no-importance'
+const READER = 'reader-of-one-project'
+let world: AppWorld
+let folder: string
+
+/** With the key of an operator, unless `changes` has another one. */
+const run = (args: readonly string[], changes: Record<string, string> = {}) =>
+  runCommandLine(
+    { PROVISIONER_URL: world.url(), PROVISIONER_TOKEN: KEY, AMQP_URL: world.broker.url, ...changes },
+    args,
+  )
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'command-line-'))
+  const file = join(folder, 'access.json')
+  const keys = [
+    { key: KEY, roles: ['read', 'cancel', 'operate', 'metrics'] as const },
+    { key: READER, roles: ['read'] as const, projects: ['project-1'] },
+  ]
+  await writeFile(file, accessFile({ keys }))
+  world = await createAppWorld({ settings: { API_ACCESS_FILE: file } })
+  await world.startApp()
+})
+afterAll(async () => {
+  await world.close()
+  await rm(folder, { recursive: true })
+})
+
+describe('a request', () => {
+  test('is followed to its end, shown, listed, and told with all that happened', async () => {
+    const project = world.newProject()
+    const { requestId } = await world.order({ project_id: project, spec: { min_count: 2 } })
+    const key = { projectId: project, requestId }
+    await world.allEventsOf(key)
+    const watched = await run(['watch', project, requestId])
+    expect(watched).toMatchObject({ code: 0, stderr: '' })
+    expect(watched.stdout.trimEnd().split('\n').at(-1)).toMatch(/^\S+Z {2}running, 2 of 2 servers run$/)
+
+    const shown = await run(['status', project, requestId])
+    expect(shown).toMatchObject({ code: 0, stderr: '' })
+    expect(shown.stdout).toMatch(/^state +running$/m)
+    expect(shown.stdout).toMatch(/^servers +2 ordered, 2 created, 2 running, 0 failed$/m)
+
+    const listed = await run(['list', project, '--state', 'running,failed', '--created-after', '1h'])
+    expect(listed.stdout.split('\n').find((line) => line.startsWith(requestId))).toMatch(/running +2\/2/)
+
+    const history = await run(['history', `--project=${project}`, `--request=${requestId}`])
+    expect(history.stdout).toContain('queued -> dispatching')
+    expect(history.stdout).toMatch(/call 1: created +claimed +http_status=202/)
+  })
+
+  test('is printed as the API has it', async () => {
+    const project = world.newProject()
+    const { requestId } = await world.order({ project_id: project })
+    await world.allEventsOf({ projectId: project, requestId })
+    const { stdout } = await run(['status', project, requestId, '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({ project_id: project, request_id: requestId, state: 'running' })
+    expect(stdout.trimEnd()).not.toContain('\n')
+  })
+
+  test('that has left the queue is not cancelled, nor resolved without a doubt', async () => {
+    const project = world.newProject()
+    const { requestId } = await world.order({ project_id: project })
+    await world.allEventsOf({ projectId: project, requestId })
+    const late = 'only a queued one can be cancelled'
+    for (const option of [[], ['--dry-run']])
+      expect(await run(['cancel', project, requestId, ...option])).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(late),
+      })
+    const void_ = ['resolve', project, requestId, '--void', '--reason', 'nothing there in the console']
+    expect(await run(void_)).toMatchObject({ code: 1 })
+  })
+
+  test('that is not there is told so', async () => {
+    for (const verb of ['status', 'watch', 'history', 'cancel'])
+      expect(await run([verb, 'nobodys-project', 'order-1'])).toMatchObject({
+        code: 3,
+        stdout: '',
+        stderr: expect.stringContaining('has no provision request order-1'),
+      })
+  })
+})
+
+describe('where something is wrong', () => {
+  test('a service that does not answer is named, with what to do', async () => {
+    const { code, stderr } = await run(['list', 'p'], { PROVISIONER_URL: 'http://127.0.0.1:1' })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^provisioner: the service at http:\/\/127\.0\.0\.1:1 cannot be reached: /)
+    expect(stderr).toMatch(/^ {2}-> .*PROVISIONER_URL/m)
+  })
+
+  test('a credential that is missing, unknown or of another role is told apart', async () => {
+    const PROVISIONER_URL = world.url()
+    const none = await runCommandLine({ PROVISIONER_URL }, ['list', 'project-1'])
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('-> set PROVISIONER_TOKEN') })
+    const unknown = await run(['list', 'project-1'], { PROVISIONER_TOKEN: 'nobodys' })
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('PROVISIONER_TOKEN is not known'),
+    })
+    const reader = { PROVISIONER_TOKEN: READER }
+    expect(await run(['list', 'project-1'], reader)).toMatchObject({ code: 0 })
+    expect(await run(['list', 'another'], reader)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('role read'),
+    })
+    expect(await run(['audit'], reader)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('role operate'),
+    })
+  })
+
+  test('an error is JSON where output is', async () => {
+    const { code, stdout, stderr } = await run(['status', 'nobodys-project', 'order-1', '--json'])
+    expect([code, stdout]).toEqual([3, ''])
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'not_found' } })
+  })
+
+  test.each([
+    [['staus', 'p', 'r'], 'did you mean status?'],
+    [['status', 'p'], '<request> is missing'],
+    [['status', 'p p', 'r'], '<project> must have'],
+    [['status', 'p', 'r', 'x'], 'does not take "x"'],
+    [['list', 'p', '--stat', 'failed'], 'did you mean --state?'],
+    [['list', 'p', '--limit'], '--limit needs a value'],
+    [['list', 'p', '--limit', '--json'], '--limit needs a value'],
+    [['list', 'p', '--limit', '0'], '--limit must be a whole number from 1 to 200'],
+    [['list', 'p', '--limit', '1', '--limit', '2'], 'given twice'],
+    [['list', 'p', '--created-after', 'yesterday'], 'must be a time'],
+    [['list', 'p', '--state', 'no-state'], 'must be one or more of queued'],
+    [['list', 'p', '--json=yes'], 'takes no value'],
+    [['resolve', 'p', 'r', '--void'], '--reason is missing'],
+    [['resolve', 'p', 'r', '--void', '--reason', 'short'], 'must have 10 to 500 characters'],
+    [['resolve', 'p', 'r', '--reason', 'long enough a reason'], 'either --adopt or --void'],
+  ])('%j is wrong use', async (args, says) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringContaining(says) })
+  })
+})
+
+test('it is called by npm, and lists all verbs', async () => {
+  const { stdout } = await promisify(execFile)('npm', ['run', '--silent', 'provisioner', '--', '--help'])
+  expect(stdout).toMatch(/^ {2}status <project> <request> +shows a request/m)
+})
