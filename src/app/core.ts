@@ -10,6 +10,7 @@ import { createPayingCredentials } from '../budget/paying-credentials.ts'
 import { createAuth } from '../clouddc/auth/create-auth.ts'
 import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
 import { regionOf } from '../clouddc/auth/credentials.ts'
+import { createSecretWatch } from '../clouddc/auth/secret-watch.ts'
 import { createCloudDcClient } from '../clouddc/client.ts'
 import { createIamTransport } from '../clouddc/iam/iam-call.ts'
 import { cloudDcEndpoint, type Home } from '../clouddc/regions.ts'
@@ -133,7 +134,13 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     limits,
     credentialOf: auth.credentialOf,
     credentials: createPayingCredentials({ database, credentialOf: auth.credentialOf, metrics, logger }),
-    syncCredentials: createCredentialSync({ database, book, limits, logger }),
+    syncCredentials: createCredentialSync({
+      database,
+      book,
+      newSecrets: createSecretWatch({ book, logger }),
+      limits,
+      logger,
+    }),
     /** 0..1 of the call budget kept for readiness. */
     readinessShare: config.readinessSharePercent / 100,
     firstLookMs: firstLookMs(config.reconcileSettleMs),

@@ -4,32 +4,52 @@ import { type Credentials, credentialIdOf, NO_CREDENTIAL } from '../clouddc/auth
 import type { Database } from '../database/database.ts'
 import type { CallLimits } from './call-limits.ts'
 import { labelProjects } from './label-projects.sql.ts'
+import { reopenCredentials } from './reopen-credentials.sql.ts'
 import { syncCredentials } from './sync-credentials.sql.ts'
 
 /** A replica that has stored for a new project may have seen an older credentials file. */
 const AGAIN_MS = 10_000
+/** Files are looked at so often. */
+const LOOK_MS = 1000
 
 /**
  * Keeps the buckets in step with the credentials: each has its row, with its limit, and each project's bucket says which
- * one pays for it. Whenever the credentials have changed, and every ten seconds.
+ * one pays for it. Whenever the credentials have changed, and every ten seconds. A credential that was refused, and now
+ * shows something else, is tried again at once.
  */
 export function createCredentialSync({
   database,
   book,
+  newSecrets,
   limits,
   logger,
   now = () => performance.now(),
 }: {
   database: Database
   book: CredentialBook
+  /** The credentials that show something else than when it was asked last. */
+  newSecrets: () => Promise<readonly string[]>
   limits: Pick<CallLimits, 'credentials'>
   logger: Logger
   now?: () => number
 }): () => Promise<void> {
   let synced: Credentials | undefined
   let syncedAt = Number.NEGATIVE_INFINITY
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let renewed: readonly string[] = []
+
+  const reopen = async () => {
+    if (now() - lookedAt < LOOK_MS) return
+    lookedAt = now()
+    renewed = [...new Set([...renewed, ...(await newSecrets())])]
+    if (renewed.length > 0) logger.info({ credentials: renewed }, 'credentials have changed')
+    await reopenCredentials(database, renewed)
+    renewed = []
+  }
+
   return async () => {
     const credentials = await book.current()
+    await reopen()
     if (credentials === synced && now() - syncedAt < AGAIN_MS) return
     if (credentials !== synced) tellOfStrangers(credentials, limits, logger)
     await syncCredentials(

@@ -11,6 +11,7 @@ import {
   oneEffectPerCredential,
 } from './credential-effect.ts'
 import { labelProjects } from './label-projects.sql.ts'
+import { createRefusedCredentials } from './refused-credentials.ts'
 
 /** Credentials that are counted by name. Calls of more are counted as one. */
 const MOST_NAMES = 100
@@ -21,13 +22,19 @@ export class OtherCredentialError extends Error {
   override readonly name = 'OtherCredentialError'
 }
 
+/** A call was paid before its credential was refused. It must not be made: refusals in a row lock a key. */
+export class RefusedCredentialError extends Error {
+  override readonly name = 'RefusedCredentialError'
+}
+
 /** The credentials that calls are paid by, as this replica knows them. */
 export interface PayingCredentials {
   /**
-   * Throws when the project's calls are made with another credential than has paid; asked in the instant before a call is
-   * written. The bucket of the project is told then.
+   * Throws when the project's calls are made with another credential than has paid, whose bucket is told then, and when
+   * the one that has paid was refused since; asked in the instant before a call is written. `age` is that of the payment,
+   * in milliseconds.
    */
-  check(call: { projectId: string; credentialId: string }): void
+  check(call: { projectId: string; credentialId: string; age: () => number }): void
   /** Tells the credential's bucket, without waiting, what a call came to. */
   tell(call: CredentialPayment, news: CredentialNews): void
   /** Gives back what a call of the project has paid whose claim was not answered. */
@@ -56,6 +63,7 @@ export function createPayingCredentials({
   metrics: Pick<Metrics, 'credential'>
   logger: Logger
 }): PayingCredentials {
+  const refused = createRefusedCredentials()
   const names = new Set<string>()
   const nameOf = (credentialId: string) => {
     if (names.size < MOST_NAMES) names.add(credentialId)
@@ -82,24 +90,27 @@ export function createPayingCredentials({
     },
   })
 
-  const apply = (effect: CredentialEffect | null) => {
-    if (effect !== null) effects.add(effect).catch(dropped)
-  }
+  const apply = (effect: CredentialEffect | null): Promise<void> =>
+    effect === null ? Promise.resolve() : effects.add(effect).catch(dropped)
 
   return {
-    check: ({ projectId, credentialId }) => {
+    check: ({ projectId, credentialId, age }) => {
       const wanted = credentialOf(projectId)
-      if (wanted === credentialId) return
+      if (wanted === credentialId) {
+        if (!refused.outdates(credentialId, age())) return
+        throw new RefusedCredentialError('its credential was refused after it was paid for')
+      }
       labels.add({ projectId, credentialId: wanted }).catch(dropped)
       throw new OtherCredentialError('the project has another credential than the one that has paid')
     },
     tell: (call, news) => {
       metrics.credential.calls.inc({ credential: nameOf(call.credentialId), result: news.kind })
-      apply(credentialEffect(news, call))
+      const told = apply(credentialEffect(news, call))
+      if (news.kind === 'refused') refused.refused(call.credentialId, told)
     },
     putBack: (projectId, payment) => {
       const call = { credentialId: credentialOf(projectId), credentialProbing: false, payment }
-      apply(credentialEffect({ kind: 'unused' }, call))
+      void apply(credentialEffect({ kind: 'unused' }, call))
     },
     drained: async () => {
       await Promise.all([labels.drained(), effects.drained()])

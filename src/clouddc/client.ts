@@ -122,7 +122,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     auth.refused(projectId, used, refusal).catch((error: unknown) => {
       logger.warn({ reason: coerceError(error).message }, 'the CloudDC credential could not be renewed')
     })
-    return auth.isShared(projectId) ? refusal.fault : undefined
+    return auth.isShared(projectId, used) ? refusal.fault : undefined
   }
 
   const call = async (

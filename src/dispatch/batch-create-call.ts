@@ -86,7 +86,7 @@ function refuseToSend({ replica, credentials, lateness }: CallContext, call: Cla
     throw new NotSentError('the lease of the claim is lost')
   if (request.deadlineInMs !== null && age() >= request.deadlineInMs)
     throw new NotSentError('the deadline has passed')
-  credentials.check(request)
+  credentials.check({ ...request, age })
   lateness.check({ age: tightToken?.age ?? age, roomMs: request.roomMs })
   tightToken?.written()
 }

@@ -144,3 +144,26 @@ test('a project that gets another credential leaves a refused one behind', async
   expect(await world.ended(first)).toMatchObject({ state: 'running' })
   expect(await world.statusOf(second)).toMatchObject({ state: 'queued' })
 })
+
+test('a closed credential that gets another secret goes on within seconds', async () => {
+  const file = join(folder, 'credentials.json')
+  const key = (secret: string) => ({ kind: 'aksk', access_key: 'AKAKAK', secret_key: secret })
+  const content = { version: 1, credentials: { key: key('wrong-secret-key') }, default: 'key' }
+  await writeFile(file, JSON.stringify(content))
+  world = await createAppWorld({ simulator: { authMode: 'required', aksk: ['AKAKAK:a-secret-key'] } })
+  for (let replica = 0; replica < 2; replica += 1)
+    await world.startApp({ CLOUDDC_AUTH_TOKEN: undefined, CLOUDDC_CREDENTIALS_FILE: file })
+  const orders = [await world.order({ project_id: 'p0' }), await world.order({ project_id: 'p1' })]
+  for (const order of orders)
+    await world.statusWhen(order, ({ waiting }) => expect(waiting?.reason).toBe('unauthorized'))
+  // As after many refusals: without another secret nothing would be sent for an hour.
+  for (const table of ['credential_bucket', 'rate_bucket'])
+    await world.database.query(
+      `UPDATE ${table} SET blocked_until = now() + interval '1 hour', due_at = now() + interval '1 hour'
+       WHERE blocked_reason = 'unauthorized'`,
+    )
+  await writeFile(file, JSON.stringify({ ...content, credentials: { key: key('a-secret-key') } }))
+  for (const order of orders)
+    expect(await world.ended(order)).toMatchObject({ state: 'running', attempts: 1 })
+  expect(keyState().locks).toBe(0)
+})

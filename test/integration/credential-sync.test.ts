@@ -2,8 +2,14 @@ import { pino } from 'pino'
 import { beforeEach, expect, test } from 'vitest'
 import { createCallLimits } from '../../src/budget/call-limits.ts'
 import { createCredentialSync } from '../../src/budget/credential-sync.ts'
-import { createPayingCredentials, OtherCredentialError } from '../../src/budget/paying-credentials.ts'
+import {
+  createPayingCredentials,
+  OtherCredentialError,
+  RefusedCredentialError,
+} from '../../src/budget/paying-credentials.ts'
 import type { Credential, Credentials } from '../../src/clouddc/auth/credentials.ts'
+import { startAge } from '../../src/runtime/age.ts'
+import { newUuid } from '../../src/runtime/uuid.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { placeRequests } from './statement-world.ts'
@@ -26,11 +32,12 @@ function createSync(
   first: Credentials,
   limits: Readonly<Record<string, { perSecond: number; burst: number }>>,
 ) {
-  const world = { credentials: first, now: 0, warnings: [] as string[] }
+  const world = { credentials: first, now: 0, warnings: [] as string[], newSecrets: [] as string[] }
   const logger = pino({ level: 'warn' }, { write: (line) => void world.warnings.push(line) })
   const sync = createCredentialSync({
     database,
     book: { current: async () => world.credentials, known: () => world.credentials },
+    newSecrets: async () => world.newSecrets.splice(0),
     limits: createCallLimits({
       standard: { perSecond: 5, burst: 10 },
       overrides: new Map(),
@@ -113,8 +120,62 @@ test('a call that another credential has paid for is not made, and its bucket is
     metrics: createMetrics(),
     logger: pino({ level: 'silent' }),
   })
-  expect(() => paying.check({ projectId: 'a', credentialId: 'none' })).toThrow(OtherCredentialError)
+  expect(() => paying.check({ projectId: 'a', credentialId: 'none', age: () => 0 })).toThrow(
+    OtherCredentialError,
+  )
   await paying.drained()
   expect(await labels()).toEqual({ a: 'new' })
-  expect(() => paying.check({ projectId: 'a', credentialId: 'new' })).not.toThrow()
+  expect(() => paying.check({ projectId: 'a', credentialId: 'new', age: () => 0 })).not.toThrow()
+})
+
+test('what was paid before its credential was refused is not made, what is paid afterwards is', async () => {
+  await placeRequests(database, { projectId: 'a' })
+  const { sync } = createSync(credentials(['main']), {})
+  await sync()
+  const paying = createPayingCredentials({
+    database,
+    credentialOf: () => 'main',
+    metrics: createMetrics(),
+    logger: pino({ level: 'silent' }),
+  })
+  const call = { projectId: 'a', credentialId: 'main' }
+  const paidBefore = startAge()
+  const payment = { credentialId: 'main', credentialProbing: null, payment: newUuid() }
+  paying.tell(payment, { kind: 'refused', fault: 'unknown_key' })
+  // Until the bucket knows, whatever was paid.
+  expect(() => paying.check({ ...call, age: () => 0 })).toThrow(RefusedCredentialError)
+  await paying.drained()
+  expect((await buckets()).main?.blockedReason).toBe('unauthorized')
+  expect(() => paying.check({ ...call, age: paidBefore })).toThrow(RefusedCredentialError)
+  const paidAfter = startAge()
+  expect(() => paying.check({ ...call, age: paidAfter })).not.toThrow()
+})
+
+test('a refused credential that shows something else is tried at once, with its projects', async () => {
+  for (const projectId of ['a', 'b']) await placeRequests(database, { projectId })
+  const { world, sync } = createSync(credentials(['main', 'lab'], { b: 'lab' }), {})
+  await sync()
+  for (const table of ['rate_bucket', 'credential_bucket'])
+    await database.query(
+      `UPDATE ${table} SET blocked_until = now() + interval '1 hour', due_at = now() + interval '1 hour',
+         blocked_reason = 'unauthorized', troubles = 7`,
+    )
+  world.now += 1000
+  await sync()
+  expect(await buckets()).toMatchObject({ main: { troubles: 7 }, lab: { troubles: 7 } })
+
+  world.newSecrets.push('lab')
+  world.now += 1000
+  await sync()
+  expect(await buckets()).toMatchObject({
+    main: { troubles: 7, blockedReason: 'unauthorized' },
+    lab: { troubles: 0, blockedReason: 'unproven', dueAt: null },
+  })
+  const due = await database.query<{ id: string; due: boolean }>(
+    'SELECT project_id AS id, due_at <= now() AS due FROM rate_bucket ORDER BY 1',
+  )
+  expect(due).toEqual([
+    { id: 'a', due: false },
+    { id: 'b', due: true },
+  ])
 })

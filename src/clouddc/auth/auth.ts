@@ -47,8 +47,8 @@ export interface Auth {
   /** The id of the credential that a project uses; `none` where calls are made without any. */
   credentialOf(projectId: string): string
   /**
-   * Whether all projects of a project's credential show the same: what refuses it refuses it to all. Otherwise each has a
-   * token of its own.
+   * Whether a refusal of a call with the headers `used` would meet every project of the credential: all show the same, and
+   * still what was shown. Otherwise each has a token of its own, or the credential has changed since.
    */
-  isShared(projectId: string): boolean
+  isShared(projectId: string, used: Record<string, string>): boolean
 }

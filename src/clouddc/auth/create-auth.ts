@@ -52,6 +52,8 @@ export function createAuth(options: AuthOptions): Auth {
   let clockIsOff = false
   const line = createSlots({ slots: FETCHES_AT_ONCE, maxWaiting: Number.POSITIVE_INFINITY })
   const knownById = new Map<string, Known>()
+  /** By the headers that it made. */
+  const shownBy = new WeakMap<Record<string, string>, Known>()
 
   const iamEndpointOf = (projectId: string | null) => {
     const credentials = book.known()
@@ -77,16 +79,22 @@ export function createAuth(options: AuthOptions): Auth {
     return { configured, id, method, shared: 'keys' in sources || configured[0].kind === 'token' }
   }
 
+  const configuredAs = (id: string): Known['configured'] | undefined => {
+    const { byId } = book.known()
+    const credential = byId.get(id)
+    if (credential === undefined) return undefined
+    return [credential, credential.kind === 'agency' ? (byId.get(credential.of) ?? null) : null]
+  }
+  const isInForce = ({ id, configured }: Known) => isDeepStrictEqual(configuredAs(id), configured)
+
   /** Null when nobody has a credential. */
   const knownFor = (projectId: string): Known | null => {
     const credentials = book.known()
     if (credentials.byId.size === 0) return null
     const id = credentialIdOf(credentials, projectId)
-    const credential = id === null ? undefined : credentials.byId.get(id)
-    if (id === null || credential === undefined)
+    const configured = id === null ? undefined : configuredAs(id)
+    if (id === null || configured === undefined)
       throw new CredentialUnavailable('the project has no credential')
-    const base = credential.kind === 'agency' ? (credentials.byId.get(credential.of) ?? null) : null
-    const configured = [credential, base] as const
     const known = knownById.get(id)
     if (known !== undefined && isDeepStrictEqual(known.configured, configured)) return known
     const begun = begin(id, configured)
@@ -118,6 +126,7 @@ export function createAuth(options: AuthOptions): Auth {
         throw new CredentialUnavailable(
           `credential ${known.id} is locked: nothing is sent with it for a while`,
         )
+      shownBy.set(headers, known)
       return headers
     },
     refused: async (projectId, used, { fault, date }) => {
@@ -136,9 +145,10 @@ export function createAuth(options: AuthOptions): Auth {
     },
     answered,
     credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? NO_CREDENTIAL,
-    isShared: (projectId) => {
+    isShared: (projectId, used) => {
       const id = credentialIdOf(book.known(), projectId)
-      return id !== null && (knownById.get(id)?.shared ?? false)
+      const known = shownBy.get(used)
+      return known?.shared === true && known.id === id && isInForce(known)
     },
   }
 }
