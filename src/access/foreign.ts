@@ -24,7 +24,10 @@ const PAGES = /^\/(console|docs)(\/|$)/
  * Whether the API is addressed by a name that is not its own: what a page of another site does that has had its own name
  * resolved to this machine.
  */
-export function isForeignHost({ host, route }: Origins, hosts: ReadonlySet<string>): boolean {
+export function isForeignHost(
+  { host, route }: Pick<Origins, 'host' | 'route'>,
+  hosts: ReadonlySet<string>,
+): boolean {
   if (isProbe(route)) return false
   const [, bracketed, plain] = /^(?:\[([0-9a-f:.]+)\]|([^:]+))(?::\d{1,5})?$/i.exec(host) ?? []
   const name = (bracketed ?? plain ?? '').toLowerCase()

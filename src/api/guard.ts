@@ -39,16 +39,17 @@ export function registerGuard(app: FastifyInstance, { access, hosts, perSecond }
   app.addHook('onRequest', async (request) => {
     request.caller = NOBODY
     if (request.is404) return
-    const origins = originsOf(request)
-    const { method, route } = origins
-    if (hosts !== null && isForeignHost(origins, hosts)) throw FOREIGN_HOST
-    if (isForeignPage(origins)) throw FOREIGN_PAGE
+    const { method, host, headers } = request
+    const route = request.routeOptions.url
+    if (hosts !== null && isForeignHost({ host, route }, hosts)) throw FOREIGN_HOST
+    // Programs do not send it, and need no further look.
+    if (headers['sec-fetch-site'] !== undefined && isForeignPage(originsOf(request))) throw FOREIGN_PAGE
 
     const rule = ruleOf(method, route ?? '')
     const credential = credentialIn(request)
     if (access === null || limit === null) request.caller = OPEN_CALLER
     else {
-      if (rule?.role != null) request.caller = await callerBy(credential, origins, access)
+      if (rule?.role != null) request.caller = await callerBy(credential, request, access)
       if (!isProbe(route)) await limit(request)
     }
     const judgement = judge(rule, request.caller, projectIn(request))
@@ -59,11 +60,15 @@ export function registerGuard(app: FastifyInstance, { access, hosts, perSecond }
 
 type Credential = { bearer: string } | { session: string }
 
-async function callerBy(credential: Credential | null, origins: Origins, access: Access): Promise<Caller> {
+async function callerBy(
+  credential: Credential | null,
+  request: FastifyRequest,
+  access: Access,
+): Promise<Caller> {
   if (credential === null) return NOBODY
   if ('bearer' in credential) return (await access.identify(credential.bearer))?.caller ?? NOBODY
   const identity = await access.identifySession(credential.session)
-  if (identity !== null && !mayChange(origins)) throw FOREIGN_PAGE
+  if (identity !== null && !mayChange(originsOf(request))) throw FOREIGN_PAGE
   return identity?.caller ?? NOBODY
 }
 
