@@ -22,6 +22,7 @@ export interface Sources {
   events: readonly ObservedEvent[]
   published: readonly PublishedMessage[]
   limit: CallLimit
+  userLimit?: CallLimit
   secrets: readonly string[]
   /** What the replicas have logged. */
   logs: readonly { source: string; text: string }[]
@@ -49,6 +50,7 @@ export async function collectEvidence(sources: Sources): Promise<Evidence> {
     calls: await sources.ledger.calls(),
     ledgerInstances: await sources.ledger.instances(),
     limit: sources.limit,
+    userLimit: sources.userLimit ?? null,
     secrets: sources.secrets,
     texts: [...sources.logs, ...database.texts, ...http.texts],
   }

@@ -22,6 +22,8 @@ export interface Evidence {
   ledgerInstances: readonly LedgerInstance[]
   /** The call limit that was promised to every project. */
   limit: CallLimit
+  /** That of every user of the cloud, over all projects; null where none was promised. */
+  userLimit: CallLimit | null
   /** Logs, metrics, HTTP bodies, rows as text: nothing in them may be a secret. */
   texts: readonly { source: string; text: string }[]
   /** The passwords of all published messages. */
@@ -162,6 +164,8 @@ export interface LedgerCall {
   at_ms: number
   /** Empty for calls that belong to no project, such as those for tokens. */
   project: string
+  /** Whose credential it carried, as far as the ledger knows; empty where it does not. */
+  user: string
   operation: string
   path: string
   status: number | null

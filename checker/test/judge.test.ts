@@ -172,6 +172,13 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
         evidence.calls.push({ ...call, n: 900 + extra, at_ms: 3_000_000, asked: null, instance_ids: [] })
       }
     },
+    'projects that keep the limit only apart from the others of their user': (evidence) => {
+      evidence.userLimit = { ...evidence.limit, burst: 1 }
+      const { at_ms } = first(evidence.calls)
+      for (const call of evidence.calls) call.at_ms = Math.max(call.at_ms, at_ms)
+      const one = first(evidence.calls)
+      evidence.calls.push({ ...one, n: 997, project: 'another', asked: null, instance_ids: [] })
+    },
     'listings and creations that keep the limit only apart': (evidence) => {
       const { project } = first(evidence.calls)
       for (const call of evidence.calls.filter((one) => one.project === project)) {

@@ -60,6 +60,7 @@ export function modelRun(mistake: Mistake = 'none'): MutableEvidence {
     calls: [],
     ledgerInstances: [],
     limit: LIMIT,
+    userLimit: null,
     texts: [{ source: 'replica-1.log', text: '{"level":30,"msg":"started"}\n' }],
     secrets: [],
   }
@@ -292,6 +293,7 @@ function place(
     n,
     at_ms: pace.take(project),
     project,
+    user: 'orderer',
     operation: 'RunInstances',
     path: `/v1/${project}/instances/batch-create`,
     status: refused ? 400 : answerLost ? null : 202,
