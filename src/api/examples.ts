@@ -161,10 +161,18 @@ const SUMMARY: Summary = {
   },
   counts_capped: false,
   bucket: { level: 0.4, rate: 5, burst: 10, blocked_until: null, blocked_reason: null, paused: false },
+  queue: { length: 12, seconds: 2.3, computed_at: second(17) },
   oldest_waiting: {
     request_id: 'order-7f40',
     created_at: second(5),
-    waiting: { reason: 'rate_limit', until: second(18), detail: null },
+    waiting: {
+      reason: 'rate_limit',
+      until: second(18),
+      detail: null,
+      position: 1,
+      estimated_dispatch_at: second(18),
+      estimated_at: second(318),
+    },
   },
   oldest_uncertain: { request_id: 'order-7f3d', since: second(9) },
 }

@@ -1,7 +1,8 @@
 import type { CallLimit } from '../budget/token-bucket.ts'
 import type { RequestStatus } from '../contracts/status.ts'
 import type { Summary } from '../contracts/summary.ts'
-import { BLOCKED_REASONS, waitingFor } from '../request/waiting.ts'
+import { estimate } from '../forecast/estimate.ts'
+import { BLOCKED_REASONS, ESTIMABLE_REASONS, waitingFor } from '../request/waiting.ts'
 import type { InstanceRow, RequestRow } from './read-requests.sql.ts'
 import type { SummaryRow } from './read-summary.sql.ts'
 
@@ -24,7 +25,7 @@ export function requestStatus(row: RequestRow): RequestStatus {
     deadline: row.deadline,
     correlation_id: row.correlationId,
     attempts: row.attempts,
-    waiting: waitingFor({ ...row, bucket: row }),
+    waiting: waitingOf(row),
     error:
       row.errorCode === null || row.errorAt === null
         ? null
@@ -34,6 +35,29 @@ export function requestStatus(row: RequestRow): RequestStatus {
     dispatched_at: row.dispatchedAt,
     completed_at: row.completedAt,
   }
+}
+
+/** What it waits for, and when that is expected to be over; nobody knows for how long it waits for somebody else. */
+function waitingOf(row: RequestRow): RequestStatus['waiting'] {
+  const waiting = waitingFor({ ...row, bucket: row })
+  if (waiting === null) return null
+  const { position, turnMs, readyMs } = estimate(row.forecast, {
+    instances: row.maxCount,
+    retryMs: row.retryAt?.getTime() ?? null,
+    nowMs: row.now.getTime(),
+  })
+  const isKnown = ESTIMABLE_REASONS.has(waiting.reason)
+  return {
+    ...waiting,
+    position,
+    estimated_dispatch_at: isKnown ? wholeSecond(turnMs) : null,
+    estimated_at: isKnown ? wholeSecond(readyMs) : null,
+  }
+}
+
+/** So that a reply does not change with each estimate of the same. */
+function wholeSecond(ms: number | null): Date | null {
+  return ms === null ? null : new Date(Math.ceil(ms / 1000) * 1000)
 }
 
 export function instanceStatus(row: InstanceRow): RequestStatus['instances'][number] {
@@ -72,6 +96,14 @@ export function summaryOf(
             blocked_until: row.blockedUntil,
             blocked_reason: BLOCKED_REASONS.find((reason) => reason === row.blockedReason) ?? null,
             paused: false,
+          },
+    queue:
+      row.queueLength === null || row.computedAt === null
+        ? null
+        : {
+            length: row.queueLength,
+            seconds: row.queueMs === null ? null : row.queueMs / 1000,
+            computed_at: row.computedAt,
           },
     oldest_waiting:
       oldest?.state === 'queued'

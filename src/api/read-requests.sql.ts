@@ -1,5 +1,7 @@
 import { waitOfCredential } from '../budget/credential.sql.ts'
 import type { Sql } from '../database/database.ts'
+import type { ForecastFacts } from '../forecast/estimate.ts'
+import { forecastOf } from '../forecast/forecast.sql.ts'
 import type { RequestState } from '../request/provision-request.ts'
 import { type RequestKey, requestKey } from '../request/request-key.ts'
 
@@ -60,14 +62,16 @@ SELECT
   coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
   greatest(b.due_at, k.due_at) AS "dueAt",
   b.preflight_at AS "preflightAt",
+  f.forecast AS "forecast",
   clock_timestamp() AS "now"`
 
-/** The bucket of `r`, where it waits for it. */
+/** The bucket of `r`, where it waits for it, and what is to be expected. */
 export const WITH_BUCKET = `
 LEFT JOIN LATERAL (
   SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
 ) b ON true
 LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
+LEFT JOIN LATERAL ${forecastOf('r')} f ON true
 `
 
 /** Those that are there, in no order. $1 projects and $2 requests, side by side. */
@@ -143,6 +147,7 @@ export interface RequestRow {
   blockedReason: string | null
   dueAt: Date | null
   preflightAt: Date | null
+  forecast: ForecastFacts | null
   /** The database's time of the read. */
   now: Date
 }

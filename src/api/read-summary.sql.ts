@@ -1,6 +1,7 @@
 import { waitOfCredential } from '../budget/credential.sql.ts'
 import { levelOf } from '../budget/pay.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
+import { isFresh } from '../forecast/forecast.sql.ts'
 
 /** Open requests, and ended ones of each state, that a summary counts at most. */
 export const MOST_OPEN = 100_000
@@ -80,7 +81,10 @@ SELECT
   level.tokens AS "level",
   level.refill AS "rate",
   greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
-  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason"
+  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
+  f.length AS "queueLength",
+  f.length_ms AS "queueMs",
+  f.computed_at AS "computedAt"
 FROM counted
 CROSS JOIN others
 CROSS JOIN running
@@ -88,6 +92,7 @@ CROSS JOIN clock
 LEFT JOIN rate_bucket b ON b.project_id = $1
 LEFT JOIN LATERAL ${levelOf('0')} level ON true
 LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
+LEFT JOIN forecast f ON f.project_id = $1 AND ${isFresh('f')}
 `
 
 type Counts<State extends string> = Record<State, number>
@@ -107,6 +112,10 @@ export interface SummaryRow {
   rate: number | null
   blockedUntil: Date | null
   blockedReason: string | null
+  /** Of the project's forecast: requests in its queue, the time to the turn of the last one. */
+  queueLength: number | null
+  queueMs: number | null
+  computedAt: Date | null
 }
 
 export async function readSummary(

@@ -54,6 +54,18 @@ export const waitingSchema = z
       'What is missing; null where the reason says all',
       '3 servers are ready, fewer than the 5 asked for',
     ),
+    position: z
+      .int()
+      .min(1)
+      .nullable()
+      .meta(told("Place in its project's queue, from 1; null while it is in none, or not known yet", 12)),
+    estimated_dispatch_at: timeOrNull(
+      'When its order is expected to go out; null while nobody can know, as in a closed project',
+    ),
+    estimated_at: timeOrNull(
+      'When its servers are expected to run, by what instances of its image took so far; while none has run, when its ' +
+        'order is expected to go out; null while nobody can know',
+    ),
   })
   .meta({ id: 'Waiting', description: 'What a request waits for' })
 

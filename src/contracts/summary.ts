@@ -50,6 +50,17 @@ const oldestUncertainSchema = z
   })
   .meta({ id: 'OldestUncertain', description: 'The request that has been uncertain for longest' })
 
+const queueSchema = z
+  .object({
+    length: count('Requests in it', 312),
+    seconds: z
+      .number()
+      .nullable()
+      .meta(told('Until the last of them is expected to go out; null while nobody can know', 62.4)),
+    computed_at: time('When this was reckoned'),
+  })
+  .meta({ id: 'Queue', description: "A project's queue, as it was some seconds ago" })
+
 export const summarySchema = z
   .object({
     project_id: projectId,
@@ -65,6 +76,11 @@ export const summarySchema = z
     bucket: bucketSchema
       .nullable()
       .describe('Its call limit; null for a project that never ordered, or not for long'),
+    queue: queueSchema
+      .nullable()
+      .describe(
+        'How long its queue is, in requests and in time; null where none wait, or not for seconds yet',
+      ),
     oldest_waiting: oldestWaitingSchema.nullable().describe('The oldest queued request; null without any'),
     oldest_uncertain: oldestUncertainSchema
       .nullable()

@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { holdDuty, registerReplica, releaseDuties, renewReplica, resignReplica } from './leases.sql.ts'
 
 /** Duties that one replica at a time carries out. */
-export type Duty = 'relay' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises' | 'runs'
+export type Duty = 'relay' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises' | 'runs' | 'forecast'
 
 export interface Replica extends Service {
   /** The present identity; a new one after a lost lease. */

@@ -18,6 +18,9 @@ export const WAITING_REASONS = ['rate_limit', 'retry', ...BLOCKED_REASONS, 'capa
 
 export type WaitingReason = (typeof WAITING_REASONS)[number]
 
+/** Whose end follows from rules, as long as nothing else comes up; others end when somebody or something else lets them. */
+export const ESTIMABLE_REASONS: ReadonlySet<WaitingReason> = new Set(['rate_limit', 'retry'])
+
 export interface Waiting {
   reason: WaitingReason
   /** When the request is looked at again at the earliest; never before now. */

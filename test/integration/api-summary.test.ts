@@ -20,6 +20,7 @@ describe('the summary', () => {
         requests: NONE,
         counts_capped: false,
         bucket: null,
+        queue: null,
         oldest_waiting: null,
         oldest_uncertain: null,
       },

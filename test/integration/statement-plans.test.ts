@@ -16,6 +16,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   'deal-out': 'a piece of claim-requests',
   'deal-polls': 'a piece of claim-polls',
   'doubt-row': 'a piece of claim-doubts and find-doubt',
+  forecast: 'a piece of read-requests',
   gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
   pay: 'pieces of what pays for calls',
@@ -30,6 +31,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'due-audits find': { rate_bucket_pkey: 'one row per project' },
   'next-look': { rate_bucket_pkey: 'one row per project' },
   'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
+  'store-forecasts': { forecast: 'one row per project with work' },
   'sync-credentials': { credential_bucket_pkey: 'one row per credential' },
   'claim-requests': { credential_bucket: 'one row per credential' },
   'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
@@ -72,6 +74,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
 /** Statements whose probes bring up more than the row that they look for. */
 const MORE_PER_PROBE: Readonly<Record<string, string>> = {
   'claim-requests': 'a probe finds the first requests of a project',
+  'read-queues': 'the queue of a project, up to a limit',
   'count-open': 'the open requests of a project, up to the cap',
   'restore-polls': 'all polls for each project, after a loss',
 }

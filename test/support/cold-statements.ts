@@ -30,6 +30,9 @@ import {
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
 import { askBucket } from '../../src/doctor/ask-bucket.sql.ts'
+import { forecastsOf } from '../../src/forecast/forecasts.ts'
+import { readBudgets, readQueues } from '../../src/forecast/read-queues.sql.ts'
+import { storeForecasts } from '../../src/forecast/store-forecasts.sql.ts'
 import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
 import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
@@ -95,6 +98,15 @@ async function sweep({ as }: Walk, waiting: readonly NewRequest[]): Promise<void
   await promoteRetries(as('due-sweeps promote'), BATCH)
   await findExpired(as('due-sweeps expired'), BATCH)
   await findSleepingProjects(as('due-sweeps sleeping'))
+  const queues = await readQueues(as('read-queues'), { mostProjects: 1000, mostCounted: BATCH })
+  await readBudgets(
+    as('read-queues budgets'),
+    queues.map(({ credentialId }) => credentialId),
+  )
+  await storeForecasts(
+    as('store-forecasts'),
+    forecastsOf(queues, [], () => 1),
+  )
   const note = { to: null, change: { cause: 'noted' } }
   await changeRequests(
     as('change-requests'),

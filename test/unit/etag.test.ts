@@ -3,7 +3,17 @@ import { entityTag, namesTag } from '../../src/api/etag.ts'
 import { buildStatus, NOW, REQUEST_PATH, setUpApi } from '../support/api-world.ts'
 
 const at = (ms: number) => new Date(NOW.getTime() + ms)
-const waitingFor = (until: Date) => buildStatus({ waiting: { reason: 'rate_limit', until, detail: null } })
+const waitingFor = (until: Date) =>
+  buildStatus({
+    waiting: {
+      reason: 'rate_limit',
+      until,
+      detail: null,
+      position: 2,
+      estimated_dispatch_at: null,
+      estimated_at: null,
+    },
+  })
 
 describe('the tag of a status', () => {
   test('is the same for the same, and another for whatever is shown otherwise', () => {

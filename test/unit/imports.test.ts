@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
  * them all.
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
-const STEP = [...LOW, 'budget', 'attempt', 'preflight', 'secrets', 'replica', 'telemetry']
+const STEP = [...LOW, 'budget', 'attempt', 'preflight', 'forecast', 'secrets', 'replica', 'telemetry']
 const ENTRY_POINTS = [
   'cli-main.ts',
   'doctor-main.ts',
@@ -40,6 +40,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   budget: ['budget', ...LOW, 'clouddc', 'telemetry'],
   attempt: ['attempt', ...LOW, 'budget', 'clouddc', 'telemetry'],
   preflight: ['preflight', ...LOW, 'budget', 'clouddc', 'telemetry'],
+
+  forecast: ['forecast', ...LOW, 'budget', 'replica', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
   dispatch: ['dispatch', ...STEP, 'clouddc'],

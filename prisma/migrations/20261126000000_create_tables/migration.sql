@@ -272,6 +272,31 @@ CREATE TABLE "credential_bucket" (
 -- wanted-readings.
 CREATE INDEX "rate_bucket_preflight_idx" ON "rate_bucket"("preflight_at") WHERE "preflight_at" IS NOT NULL;
 
+CREATE TABLE "forecast" (
+    "project_id" TEXT NOT NULL,
+    "computed_at" TIMESTAMPTZ(3) NOT NULL,
+    "keys" BYTEA[] NOT NULL,
+    "places" INTEGER[] NOT NULL,
+    "turns_ms" DOUBLE PRECISION[] NOT NULL,
+    "length" INTEGER NOT NULL,
+    "length_ms" DOUBLE PRECISION,
+
+    CONSTRAINT "forecast_pkey" PRIMARY KEY ("project_id"),
+    CONSTRAINT "forecast_points_check" CHECK (
+        cardinality(keys) = cardinality(places) AND cardinality(turns_ms) IN (0, cardinality(keys))
+    )
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+CREATE TABLE "boot_curve" (
+    "project_id" TEXT NOT NULL,
+    "image_id" TEXT NOT NULL,
+    "counts" REAL[] NOT NULL,
+    "quantiles_ms" DOUBLE PRECISION[] NOT NULL,
+    "updated_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "boot_curve_pkey" PRIMARY KEY ("project_id", "image_id")
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
 CREATE TABLE "spoken_server" (
     "project_id" TEXT NOT NULL,
     "server_id" TEXT NOT NULL,

@@ -1,0 +1,65 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
+import type { Replica } from '../replica/replica.ts'
+import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { forecastsOf } from './forecasts.ts'
+import { readBudgets, readQueues } from './read-queues.sql.ts'
+import { storeForecasts } from './store-forecasts.sql.ts'
+
+/** Between two forecasts, in milliseconds. */
+const INTERVAL_MS = 2000
+/** Reading long queues takes its time: of which this many times as much passes before the next. */
+const REST_PER_WORK = 50
+const MAX_INTERVAL_MS = 30_000
+const MOST_PROJECTS = 5000
+/** Requests that one pass counts, of all queues, and of one queue in any case. */
+const MOST_COUNTED = 500_000
+const LEAST_COUNTED = 1000
+
+export interface ForecasterOptions {
+  database: Database
+  replica: Pick<Replica, 'holdDuty'>
+  intervalMs?: number
+  logger: Logger
+}
+
+/** Computes when the requests of all queues have their turn, every few seconds, on the replica that has the duty. */
+export function createForecaster({
+  database,
+  replica,
+  intervalMs = INTERVAL_MS,
+  logger,
+}: ForecasterOptions): Loop {
+  /** Whether there may be forecasts: those of a predecessor, or of the last pass. */
+  let stored = true
+  const duty = createHeldDuty({
+    replica,
+    duty: 'forecast',
+    onTaken: () => {
+      stored = true
+    },
+  })
+  let projects = 1
+  return createLoop({
+    name: 'forecaster',
+    logger,
+    idleMs: MAX_INTERVAL_MS,
+    runOnce: async () => {
+      if (!(await duty.take())) return { again: false, waitMs: Math.max(ASK_MS, intervalMs) }
+      const startedAt = performance.now()
+      const mostCounted = Math.max(LEAST_COUNTED, Math.floor(MOST_COUNTED / projects))
+      const queues = await readQueues(database, { mostProjects: MOST_PROJECTS, mostCounted })
+      projects = Math.max(1, queues.length)
+      if (queues.length > 0 || stored) {
+        const credentialIds = [...new Set(queues.map(({ credentialId }) => credentialId))]
+        const budgets = queues.length === 0 ? [] : await readBudgets(database, credentialIds)
+        const forecasts = forecastsOf(queues, budgets, () => 1)
+        await storeForecasts(database, forecasts)
+        stored = forecasts.length > 0
+      }
+      const restMs = REST_PER_WORK * (performance.now() - startedAt)
+      return { again: false, waitMs: Math.min(MAX_INTERVAL_MS, Math.max(intervalMs, restMs)) }
+    },
+  })
+}
