@@ -35,6 +35,7 @@ CMD ["node", "simulator/main.ts"]
 FROM runtime AS service
 COPY --from=build /app/prisma prisma
 COPY --from=build /app/src src
+COPY console console
 ENV HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
 # By whatever certificate: it may name no address.

@@ -1,9 +1,18 @@
 import { defineConfig } from 'vitest/config'
 
 /** Files whose other side is a socket of their own making. */
-const SOCKET_TESTS = ['test/integration/clouddc-*.test.ts', 'simulator/test/socket-*.test.ts']
+const SOCKET_TESTS = [
+  'test/integration/clouddc-*.test.ts',
+  'test/integration/console-*.test.ts',
+  'simulator/test/socket-*.test.ts',
+]
 /** What needs no server; the tools' tests live with the tools. */
-const UNIT_TESTS = ['test/unit/**/*.test.ts', 'simulator/test/*.test.ts', 'checker/test/*.test.ts']
+const UNIT_TESTS = [
+  'test/unit/**/*.test.ts',
+  'simulator/test/*.test.ts',
+  'checker/test/*.test.ts',
+  'console/test/*.test.ts',
+]
 
 /** Two files at a time suit two cores, and leave Postgres and RabbitMQ room on more. */
 const MAX_WORKERS = 2

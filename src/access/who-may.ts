@@ -35,6 +35,9 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'POST /operations/dead-letters/replay': OPERATE,
   'POST /operations/events/replay': OPERATE,
 
+  'GET /console': OPEN,
+  'GET /console/*': OPEN,
+  'GET /console/session': OPEN,
   // Signing in needs a credential, and says so itself.
   'POST /console/session': OPEN,
   'DELETE /console/session': OPEN,

@@ -73,12 +73,18 @@ async function callerBy(
 }
 
 /** A header counts before a cookie. */
-function credentialIn({ headers, server }: FastifyRequest): Credential | null {
-  if (headers.authorization !== undefined) return { bearer: bearerIn(headers.authorization) }
-  if (headers.cookie === undefined) return null
-  const { [SECURE_COOKIE]: secure, [PLAIN_COOKIE]: plain } = server.parseCookie(headers.cookie)
-  const session = secure ?? plain
+function credentialIn(request: FastifyRequest): Credential | null {
+  const { authorization } = request.headers
+  if (authorization !== undefined) return { bearer: bearerIn(authorization) }
+  const session = sessionIn(request)
   return session === undefined ? null : { session }
+}
+
+/** The value of a session's cookie. */
+export function sessionIn({ headers, server }: FastifyRequest): string | undefined {
+  if (headers.cookie === undefined) return undefined
+  const { [SECURE_COOKIE]: secure, [PLAIN_COOKIE]: plain } = server.parseCookie(headers.cookie)
+  return secure ?? plain
 }
 
 /** What stands after `Bearer`; empty, which nobody's credential is, for any other scheme. */

@@ -5,6 +5,7 @@ import type { SealingKeys } from '../contracts/key-set.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type CancelRouteOptions, registerCancelRoute } from './cancel-route.ts'
+import { registerConsoleRoutes } from './console-routes.ts'
 import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
 import { registerKeysRoute } from './keys-route.ts'
@@ -133,6 +134,7 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerKeysRoute(routes, { publicKeys: options.publicKeys })
       registerOperationsRoutes(routes, { ...operations, status: reads })
       registerSessionRoutes(routes, { access })
+      registerConsoleRoutes(routes)
     }
     registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping })
     if (servesMetrics) registerMetricsRoute(routes, { metrics })

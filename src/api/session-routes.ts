@@ -3,7 +3,15 @@ import type { Access } from '../access/access.ts'
 import { type Caller, OPEN_CALLER } from '../access/caller.ts'
 import { mayChange } from '../access/foreign.ts'
 import { SessionTooLargeError } from '../access/sessions.ts'
-import { bearerIn, FOREIGN_PAGE, originsOf, PLAIN_COOKIE, SECURE_COOKIE, unauthorized } from './guard.ts'
+import {
+  bearerIn,
+  FOREIGN_PAGE,
+  originsOf,
+  PLAIN_COOKIE,
+  SECURE_COOKIE,
+  sessionIn,
+  unauthorized,
+} from './guard.ts'
 import { ProblemError } from './problem.ts'
 
 /** Who has signed in, as the page shows it. */
@@ -27,6 +35,14 @@ export function registerSessionRoutes(app: FastifyInstance, { access }: { access
     const maxAge = Math.round((until - Date.now()) / 1000)
     setCookie(reply, { secure: request.protocol === 'https', value, maxAge })
     return signedIn(identity.caller, until)
+  })
+
+  /** Who has signed in; 204 when nobody has. */
+  app.get('/console/session', { schema: { hide: true } }, async (request, reply) => {
+    if (access === null) return signedIn(OPEN_CALLER, null)
+    const session = sessionIn(request)
+    const identity = session === undefined ? null : await access.identifySession(session)
+    return identity === null ? reply.code(204).send() : signedIn(identity.caller, identity.expiresAt)
   })
 
   app.delete('/console/session', { schema: { hide: true } }, async (request, reply) => {

@@ -237,11 +237,25 @@ describe('signing out', () => {
   })
 })
 
+describe('who has signed in', () => {
+  test('is told to the page, for as long as the session is good', async () => {
+    const { app, change, signIn } = setUp()
+    const who = (headers: Record<string, string>) => app.inject({ url: '/console/session', headers })
+    expect((await who({})).statusCode).toBe(204)
+    const { cookie } = await signIn('ann-key')
+    expect((await who({ cookie })).json()).toMatchObject({ id: 'key:ann', projects: ['p'] })
+    change({ keys: [] })
+    expect((await who({ cookie })).statusCode).toBe(204)
+  })
+})
+
 describe('without an access file', () => {
   test('nobody has to sign in', async () => {
     const { api } = setUpApi()
     const reply = await api.app.inject({ method: 'POST', url: '/console/session' })
     expect(reply.json()).toMatchObject({ id: 'open', projects: '*', expires_at: null })
     expect(reply.headers['set-cookie']).toBeUndefined()
+    const who = await api.app.inject('/console/session')
+    expect(who.json()).toMatchObject({ id: 'open', projects: '*' })
   })
 })
