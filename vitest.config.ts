@@ -3,14 +3,8 @@ import { defineConfig } from 'vitest/config'
 /** Files whose other side is a socket of their own making. */
 const SOCKET_TESTS = [
   'test/integration/clouddc-*.test.ts',
+  'test/integration/console-*.test.ts',
   'simulator/test/socket-*.test.ts',
-  'console/test/socket-*.test.ts',
-]
-/** Files that need Postgres and RabbitMQ. */
-const SERVER_TESTS = [
-  'test/integration/**/*.test.ts',
-  'test/flow/**/*.test.ts',
-  'console/test/flow-*.test.ts',
 ]
 /** What needs no server; the tools' tests live with the tools. */
 const UNIT_TESTS = [
@@ -35,7 +29,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: UNIT_TESTS, exclude: [...SOCKET_TESTS, ...SERVER_TESTS] },
+        test: { name: 'unit', include: UNIT_TESTS, exclude: SOCKET_TESTS },
       },
       {
         extends: true,
@@ -46,7 +40,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'servers',
-          include: SERVER_TESTS,
+          include: ['test/integration/**/*.test.ts', 'test/flow/**/*.test.ts'],
           exclude: SOCKET_TESTS,
           globalSetup: 'test/setup/servers.ts',
         },

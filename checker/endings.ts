@@ -36,7 +36,7 @@ export function findUnfinished(
     }
     if (demandTerminal || row.waiting === null) {
       const waits = row.waiting
-        ? `waiting (${row.waiting.reason}) until ${row.waiting.until.toISOString()}`
+        ? `waiting (${row.waiting.reason}) until ${row.waiting.until?.toISOString() ?? 'somebody ends it'}`
         : 'and does not say what it waits for'
       violations.push({ subject: key, message: `still ${row.state}, ${waits}` })
     }

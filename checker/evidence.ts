@@ -102,7 +102,7 @@ export interface RequestRow {
   errorCode: string | null
   hasPassword: boolean
   /** What a request that has not ended waits for and until when; null where it says neither. */
-  waiting: { reason: string; until: Date } | null
+  waiting: { reason: string; until: Date | null } | null
   deadline: Date | null
   createdAt: Date
   completedAt: Date | null

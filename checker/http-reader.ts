@@ -71,7 +71,10 @@ function statusIn(
     return {
       state,
       counts,
-      waiting: waiting === null ? null : { reason: waiting.reason, until: new Date(waiting.until) },
+      waiting:
+        waiting === null
+          ? null
+          : { reason: waiting.reason, until: waiting.until === null ? null : new Date(waiting.until) },
       instances: instances.length,
     }
   } catch {

@@ -16,6 +16,7 @@ export interface Rule {
 const OPEN: Rule = { role: null, project: null }
 const READ: Rule = { role: 'read', project: 'path' }
 const OPERATE: Rule = { role: 'operate', project: 'all' }
+const OPERATE_PROJECT: Rule = { role: 'operate', project: 'path' }
 
 /** By `<METHOD> <url as registered>`; HEAD is GET. */
 export const WHO_MAY: Readonly<Record<string, Rule>> = {
@@ -25,7 +26,7 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /v1/:project_id/instances/:instance_id': READ,
   'GET /v1/:project_id/summary': READ,
   'POST /v1/:project_id/provision-requests/:request_id/cancel': { role: 'cancel', project: 'path' },
-  'POST /v1/:project_id/provision-requests/:request_id/resolve': { role: 'operate', project: 'path' },
+  'POST /v1/:project_id/provision-requests/:request_id/resolve': OPERATE_PROJECT,
 
   'GET /operations/audit': OPERATE,
   'GET /operations/dead-letters': OPERATE,
@@ -34,6 +35,12 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /operations/uncertain': OPERATE,
   'POST /operations/dead-letters/replay': OPERATE,
   'POST /operations/events/replay': OPERATE,
+  'POST /operations/pause': OPERATE,
+  'POST /operations/resume': OPERATE,
+  'PUT /operations/projects/:project_id/limit': OPERATE_PROJECT,
+  'DELETE /operations/projects/:project_id/limit': OPERATE_PROJECT,
+  'POST /operations/projects/:project_id/pause': OPERATE_PROJECT,
+  'POST /operations/projects/:project_id/resume': OPERATE_PROJECT,
 
   'GET /console': OPEN,
   'GET /console/*': OPEN,

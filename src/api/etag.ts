@@ -13,7 +13,7 @@ export function entityTag(
 ): string {
   const said = statuses.map((status) => {
     const { waiting } = status
-    return waiting !== null && waiting.until <= now
+    return waiting !== null && waiting.until !== null && waiting.until <= now
       ? { ...status, waiting: { ...waiting, until: null } }
       : status
   })

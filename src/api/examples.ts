@@ -160,7 +160,17 @@ const SUMMARY: Summary = {
     cancelled: 1,
   },
   counts_capped: false,
-  bucket: { level: 0.4, rate: 5, burst: 10, blocked_until: null, blocked_reason: null, paused: false },
+  bucket: {
+    level: 0.4,
+    rate: 5,
+    burst: 10,
+    blocked_until: null,
+    blocked_reason: null,
+    paused: false,
+    paused_until: null,
+    overridden: false,
+    override_until: null,
+  },
   queue: { length: 12, seconds: 2.3, computed_at: second(17) },
   oldest_waiting: {
     request_id: 'order-7f40',

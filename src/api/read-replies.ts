@@ -39,7 +39,8 @@ export function requestStatus(row: RequestRow): RequestStatus {
 
 /** What it waits for, and when that is expected to be over; nobody knows for how long it waits for somebody else. */
 function waitingOf(row: RequestRow): RequestStatus['waiting'] {
-  const waiting = waitingFor({ ...row, bucket: row })
+  const pause = row.pauseDetail === null ? null : { until: row.pausedUntil, detail: row.pauseDetail }
+  const waiting = waitingFor({ ...row, bucket: row, pause })
   if (waiting === null) return null
   const { position, turnMs, readyMs } = estimate(row.forecast, {
     instances: row.maxCount,
@@ -78,25 +79,15 @@ export function summaryOf(
   projectId: string,
   row: SummaryRow,
   oldest: RequestRow | null,
-  { burst }: CallLimit,
+  configured: CallLimit,
 ): Summary {
-  const { level, rate, oldestUncertain, uncertainSince } = row
+  const { oldestUncertain, uncertainSince } = row
   const { queued = 0, dispatching = 0, uncertain = 0, provisioning = 0 } = row.open ?? {}
   return {
     project_id: projectId,
     requests: { queued, dispatching, uncertain, provisioning, ...row.ended },
     counts_capped: row.capped,
-    bucket:
-      !row.hasBucket || level === null || rate === null
-        ? null
-        : {
-            level,
-            rate,
-            burst,
-            blocked_until: row.blockedUntil,
-            blocked_reason: BLOCKED_REASONS.find((reason) => reason === row.blockedReason) ?? null,
-            paused: false,
-          },
+    bucket: bucketOf(row, configured),
     queue:
       row.queueLength === null || row.computedAt === null
         ? null
@@ -117,5 +108,24 @@ export function summaryOf(
       oldestUncertain === null || uncertainSince === null
         ? null
         : { request_id: oldestUncertain, since: uncertainSince },
+  }
+}
+
+/** Also of a project that has none now, but what a person has set waits for its next order. */
+function bucketOf(row: SummaryRow, configured: CallLimit): Summary['bucket'] {
+  const { hasBucket, level, rate, paused, overrideBurst, overridePerSecond } = row
+  const overridden = overrideBurst !== null
+  if (!hasBucket && !paused && !overridden) return null
+  const burst = overrideBurst ?? configured.burst
+  return {
+    level: hasBucket && level !== null ? level : burst,
+    rate: hasBucket && rate !== null ? rate : (overridePerSecond ?? configured.perSecond),
+    burst,
+    blocked_until: row.blockedUntil,
+    blocked_reason: BLOCKED_REASONS.find((reason) => reason === row.blockedReason) ?? null,
+    paused,
+    paused_until: row.pausedUntil,
+    overridden,
+    override_until: row.overrideUntil,
   }
 }

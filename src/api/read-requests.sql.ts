@@ -1,4 +1,5 @@
 import { waitOfCredential } from '../budget/credential.sql.ts'
+import { pauseOf } from '../budget/pause.sql.ts'
 import type { Sql } from '../database/database.ts'
 import type { ForecastFacts } from '../forecast/estimate.ts'
 import { forecastOf } from '../forecast/forecast.sql.ts'
@@ -62,15 +63,18 @@ SELECT
   coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
   greatest(b.due_at, k.due_at) AS "dueAt",
   b.preflight_at AS "preflightAt",
+  p.detail AS "pauseDetail",
+  p.until AS "pausedUntil",
   f.forecast AS "forecast",
   clock_timestamp() AS "now"`
 
-/** The bucket of `r`, where it waits for it, and what is to be expected. */
+/** The bucket of `r`, where it waits for it, the pause of its project, and what is to be expected. */
 export const WITH_BUCKET = `
 LEFT JOIN LATERAL (
   SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
 ) b ON true
 LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
+LEFT JOIN LATERAL ${pauseOf('r.project_id')} p ON r.state = 'queued'
 LEFT JOIN LATERAL ${forecastOf('r')} f ON true
 `
 
@@ -147,6 +151,9 @@ export interface RequestRow {
   blockedReason: string | null
   dueAt: Date | null
   preflightAt: Date | null
+  /** Of the pause of the project, while the request is queued; the detail is null without one. */
+  pauseDetail: string | null
+  pausedUntil: Date | null
   forecast: ForecastFacts | null
   /** The database's time of the read. */
   now: Date

@@ -1,4 +1,5 @@
 import { waitOfCredential } from '../budget/credential.sql.ts'
+import { pauseOf } from '../budget/pause.sql.ts'
 import { levelOf } from '../budget/pay.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 import { isFresh } from '../forecast/forecast.sql.ts'
@@ -84,7 +85,12 @@ SELECT
   coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
   f.length AS "queueLength",
   f.length_ms AS "queueMs",
-  f.computed_at AS "computedAt"
+  f.computed_at AS "computedAt",
+  p.since IS NOT NULL AS "paused",
+  p.until AS "pausedUntil",
+  o.per_second AS "overridePerSecond",
+  o.burst AS "overrideBurst",
+  o.until AS "overrideUntil"
 FROM counted
 CROSS JOIN others
 CROSS JOIN running
@@ -93,6 +99,8 @@ LEFT JOIN rate_bucket b ON b.project_id = $1
 LEFT JOIN LATERAL ${levelOf('0')} level ON true
 LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
 LEFT JOIN forecast f ON f.project_id = $1 AND ${isFresh('f')}
+LEFT JOIN LATERAL ${pauseOf('$1')} p ON true
+LEFT JOIN limit_override o ON o.project_id = $1 AND (o.until IS NULL OR o.until > clock.ts)
 `
 
 type Counts<State extends string> = Record<State, number>
@@ -116,6 +124,13 @@ export interface SummaryRow {
   queueLength: number | null
   queueMs: number | null
   computedAt: Date | null
+  /** Of the pause that ends last, its own or that of all projects. */
+  paused: boolean
+  pausedUntil: Date | null
+  /** Its limit as a person has set it; null where none has. */
+  overridePerSecond: number | null
+  overrideBurst: number | null
+  overrideUntil: Date | null
 }
 
 export async function readSummary(

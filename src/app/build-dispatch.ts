@@ -1,10 +1,8 @@
 import { createOutcomeRecorder } from '../attempt/outcome-recorder.ts'
-import { syncBuckets } from '../budget/sync-buckets.sql.ts'
 import { createDispatcher } from '../dispatch/dispatcher.ts'
 import { createSweeper } from '../dispatch/sweeper.ts'
 import { createPreflight } from '../preflight/preflight.ts'
 import { disbelieveReading } from '../preflight/wanted-readings.sql.ts'
-import { once } from '../runtime/once.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
 import type { Loops, WakeUps } from './wake-ups.ts'
@@ -19,9 +17,8 @@ interface Dispatch {
 /** Rows to calls, calls to outcomes. */
 export function buildDispatch(core: Core, wakeUps: WakeUps): Dispatch {
   const { onEvents, onQueued, onSettled, onSurplus, onWantsReading } = wakeUps
-  const { config, logger, metrics, quiet, database, replica, client, sealer, limits } = core
+  const { config, logger, metrics, quiet, database, replica, client, sealer, limitsInForce } = core
 
-  const syncProjects = once(() => syncBuckets(database, limits.buckets, config.rateAdaptive))
   const recording = new AbortController()
   const recorder = createOutcomeRecorder({
     database,
@@ -38,9 +35,10 @@ export function buildDispatch(core: Core, wakeUps: WakeUps): Dispatch {
     sealer,
     replica,
     syncLimits: async () => {
-      await syncProjects()
+      await limitsInForce.sync()
       await core.syncCredentials()
     },
+    onChangesIn: limitsInForce.endsIn,
     credentials: core.credentials,
     installation: core.installation,
     recorder,

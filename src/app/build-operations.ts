@@ -2,9 +2,13 @@ import { PublishError } from '../amqp/errors.ts'
 import { createPublisher } from '../amqp/publisher.ts'
 import { createQueueLength } from '../amqp/queue-length.ts'
 import { DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
+import type { LimitRoutesOptions } from '../api/operations/limit-routes.ts'
 import type { OperationsApi } from '../api/operations/operations-routes.ts'
+import type { PauseRoutesOptions } from '../api/operations/pause-routes.ts'
 import type { EventKind } from '../contracts/event-schemas.ts'
 import { askForRun } from '../operations/ask-for-run.ts'
+import { removeLimit, setLimit } from '../operations/change-limit.ts'
+import { pause, resume } from '../operations/change-pause.ts'
 import { createOperationsReads } from '../operations/reads.ts'
 import { createLetterReplay } from '../operations/replay-letters.ts'
 import { ResolveError, resolveByHand } from '../operations/resolve-by-hand.ts'
@@ -22,7 +26,7 @@ interface Operations {
 }
 
 /** What operators see and do, and the replays that go on by themselves. */
-export function buildOperations(core: Core, { onSettled, onRun }: WakeUps): Operations {
+export function buildOperations(core: Core, { onSettled, onRun, onLimits }: WakeUps): Operations {
   const { config, database, replica, broker, pollTimes, idleMs, logger } = core
   const rules = { settleMs: config.reconcileSettleMs, maxAttempts: config.maxAttempts, pollTimes }
   const queueLength = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
@@ -87,8 +91,28 @@ export function buildOperations(core: Core, { onSettled, onRun }: WakeUps): Oper
       onRun()
       return id
     },
+    ...buildChanges(core, onLimits),
   }
   return { api, services: [publisher, runner], loops: { runner } }
+}
+
+/** Changes of call limits, and pauses: `onChanged` when one is in force. */
+function buildChanges(
+  { database, limits, limitsInForce, config: { projects } }: Core,
+  onChanged: () => void,
+): LimitRoutesOptions & PauseRoutesOptions {
+  const context = { database, limitsInForce, limitOf: limits.of, projects }
+  const told = async <Result>(change: Promise<Result>): Promise<Result> => {
+    const result = await change
+    onChanged()
+    return result
+  }
+  return {
+    setLimit: (projectId, limit, by) => told(setLimit(context, projectId, limit, by)),
+    removeLimit: (projectId, by) => told(removeLimit(context, projectId, by)),
+    pause: (projectId, until, by) => told(pause(context, projectId, until, by)),
+    resume: (projectId, by) => told(resume(context, projectId, by)),
+  }
 }
 
 function wantedBy({ from, to, projectId, requestId, kinds }: EventReplay) {

@@ -6,6 +6,7 @@ import { createInstallation } from '../attempt/installation.ts'
 import { firstLookMs } from '../attempt/look-schedule.ts'
 import { createCallLimits } from '../budget/call-limits.ts'
 import { createCredentialSync } from '../budget/credential-sync.ts'
+import { createLimitsInForce } from '../budget/limits-in-force.ts'
 import { createPayingCredentials } from '../budget/paying-credentials.ts'
 import { createAuth } from '../clouddc/auth/create-auth.ts'
 import { createCredentialBook, fixedCredentials } from '../clouddc/auth/credential-book.ts'
@@ -132,6 +133,12 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     passwordDigester: createPasswordDigester(config.digestKeys),
     passwordTracer: createPasswordTracer(config.secretKeys),
     limits,
+    limitsInForce: createLimitsInForce({
+      database,
+      limits,
+      credentialOf: auth.credentialOf,
+      adaptive: config.rateAdaptive,
+    }),
     credentialOf: auth.credentialOf,
     credentials: createPayingCredentials({ database, credentialOf: auth.credentialOf, metrics, logger }),
     syncCredentials: createCredentialSync({

@@ -33,6 +33,8 @@ export interface WakeUps {
   onSurplus(): void
   /** An operator has asked for a run. */
   onRun(): void
+  /** An operator has changed a call limit, or paused or resumed. */
+  onLimits(): void
   /** This replica has ended its lease. */
   onResigned(): void
 }
@@ -93,6 +95,10 @@ export function createWakeUps({
       say('dispatcher')
     },
     onRun: () => wake('runner'),
+    onLimits: () => {
+      loops().dispatcher.wake()
+      say('dispatcher')
+    },
     onResigned: () => say('rescuer'),
     heard: (words) => {
       for (const sleeper of SLEEPERS) if (words.includes(sleeper)) loops()[sleeper].wake()

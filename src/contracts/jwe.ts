@@ -23,7 +23,6 @@ const headerSchema = z.looseObject({
   zip: z.undefined('must not be compressed (zip)').optional(),
   crit: z.undefined('must not have a crit').optional(),
   kid: z.string('must have a kid that is a string').optional(),
-  cty: z.string('must have a cty that is a string').optional(),
 })
 
 export type JweReading = { ok: true; kid: string | undefined } | { ok: false; fault: string }

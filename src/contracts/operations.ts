@@ -4,7 +4,15 @@ import { projectId, requestId, text, textOrNull, time, timeOrNull, told } from '
 /** The replies of the routes for operators. */
 
 /** What an operator may change. */
-export const AUDIT_VERBS = ['resolve', 'dead_letters.replay', 'events.replay'] as const
+export const AUDIT_VERBS = [
+  'resolve',
+  'limit.set',
+  'limit.remove',
+  'pause',
+  'resume',
+  'dead_letters.replay',
+  'events.replay',
+] as const
 
 /** Bounds of a reason, in characters; the table holds them too. */
 export const REASON_LENGTH = { min: 10, max: 500 } as const

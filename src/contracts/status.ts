@@ -44,12 +44,14 @@ export const waitingSchema = z
       .meta(
         told(
           'rate_limit: a call token; retry: its retry time; capacity: ready servers; ' +
-            'reconciling: the outcome of an attempt; ' +
+            'paused: the end of a pause by a person; reconciling: the outcome of an attempt; ' +
             'all others: the project is closed until a call gets through',
           'rate_limit',
         ),
       ),
-    until: time('When the request is looked at again; it may have to wait on after that'),
+    until: timeOrNull(
+      'When the request is looked at again; it may have to wait on after that. Null where a person has to end a pause',
+    ),
     detail: textOrNull(
       'What is missing; null where the reason says all',
       '3 servers are ready, fewer than the 5 asked for',

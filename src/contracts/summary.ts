@@ -25,13 +25,16 @@ const bucketSchema = z
   .object({
     level: z.number().meta(told('Calls that may be made at once now', 7.5)),
     rate: z.number().meta(told('Calls per second that flow in now', 5)),
-    burst: z.number().meta(told('Calls at once, by the configuration', 10)),
+    burst: z.number().meta(told('Calls at once, as they are configured or set', 10)),
     blocked_until: timeOrNull('No call before; null while the project is open'),
     blocked_reason: z
       .enum(BLOCKED_REASONS)
       .nullable()
       .meta(told('Why it is closed, or sends one probe at a time; null while it is open', 'throttled')),
-    paused: z.boolean().meta(told('Whether an operator has paused the project', false)),
+    paused: z.boolean().meta(told('Whether an operator has paused the project, or all', false)),
+    paused_until: timeOrNull('When the pause ends by itself; null for never, or without one'),
+    overridden: z.boolean().meta(told('Whether an operator has set its limit', false)),
+    override_until: timeOrNull('When that ends by itself; null for never, or without one'),
   })
   .meta({ id: 'Bucket', description: 'The call limit of a project, as all replicas share it' })
 
@@ -75,7 +78,7 @@ export const summarySchema = z
       ),
     bucket: bucketSchema
       .nullable()
-      .describe('Its call limit; null for a project that never ordered, or not for long'),
+      .describe('Its call limit; null for a project that never ordered, or not for long, and has no pause'),
     queue: queueSchema
       .nullable()
       .describe(

@@ -5,6 +5,7 @@ import {
   WAITING_CREDENTIALS,
 } from '../budget/credential.sql.ts'
 import { dealOut } from '../budget/deal-out.sql.ts'
+import { notPaused, PAUSES } from '../budget/pause.sql.ts'
 import {
   CREATE_RESERVE_MS,
   creatingGrant,
@@ -32,7 +33,7 @@ const PAYMENT = {
  * attempt before the caller may call CloudDC.
  *
  * due_buckets    the projects whose turn has come, longest due first; those another replica works on are skipped, and
- *                those whose credential's turn has not come (credential.sql.ts)
+ *                those whose credential's turn has not come (credential.sql.ts), or that are paused (pause.sql.ts)
  * credentials    those of them that hold calls back
  * refilled       their level on the database's clock, and what they may spend: nothing while blocked, one probe
  *                after trouble, one less while a readiness call waits for its share. A tight bucket gives its
@@ -64,6 +65,9 @@ const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
+pauses AS MATERIALIZED (
+  ${PAUSES}
+),
 waiting_credentials AS MATERIALIZED (
   ${WAITING_CREDENTIALS}
 ),
@@ -71,6 +75,7 @@ due_buckets AS MATERIALIZED (
   SELECT b.*
   FROM rate_bucket b, clock
   WHERE b.due_at <= clock.ts AND b.credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_credentials))
+    AND ${notPaused('b')}
   ORDER BY b.due_at
   LIMIT least($3::int, $6::int)
   FOR UPDATE OF b SKIP LOCKED
@@ -244,8 +249,12 @@ next AS (
     (SELECT b.due_at FROM rate_bucket b
      WHERE b.due_at IS NOT NULL AND b.project_id NOT IN (SELECT project_id FROM paid)
        AND b.credential_id <> ALL (ARRAY(SELECT credential_id FROM waiting_now))
+       AND ${notPaused('b')}
      ORDER BY b.due_at LIMIT 1)
   ) - clock.ts)::float8 * 1000 AS wait_ms,
+    extract(epoch FROM least(
+      (SELECT min(until) FROM pauses), (SELECT min(o.until) FROM limit_override o)
+    ) - clock.ts)::float8 * 1000 AS changes_in_ms,
     ARRAY(SELECT p.project_id FROM paid p WHERE p.due_at IS NULL) AS asleep,
     (SELECT coalesce(bool_or(p.wants_reading), false) FROM paid p) AS wants_reading
   FROM clock
@@ -253,6 +262,7 @@ next AS (
 SELECT
   extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
   next.wait_ms AS "waitMs",
+  next.changes_in_ms AS "changesInMs",
   next.asleep AS "asleep",
   next.wants_reading AS "wantsReading",
   c.id::text AS "id",
@@ -321,6 +331,7 @@ export async function claimRequests(
       row.id === null ? [] : [{ ...row, spec: JSON.parse(row.spec) as Record<string, unknown> }],
     ),
     waitMs: rows[0]?.waitMs ?? null,
+    changesInMs: rows[0]?.changesInMs ?? null,
     asleep: rows[0]?.asleep ?? [],
     wantsReading: rows[0]?.wantsReading ?? false,
   }

@@ -37,6 +37,8 @@ export interface ClaimResult {
   clockMs: number
   /** Milliseconds until some project's turn comes; null when no project has work. */
   waitMs: number | null
+  /** Milliseconds until a pause, or a limit that a person has set, ends by itself; null where none does. */
+  changesInMs: number | null
   /** Projects in whose queue this claim saw nothing more. */
   asleep: string[]
   /** Work waits for a reading of its project's servers, or is about to. */

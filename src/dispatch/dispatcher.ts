@@ -32,8 +32,10 @@ export interface DispatcherOptions extends RecordContext {
   client: CloudDcClient
   sealer: Sealer
   replica: Replica
-  /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
+  /** Brings the buckets to the limits in force; called before each claim, so for itself it does so only when needed. */
   syncLimits: () => Promise<void>
+  /** Told with each claim when the next limit or pause ends by itself; null where none does. */
+  onChangesIn?: (ms: number | null) => void
   installation: Installation
   credentials?: PayingCredentials
   concurrency: number
@@ -108,7 +110,9 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const asked = pace.room()
   if (asked <= 0 || !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
   await context.syncLimits()
-  const { calls, tokenInMs, asleep, wantsReading } = await claim(context, asked, await context.installation())
+  const installation = await context.installation()
+  const { calls, tokenInMs, changesInMs, asleep, wantsReading } = await claim(context, asked, installation)
+  context.onChangesIn?.(changesInMs)
   const got = calls.length
   pace.claimed({ asked, got })
   if (wantsReading) context.onWantsReading?.()
@@ -117,7 +121,9 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   if (got === asked) context.onSurplus?.()
   const next = pace.next({ got, tokenInMs })
   const isAllTaken = got < asked && tokenInMs === null && !unansweredClaims.any()
-  return next.again || isAllTaken ? next : { again: false, waitMs: Math.min(next.waitMs ?? IDLE_MS, IDLE_MS) }
+  if (next.again) return next
+  const mostMs = isAllTaken ? Number.POSITIVE_INFINITY : IDLE_MS
+  return { again: false, waitMs: Math.min(next.waitMs ?? mostMs, mostMs, Math.max(1, changesInMs ?? mostMs)) }
 }
 
 async function claim(context: DispatchContext, slots: number, installation: string) {
@@ -126,7 +132,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
   const age = startAge()
   const replicaId = replica.id()
   const claimId = newUuid()
-  const { clockMs, requests, waitMs, asleep, wantsReading } = await claimRequests(database, {
+  const { clockMs, requests, waitMs, changesInMs, asleep, wantsReading } = await claimRequests(database, {
     replicaId,
     claimId,
     slots,
@@ -155,7 +161,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
       tightToken: tightTokens.tokenOf({ ...request, payment: claimId }, { age, claimedAt }),
     }),
   )
-  return { calls, tokenInMs: waitMs, asleep, wantsReading }
+  return { calls, tokenInMs: waitMs, changesInMs, asleep, wantsReading }
 }
 
 function setGoing(context: DispatchContext, call: ClaimedCall): void {

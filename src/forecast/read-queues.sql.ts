@@ -1,4 +1,5 @@
 import { UNLIMITED } from '../budget/credential.sql.ts'
+import { notPaused, PAUSES } from '../budget/pause.sql.ts'
 import { levelOf } from '../budget/pay.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 import { keyOf } from './forecast.sql.ts'
@@ -22,6 +23,9 @@ const QUEUES = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
 ),
+pauses AS MATERIALIZED (
+  ${PAUSES}
+),
 busy AS MATERIALIZED (
   SELECT b.* FROM rate_bucket b
   WHERE b.due_at IS NOT NULL
@@ -33,7 +37,7 @@ SELECT
   b.credential_id AS "credentialId",
   level.tokens AS "tokens",
   level.refill AS "perSecond",
-  level.closed OR b.blocked_until IS NOT NULL AS "closed",
+  level.closed OR b.blocked_until IS NOT NULL OR NOT ${notPaused('b')} AS "closed",
   extract(epoch FROM clock.ts)::float8 * 1000 AS "clockMs",
   q.*
 FROM busy b

@@ -15,6 +15,8 @@ import type { NewRequest } from './new-request.ts'
  * The bonus of a priority in queue_rank is fixed, hence age wins in the end. The rank is counted from the time as
  * created_at holds it, so that a request that comes back finds its old place.
  *
+ * The limit of a new bucket is the one that a person has set, if any, else the configured one.
+ *
  * A bucket that is marked as idle loses the mark, with this transaction (retention/idle-buckets); others are not locked.
  *
  * A new bucket starts with one token: a project's first calls may come from processes that have only just started,
@@ -62,11 +64,13 @@ segment AS (
 ),
 touched AS (
   INSERT INTO rate_bucket (project_id, credential_id, refill_per_second, capacity, tokens, refilled_at, due_at)
-  SELECT p.project_id, coalesce(l."credentialId", 'none'), l."refillPerSecond", l."capacity", 1, clock.ts, clock.ts
+  SELECT p.project_id, coalesce(l."credentialId", 'none'), coalesce(o.refill_per_second, l."refillPerSecond"),
+    coalesce(o.capacity, l."capacity"), 1, clock.ts, clock.ts
   FROM (SELECT DISTINCT project_id FROM inserted) p
   JOIN json_to_recordset($3::json) AS l("projectId" text, "credentialId" text, "refillPerSecond" float8, "capacity" float8)
     ON l."projectId" = p.project_id
   CROSS JOIN clock
+  LEFT JOIN limit_override o ON o.project_id = p.project_id AND (o.until IS NULL OR o.until > clock.ts)
   WHERE (
     SELECT b.project_id FROM rate_bucket b WHERE b.project_id = p.project_id AND b.retiring_at IS NULL
   ) IS NULL

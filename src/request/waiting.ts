@@ -14,7 +14,14 @@ export const BLOCKED_REASONS = [
 
 export type BlockedReason = (typeof BLOCKED_REASONS)[number]
 
-export const WAITING_REASONS = ['rate_limit', 'retry', ...BLOCKED_REASONS, 'capacity', 'reconciling'] as const
+export const WAITING_REASONS = [
+  'rate_limit',
+  'retry',
+  ...BLOCKED_REASONS,
+  'capacity',
+  'paused',
+  'reconciling',
+] as const
 
 export type WaitingReason = (typeof WAITING_REASONS)[number]
 
@@ -23,8 +30,8 @@ export const ESTIMABLE_REASONS: ReadonlySet<WaitingReason> = new Set(['rate_limi
 
 export interface Waiting {
   reason: WaitingReason
-  /** When the request is looked at again at the earliest; never before now. */
-  until: Date
+  /** When the request is looked at again at the earliest, never before now; null: when a person ends the pause. */
+  until: Date | null
   /** What of, where there is more to say. */
   detail: string | null
 }
@@ -47,15 +54,18 @@ export interface WaitingFacts {
     /** The next reading of the project's servers. */
     preflightAt: Date | null
   } | null
+  /** Its project's pause, null without one; `until` null for one that does not end by itself. */
+  pause: { until: Date | null; detail: string } | null
   now: Date
 }
 
 /**
- * What a request waits for, and until when; null when it waits for nothing but an answer. A bucket that is closed comes
- * before the request's own turn, until a call has got through; a time that has passed reads as now.
+ * What a request waits for, and until when; null when it waits for nothing but an answer. A pause comes before all else,
+ * and a bucket that is closed before the request's own turn, until a call has got through; a time that has passed reads
+ * as now.
  */
 export function waitingFor(facts: WaitingFacts): Waiting | null {
-  const { state, retryAt, held, heldFor, reconcileAt, bucket, now } = facts
+  const { state, retryAt, held, heldFor, reconcileAt, bucket, pause, now } = facts
   const waits = (reason: WaitingReason, time: Date | null | undefined, detail: string | null = null) => ({
     reason,
     until: time && time > now ? time : now,
@@ -63,6 +73,10 @@ export function waitingFor(facts: WaitingFacts): Waiting | null {
   })
   if (state === 'uncertain') return waits('reconciling', reconcileAt)
   if (state !== 'queued') return null
+  if (pause !== null) {
+    const until = pause.until !== null && retryAt !== null && retryAt > pause.until ? retryAt : pause.until
+    return { ...waits('paused', until, pause.detail), ...(until === null && { until }) }
+  }
   const closed = BLOCKED_REASONS.find((reason) => reason === bucket?.blockedReason)
   if (closed !== undefined) {
     const waiting = waits(closed, bucket?.blockedUntil)

@@ -17,7 +17,7 @@ export type Unsealing =
   | { ok: false; code: 'message_too_large' | 'invalid_request'; message: string }
 
 export function isSealedLetter({ contentType }: Content): boolean {
-  return contentType?.split(';', 1)[0]?.trim().toLowerCase() === SEALED_TYPE
+  return contentType === SEALED_TYPE
 }
 
 /** Opens a body that is sealed whole to a key of this service, as dead letters are. */

@@ -25,13 +25,16 @@ const BYTES_PER_REF = 43
  * doubts       a request without an outcome was last changed when it became uncertain
  * waiting      a segment's events by its size, which is known without reading it; rejections one by one
  * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck. A project is not
- *              due while its credential is not
+ *              due while its credential is not, nor while it is paused
  *
  * $1 the cap.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
+),
+pauses AS MATERIALIZED (
+  SELECT p.project_id FROM pause p, clock WHERE p.until IS NULL OR p.until > clock.ts
 )
 SELECT
   (SELECT count(*) FROM (
@@ -54,7 +57,14 @@ SELECT
   ), 0)::float8 AS "outboxAge",
   coalesce((
     SELECT greatest(0, extract(epoch FROM clock.ts - min(greatest(b.due_at, k.due_at))))
-    FROM (SELECT due_at, credential_id FROM rate_bucket WHERE due_at IS NOT NULL ORDER BY due_at LIMIT $1::int) b
+    FROM (
+      SELECT due_at, credential_id
+      FROM rate_bucket
+      WHERE due_at IS NOT NULL
+        AND '*' NOT IN (SELECT project_id FROM pauses) AND project_id NOT IN (SELECT project_id FROM pauses)
+      ORDER BY due_at
+      LIMIT $1::int
+    ) b
     LEFT JOIN credential_bucket k USING (credential_id)
   ), 0)::float8 AS "dispatchOverdue",
   coalesce((
@@ -96,6 +106,7 @@ SELECT
       LIMIT ${MOST_CREDENTIALS}
     ) k
   ) AS "blockedCredentials",
+  (SELECT count(*) FROM pauses)::int AS "pauses",
   (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
 FROM clock
 CROSS JOIN LATERAL (

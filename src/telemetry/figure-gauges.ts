@@ -23,6 +23,8 @@ export interface Figures {
   blockedBuckets: Partial<Record<BlockedReason, number>>
   /** By id: 1 while CloudDC refuses it. */
   blockedCredentials: Record<string, number>
+  /** Of projects, and of all of them. */
+  pauses: number
   replicas: number
 }
 
@@ -95,6 +97,11 @@ export const FIGURE_GAUGES: readonly FigureGauge[] = [
     help: '1 while a credential is refused, for all its projects, until a call with it gets through',
     label: 'credential',
     values: ({ blockedCredentials }) => blockedCredentials,
+  },
+  {
+    name: 'pauses',
+    help: 'Pauses by operators that are in force, that of all projects counted as one',
+    values: ({ pauses }) => pauses,
   },
   { name: 'replicas', help: 'Replicas whose lease holds', values: (figures) => figures.replicas },
 ]

@@ -19,6 +19,8 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   forecast: 'a piece of read-requests',
   gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
+  'limit-override': 'changes by people, of a few rows',
+  pause: 'a piece of claim-requests and others; changes by people, of a few rows',
   pay: 'pieces of what pays for calls',
 }
 
@@ -33,7 +35,12 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
   'store-forecasts': { forecast: 'one row per project with work' },
   'sync-credentials': { credential_bucket_pkey: 'one row per credential' },
-  'claim-requests': { credential_bucket: 'one row per credential' },
+  'claim-requests': {
+    credential_bucket: 'one row per credential',
+    pause: 'one row per pause',
+    limit_override: 'one row per limit that a person has set',
+  },
+  'read-queues': { pause: 'one row per pause' },
   'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
   'begin-reading': { claim: 'what is in flight' },
   'idle-buckets mark': {
@@ -56,6 +63,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'database-figures': {
     credential_bucket: 'one row per credential',
     claim: 'up to the cap',
+    pause: 'one row per pause',
     poll: 'up to the cap',
     poll_due_at_idx: 'its first row',
     outbox_segment: 'up to the cap',

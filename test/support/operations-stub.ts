@@ -14,4 +14,16 @@ export const NO_OPERATIONS: OperationsApi = {
   inQueue: async () => 0,
   tryTarget: async () => 'taken',
   run: async () => NIL_UUID,
+  setLimit: async (projectId, { perSecond, burst, until }, by) => ({
+    projectId,
+    configured: { perSecond: 5, burst: 10 },
+    override: { perSecond, burst, until, since: new Date(), ...by },
+  }),
+  removeLimit: async (projectId) => ({
+    projectId,
+    configured: { perSecond: 5, burst: 10 },
+    override: null,
+  }),
+  pause: async (_, until, by) => ({ since: new Date(), until, ...by }),
+  resume: async () => null,
 }

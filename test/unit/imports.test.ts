@@ -240,6 +240,8 @@ const STATEMENTS_OF_A_TRANSACTION = [
   'attempt/find-doubt.sql.ts',
   'attempt/find-owners.sql.ts',
   'attempt/record-looks.sql.ts',
+  'budget/limit-override.sql.ts',
+  'budget/pause.sql.ts',
   'operations/insert-run.sql.ts',
   'operations/write-audit.sql.ts',
 ]

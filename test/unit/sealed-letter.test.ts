@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { CompactEncrypt, importJWK } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { MessageProperties, OutgoingMessage } from '../../src/amqp/message.ts'
 import { MAX_BODY_BYTES } from '../../src/contracts/request-message.ts'
@@ -204,26 +203,6 @@ describe('a sealed body', () => {
     expect(reasonOf(letter)).toEqual({ code, paths: [''] })
     expect(bytesOf(letter).toString()).not.toContain(CANARY)
     expect(letter.properties.contentType).toBe('application/jose')
-  })
-
-  test('by a stranger whose `cty` is no text is a dead letter', async () => {
-    const harness = createIntakeHarness()
-    const [published] = harness.jweBox.publicKeys.keys
-    if (published === undefined) throw new Error('no key is published')
-    const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify(buildRequest())))
-      .setProtectedHeader({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', cty: 5 as unknown as string })
-      .encrypt(await importJWK(published, published.alg))
-    const letter = await letterOf(harness, Buffer.from(sealed), properties)
-    expect(reasonOf(letter)).toEqual({ code: 'invalid_request', paths: [''] })
-    expect(harness.rows.size).toBe(0)
-  })
-
-  test.each(['Application/JOSE', 'application/jose; charset=utf-8'])('is opened as %s, too', async (type) => {
-    const harness = createIntakeHarness()
-    const sealed = await harness.jweBox.seal(JSON.stringify(buildRequest()), 'application/json')
-    const delivery = buildDelivery(Buffer.from(sealed), { properties: { contentType: type } })
-    expect(await harness.intake.handle(delivery)).toBe('ack')
-    expect(harness.rows.size).toBe(1)
   })
 
   test('counts by what is inside', async () => {

@@ -8,7 +8,7 @@ const latest = new Date('2026-11-23T12:00:07Z')
 const earlier = new Date('2026-11-23T11:59:55Z')
 
 function waiting(facts: Partial<WaitingFacts>) {
-  const none = { retryAt: null, held: false, heldFor: null, reconcileAt: null, bucket: null }
+  const none = { retryAt: null, held: false, heldFor: null, reconcileAt: null, bucket: null, pause: null }
   return waitingFor({ state: 'queued', ...none, now, ...facts })
 }
 

@@ -362,6 +362,35 @@ CREATE TABLE "audit_entry" (
     CONSTRAINT "audit_entry_reason_check" CHECK (char_length(reason) BETWEEN 10 AND 500)
 );
 
+-- What people have set beside the configuration: limits of single projects, and pauses. A row whose time is over has no
+-- effect. Few rows, and mostly none: claim-requests reads all pauses.
+CREATE TABLE "limit_override" (
+    "project_id" TEXT NOT NULL,
+    "per_second" DOUBLE PRECISION NOT NULL,
+    "burst" DOUBLE PRECISION NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
+    "since" TIMESTAMPTZ(3) NOT NULL,
+    "until" TIMESTAMPTZ(3),
+    "who" TEXT NOT NULL,
+    "reason" TEXT NOT NULL,
+
+    CONSTRAINT "limit_override_pkey" PRIMARY KEY ("project_id"),
+    CONSTRAINT "limit_override_range_check" CHECK (
+        per_second > 0 AND burst >= 1 AND refill_per_second > 0 AND capacity >= 1
+    )
+);
+
+CREATE TABLE "pause" (
+    "project_id" TEXT NOT NULL,
+    "since" TIMESTAMPTZ(3) NOT NULL,
+    "until" TIMESTAMPTZ(3),
+    "who" TEXT NOT NULL,
+    "reason" TEXT NOT NULL,
+
+    CONSTRAINT "pause_pkey" PRIMARY KEY ("project_id")
+);
+
 CREATE TABLE "dead_letter" (
     "id" UUID NOT NULL,
     "at" TIMESTAMPTZ(3) NOT NULL,

@@ -1,3 +1,4 @@
+import type { LimitReply, PauseReply } from '../../contracts/limits.ts'
 import type { AuditPage, DeadLetterList, Failures, Run, UncertainPage } from '../../contracts/operations.ts'
 
 /** What the routes for operators answer: examples of the OpenAPI document. */
@@ -121,6 +122,30 @@ const RESOLVE_REFUSED = {
   evidence: EVIDENCE,
 }
 
+const CONFIGURED = { per_second: 5, burst: 10 }
+const BY = { who: 'key:console', reason: 'CloudDC throttles the region, see INC-341' }
+const NOBODY = { since: null, until: null, who: null, reason: null }
+
+const LIMIT: LimitReply = {
+  project_id: 'project-1',
+  ...{ per_second: 2, burst: 4, overridden: true, configured: CONFIGURED },
+  ...{ since: at(30), until: at(90), ...BY },
+}
+
+const LIMIT_REMOVED: LimitReply = {
+  project_id: 'project-1',
+  ...{ ...CONFIGURED, overridden: false, configured: CONFIGURED },
+  ...NOBODY,
+}
+
+const PAUSED: PauseReply = {
+  project_id: 'project-1',
+  ...{ paused: true, since: at(30), until: null },
+  ...{ who: 'key:console', reason: 'maintenance of the region, see INC-341' },
+}
+
+const RESUMED: PauseReply = { project_id: 'project-1', paused: false, ...NOBODY }
+
 export const OPERATIONS_EXAMPLES = {
   audit: AUDIT,
   failures: FAILURES,
@@ -130,4 +155,8 @@ export const OPERATIONS_EXAMPLES = {
   runWaiting: WAITING,
   eventsWaiting: EVENTS_WAITING,
   resolveRefused: RESOLVE_REFUSED,
+  limit: LIMIT,
+  limitRemoved: LIMIT_REMOVED,
+  pausedProject: PAUSED,
+  resumedProject: RESUMED,
 } as const

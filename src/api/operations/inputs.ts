@@ -26,3 +26,9 @@ export const instant = (description: string, example = '2026-11-23T12:00:00Z') =
     .describe(description)
 
 export const OPERATIONS_TAGS = ['operations']
+
+/** When a change ends by itself. */
+export const until = instant(
+  'When it ends by itself; without it, when somebody ends it',
+  '2026-11-23T18:00:00Z',
+).optional()

@@ -4,12 +4,14 @@ import { createGuardedReads } from '../guarded-reads.ts'
 import type { Reads } from '../reads.ts'
 import { registerAuditRoute } from './audit-routes.ts'
 import { registerDeadLetterRoutes } from './dead-letter-routes.ts'
+import { type LimitRoutesOptions, registerLimitRoutes } from './limit-routes.ts'
+import { type PauseRoutesOptions, registerPauseRoutes } from './pause-routes.ts'
 import { type ReplayRoutesOptions, registerReplayRoutes } from './replay-routes.ts'
 import { type ResolveRouteOptions, registerResolveRoute } from './resolve-route.ts'
 import { registerTroubleRoutes } from './trouble-routes.ts'
 
 /** What the routes for operators do, but for HTTP. */
-export interface OperationsApi {
+export interface OperationsApi extends LimitRoutesOptions, PauseRoutesOptions {
   reads: OperationsReads
   resolve: ResolveRouteOptions['resolve']
   /** Letters that wait in the queue of dead letters; null when the broker does not say. */
@@ -24,7 +26,18 @@ const SLOTS = { slots: 2, maxWaiting: 50 }
 /** The routes for operators, whose bodies are JSON. */
 export function registerOperationsRoutes(
   instance: FastifyInstance,
-  { reads, resolve, inQueue, tryTarget, run, status }: OperationsApi & { status: Pick<Reads, 'status'> },
+  {
+    reads,
+    resolve,
+    inQueue,
+    tryTarget,
+    run,
+    setLimit,
+    removeLimit,
+    pause,
+    resume,
+    status,
+  }: OperationsApi & { status: Pick<Reads, 'status'> },
 ): void {
   const guarded = createGuardedReads(SLOTS)
   const guardedReads: OperationsReads = {
@@ -44,6 +57,8 @@ export function registerOperationsRoutes(
     registerTroubleRoutes(routes, { reads: guardedReads })
     registerDeadLetterRoutes(routes, { reads: guardedReads, inQueue })
     registerReplayRoutes(routes, { reads: guardedReads, run, tryTarget })
+    registerLimitRoutes(routes, { setLimit, removeLimit })
+    registerPauseRoutes(routes, { pause, resume })
     registerResolveRoute(routes, { resolve, reads: status })
   })
 }

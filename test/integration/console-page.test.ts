@@ -1,9 +1,9 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OVERVIEW_EXAMPLE } from '../../src/api/operations/overview-example.ts'
-import { accessBy } from '../../test/support/access.ts'
-import { setUpApi } from '../../test/support/api-world.ts'
-import { BROWSER_REMEDY, hasBrowser, openPage, startBrowser } from './browser.ts'
+import { accessBy } from '../support/access.ts'
+import { setUpApi } from '../support/api-world.ts'
+import { BROWSER_REMEDY, hasBrowser, openPage, startBrowser } from '../support/browser.ts'
 
 const KEYS = [
   { id: 'ann', key: 'ann-key', roles: ['read', 'cancel', 'operate'] as const, projects: '*' as const },
