@@ -9,6 +9,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await runCli(VERBS, process.argv.slice(2), {
   environment: process.env,
+  stdin: process.stdin,
   output: process.stdout,
   errors: process.stderr,
 })

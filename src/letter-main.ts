@@ -1,7 +1,8 @@
 import { buffer } from 'node:stream/consumers'
-import { runCommand } from './command.ts'
-import { loadConfig } from './config.ts'
+import { ConfigError, loadConfig } from './config.ts'
 import { readJwe } from './contracts/jwe.ts'
+import { coerceError } from './runtime/errors.ts'
+import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 import { createJweBox } from './secrets/jwe-box.ts'
 import { readLetter } from './secrets/read-letter.ts'
 import { SEALED_TYPE } from './secrets/unseal-letter.ts'
@@ -21,9 +22,18 @@ async function show(): Promise<void> {
   console.log(JSON.stringify(await readLetter(box, { body: trimmed, contentType }), null, 2))
 }
 
-process.exitCode = await runCommand({
-  name: 'letter',
-  usage: USAGE,
-  order: process.argv.length > 2 ? null : {},
-  carryOut: show,
-})
+async function run(): Promise<number> {
+  if (process.argv.length > 2) {
+    console.error(USAGE)
+    return EXIT_USAGE
+  }
+  try {
+    await show()
+    return 0
+  } catch (error) {
+    console.error(`letter: ${coerceError(error).message}`)
+    return error instanceof ConfigError ? EXIT_CONFIG : 1
+  }
+}
+
+process.exitCode = await run()

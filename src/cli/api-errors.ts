@@ -70,10 +70,14 @@ export function refused({
   const found =
     evidence === null || evidence === undefined ? [] : [`what is known: ${JSON.stringify(evidence)}`]
   const message = [detail ?? title ?? `HTTP ${status}`, ...faults, ...found].join('\n  ')
-  const next = nextOf(status, code, { hasToken, role })
+  const next = detail === NO_PATH ? OLDER : nextOf(status, code, { hasToken, role })
   const ending = status === 404 ? 'not_found' : status === 400 ? 'wrong_use' : 'failed'
   return new CommandError(ending, code, message, { next, passes: status === 429 || status >= 500 })
 }
+
+/** The service's words for a path that it does not have. */
+const NO_PATH = 'there is nothing at this path'
+const OLDER = 'is PROVISIONER_URL the address of the API, and the service of this version?'
 
 function nextOf(
   status: number,

@@ -16,7 +16,12 @@ import type { Verb } from './verb.ts'
 export async function runCli(
   verbs: readonly Verb[],
   args: readonly string[],
-  { environment, output, errors }: { environment: Environment; output: Output; errors: Output },
+  {
+    environment,
+    stdin,
+    output,
+    errors,
+  }: { environment: Environment; stdin: NodeJS.ReadStream; output: Output; errors: Output },
 ): Promise<number> {
   const terminal = createTerminal({ output, errors, environment })
   // Before the verb is known, for a fault that is told of its name.
@@ -39,7 +44,7 @@ export async function runCli(
     const carryOut = verb.prepare(line.given)
     const { amqpUrl, ...settings } = readSettings(environment)
     const api = createApi(settings, verb.role)
-    return EXIT[await carryOut({ api, terminal, json, environment, amqpUrl })]
+    return EXIT[await carryOut({ api, terminal, json, environment, stdin, amqpUrl })]
   } catch (error) {
     const fault = error instanceof CommandError ? error : unexpected(error)
     const help =

@@ -32,8 +32,14 @@ export function stateCell(state: RequestState): Cell {
 export function reasonOf({ waiting, error }: Pick<StatusReply, 'waiting' | 'error'>): string | null {
   if (error !== null) return `${error.code}: ${error.message}`
   if (waiting === null) return null
-  const { reason, until, detail } = waiting
-  const parts = [reason, detail, until === null ? null : `until ${when(until)}`]
+  const { reason, until, detail, position, estimated_at } = waiting
+  const parts = [
+    reason,
+    detail,
+    until === null ? null : `until ${when(until)}`,
+    position === null ? null : `place ${position}`,
+    estimated_at === null ? null : `expected ${when(estimated_at)}`,
+  ]
   return parts.filter((part) => part !== null).join(', ')
 }
 

@@ -12,6 +12,7 @@ export interface Context {
   /** Print JSON, for programs. */
   json: boolean
   environment: Environment
+  stdin: NodeJS.ReadStream
   /** The address of the broker; throws a CommandError where the environment has none. */
   amqpUrl(): string
 }

@@ -35,7 +35,7 @@ export const auditEntrySchema = z
   .object({
     id: text('Grows with each entry', '1207'),
     at: time('When it was changed'),
-    who: text('The caller: `key:<id>`, `token:<subject> of <issuer>`, `open` or `command`', 'key:console'),
+    who: text('The caller: `key:<id>`, `token:<subject> of <issuer>` or `open`', 'key:console'),
     verb: z.enum(AUDIT_VERBS).meta(told('What was done', 'resolve')),
     project_id: projectIdOrNull,
     target: textOrNull('Id of what was changed: a request, a run', 'order-7f3c'),

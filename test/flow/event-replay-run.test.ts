@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { startAppProcess } from '../support/app-process.ts'
 import { createAppWorld } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
-import { receiveReplay } from '../support/replay-command.ts'
+import { receiveReplay } from '../support/replay.ts'
 import { insertRequestRow } from '../support/request-rows.ts'
 import { endedRun, post, readRun } from '../support/runs.ts'
 

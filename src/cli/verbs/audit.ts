@@ -1,9 +1,8 @@
 import type { AuditPage } from '../../contracts/operations.ts'
 import type { Wire } from '../api.ts'
+import { drawAudit } from '../draw-audit.ts'
 import { byDefault, value, wholeNumber } from '../option.ts'
 import { show } from '../show.ts'
-import { table } from '../table.ts'
-import { at } from '../times.ts'
 import { defineVerb, WATCH } from '../verb.ts'
 
 export const audit = defineVerb({
@@ -29,37 +28,3 @@ export const audit = defineVerb({
     return undefined
   },
 })
-
-export function drawAudit(
-  terminal: Parameters<typeof table>[0],
-  entries: Wire<AuditPage>['entries'],
-): string[] {
-  return table(
-    terminal,
-    [
-      { title: 'when' },
-      { title: 'who' },
-      { title: 'what' },
-      { title: 'project' },
-      { title: 'of', gives: true },
-      { title: 'until' },
-      { title: 'change', gives: true },
-      { title: 'why', gives: true },
-    ],
-    entries.map((entry) => [
-      at(entry.at),
-      entry.who,
-      entry.verb,
-      entry.project_id,
-      entry.target,
-      at(entry.until),
-      changeOf(entry.before, entry.after),
-      entry.reason,
-    ]),
-  )
-}
-
-function changeOf(before: unknown, after: unknown): string {
-  const shown = (side: unknown) => (side === null ? null : JSON.stringify(side))
-  return [shown(before), shown(after)].filter((side) => side !== null).join(' -> ')
-}

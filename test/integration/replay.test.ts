@@ -2,11 +2,12 @@ import { type Channel, connect } from 'amqplib'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDatabase } from '../../src/database/database.ts'
+import type { PastEvents } from '../../src/outbox/past-events.ts'
 import type { HistoryEntry } from '../../src/request/history.ts'
 import { createTestBroker } from '../support/broker.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
-import { receiveReplay, runReplay } from '../support/replay-command.ts'
+import { receiveReplay, sendAgain } from '../support/replay.ts'
 import { insertHistoryPart, insertRequestRow } from '../support/request-rows.ts'
 import { readEvent } from '../support/seen-event.ts'
 
@@ -26,8 +27,8 @@ afterAll(async () => {
   await broker.drop()
 })
 
-const replay = (args: readonly string[], { amqpUrl = broker.url } = {}) =>
-  runReplay({ databaseUrl: created.url, amqpUrl }, args)
+const replay = (target: string, events: PastEvents) =>
+  sendAgain({ databaseUrl: created.url, amqpUrl: broker.url }, target, events)
 const bind = (target: string) => receiveReplay(channel, target)
 
 const day = (date: number, hour = 0) => new Date(Date.UTC(2026, 10, date, hour))
@@ -88,15 +89,7 @@ test('what happened in a time is sent to the target, in order per request, and n
   await insertCancelled('p-2', day(4), day(5))
   const [messages, strangers] = [await bind('late'), await bind('stranger')]
 
-  const { stdout } = await replay([
-    '--target',
-    'late',
-    '--from',
-    '2026-11-02T00:00:00Z',
-    '--to',
-    '2026-11-04T00:00:00Z',
-  ])
-  expect(stdout).toBe('replay: 6 events sent to "late"\n')
+  expect(await replay('late', { from: day(2), to: day(4) })).toBe(6)
   await eventually(() => expect(messages).toHaveLength(6))
   const seen = messages.map(({ content }) => readEvent(content.toString()))
   const kindsOf = (requestId: string) =>
@@ -119,19 +112,19 @@ test('project, request and kinds choose among them', async () => {
     await insertCancelled('p-3', day(1), day(3)),
   ]
   const messages = await bind('chosen')
-  /** The request ids and kinds of what these arguments choose. */
-  const chosenBy = async (...args: string[]) => {
+  /** The request ids and kinds of what these conditions choose. */
+  const chosenBy = async (conditions: Omit<PastEvents, 'from' | 'to'>) => {
     messages.splice(0)
-    const { stdout } = await replay(['--target', 'chosen', '--from', '2026-11-01T00:00:00Z', ...args])
-    await eventually(() => expect(stdout).toContain(`replay: ${messages.length} events`))
+    const sent = await replay('chosen', { from: day(1), to: day(30), ...conditions })
+    await eventually(() => expect(messages).toHaveLength(sent))
     const events = messages.map(({ content }) => readEvent(content.toString()))
     return events.map(({ kind, data }) => `${data.request_id} ${kind}`).toSorted()
   }
-  expect(await chosenBy('--project', 'p-3', '--request', `order-${first}`)).toEqual([
+  expect(await chosenBy({ projectId: 'p-3', requestId: `order-${first}` })).toEqual([
     `order-${first} request.accepted`,
     `order-${first} request.completed`,
   ])
-  expect(await chosenBy('--project', 'p-3', '--kinds', 'request.completed')).toEqual([
+  expect(await chosenBy({ projectId: 'p-3', kinds: new Set(['request.completed']) })).toEqual([
     `order-${first} request.completed`,
     `order-${second} request.completed`,
   ])
@@ -139,29 +132,7 @@ test('project, request and kinds choose among them', async () => {
 
 test('without a queue for the target it is refused', async () => {
   await insertCancelled('p-4', day(1), day(3))
-  const args = ['--target', 'nobody', '--from', '2026-11-01T00:00:00Z']
-  await expect(replay(args)).rejects.toMatchObject({
-    code: 1,
-    stdout: 'replay: 0 events sent to "nobody"\n',
-    stderr: 'replay: no queue is bound to provision.replay with the key "nobody"\n',
-  })
-})
-
-test.each([
-  [['--from', '2026-11-01T00:00:00Z']],
-  [['--target', 't']],
-  [['--target', 't', '--from', 'yesterday']],
-  [['--target', 't', '--from', '2026-11-01T00:00:00Z', '--kinds', 'request.rejected']],
-  [['--target', 't', '--from', '2026-11-01T00:00:00Z', '--per-second', '0']],
-  [['--target', 't', '--from', '2026-11-01T00:00:00Z', '--request', 'r']],
-])('%j is no command', async (args) => {
-  await expect(replay(args)).rejects.toMatchObject({
-    code: 64,
-    stderr: expect.stringContaining('npm run replay'),
-  })
-})
-
-test('a faulty environment is told as such', async () => {
-  const args = ['--target', 't', '--from', '2026-11-01T00:00:00Z']
-  await expect(replay(args, { amqpUrl: 'nowhere' })).rejects.toMatchObject({ code: 78 })
+  await expect(replay('nobody', { from: day(1), to: day(30) })).rejects.toThrow(
+    'no queue is bound to provision.replay with the key "nobody"',
+  )
 })
