@@ -3,8 +3,14 @@ import { defineConfig } from 'vitest/config'
 /** Files whose other side is a socket of their own making. */
 const SOCKET_TESTS = [
   'test/integration/clouddc-*.test.ts',
-  'test/integration/console-*.test.ts',
   'simulator/test/socket-*.test.ts',
+  'console/test/socket-*.test.ts',
+]
+/** Files that need Postgres and RabbitMQ. */
+const SERVER_TESTS = [
+  'test/integration/**/*.test.ts',
+  'test/flow/**/*.test.ts',
+  'console/test/flow-*.test.ts',
 ]
 /** What needs no server; the tools' tests live with the tools. */
 const UNIT_TESTS = [
@@ -21,6 +27,8 @@ const MAX_WORKERS = 2
 const TIMEOUT_MS = 300_000
 
 export default defineConfig({
+  // The names under which the page is served files of packages.
+  resolve: { alias: [{ find: /^\.\/lib\/(htm|preact|uplot)\.js$/, replacement: '$1' }] },
   test: {
     maxWorkers: MAX_WORKERS,
     testTimeout: TIMEOUT_MS,
@@ -29,7 +37,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: UNIT_TESTS, exclude: SOCKET_TESTS },
+        test: { name: 'unit', include: UNIT_TESTS, exclude: [...SOCKET_TESTS, ...SERVER_TESTS] },
       },
       {
         extends: true,
@@ -40,7 +48,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'servers',
-          include: ['test/integration/**/*.test.ts', 'test/flow/**/*.test.ts'],
+          include: SERVER_TESTS,
           exclude: SOCKET_TESTS,
           globalSetup: 'test/setup/servers.ts',
         },

@@ -80,16 +80,7 @@ export function projectTable(context, rows) {
       cell: ({ project_id }) => html`<a href=${projectLink(project_id)}>${project_id}</a>`,
     },
     { head: 'Used', cell: ({ used_share }) => used(used_share) },
-    {
-      head: 'Limit',
-      cell: ({ rate, burst, overridden, override_until }) => html`
-        ${number(rate)}/s, ${number(burst)} at once
-        ${
-          overridden &&
-          html`<span class="quiet">, by a person${override_until && html`, ends ${ahead(override_until, now)}`}</span>`
-        }
-      `,
-    },
+    { head: 'Limit', cell: ({ rate, burst }) => `${number(rate)}/s, ${number(burst)} at once` },
     { head: 'State', kind: 'wide', cell: (project) => stateOf(project, now) },
   ]
   if (mayOperate(caller)) {
@@ -142,12 +133,14 @@ function used(share) {
 
 /** @type {(project: Project, now: number) => View} */
 function stateOf(project, now) {
-  const { paused, paused_until } = project
+  const { paused, paused_until, overridden, override_until } = project
   const closed = closedState(project, now)
-  if (!paused) return closed ?? 'open'
+  const ends = (/** @type {string | null} */ until) => until !== null && html`, ends ${ahead(until, now)}`
   return html`
-    <span class="watch">paused${paused_until && html`, ends ${ahead(paused_until, now)}`}</span>
-    ${closed && html`; ${closed}`}
+    ${paused && html`<span class="watch">paused${ends(paused_until)}</span>`}
+    ${paused && closed !== null && '; '}${closed}
+    ${!paused && closed === null && 'open'}
+    ${overridden && html`<span class="quiet">; limit set by a person${ends(override_until)}</span>`}
   `
 }
 

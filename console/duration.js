@@ -7,12 +7,12 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
 /**
- * A length of time in at most two units: `now`, `12 s`, `3 min`, `2 h 5 min`, `4 d 2 h`.
+ * A length of time in at most two units: `a moment`, `12 s`, `3 min`, `2 h 5 min`, `4 d 2 h`.
  * @param {number} milliseconds below 0 counts as 0
  */
 export function duration(milliseconds) {
   const length = Math.max(0, milliseconds)
-  if (length < SECOND) return 'now'
+  if (length < SECOND) return 'a moment'
   if (length < MINUTE) return `${Math.floor(length / SECOND)} s`
   if (length < HOUR) return `${Math.floor(length / MINUTE)} min`
   if (length < DAY) return twoUnits(length, HOUR, 'h', MINUTE, 'min')

@@ -16,7 +16,7 @@ export const lately = (series, steps = MINUTE) => series.slice(-steps).reduce((s
  * Whether work is flowing, in words. Pure.
  * @param {Pick<Overview, 'rates' | 'open'>} overview
  * @param {number} now milliseconds since 1970
- * @returns {{ tone: 'good' | 'bad' | 'watch' | undefined, text: string }}
+ * @returns {{ tone: 'bad' | 'watch' | undefined, text: string }}
  */
 export function describeFlow({ rates, open }, now) {
   const minute = {
@@ -33,14 +33,14 @@ export function describeFlow({ rates, open }, now) {
   }
   const underWay = [
     `${number(open.queued)} waiting`,
-    `${number(open.provisioning)} booting`,
+    ...(open.provisioning > 0 ? [`${number(open.provisioning)} booting`] : []),
     ...(open.uncertain > 0 ? [`${number(open.uncertain)} uncertain`] : []),
   ].join(', ')
   const more = open.capped ? ', or more' : ''
   if (open.queued > 0 && minute.dispatched === 0) {
     const idle = stepsSinceLast(rates.dispatched) * rates.step_seconds * 1000
     const since = idle === 0 ? 'for a quarter of an hour' : `for ${duration(idle)}`
-    return { tone: 'watch', text: `No order was sent to CloudDC ${since}, while ${underWay}${more}.` }
+    return { tone: 'watch', text: `No order was sent to CloudDC ${since}. Now ${underWay}${more}.` }
   }
   const idle = minute.accepted + minute.dispatched + minute.ended === 0
   if (idle && open.queued + open.dispatching + open.uncertain + open.provisioning === 0)
@@ -48,7 +48,7 @@ export function describeFlow({ rates, open }, now) {
   const text =
     `In the last minute ${number(minute.accepted)} orders came, ${number(minute.dispatched)} were sent to CloudDC, ` +
     `${number(minute.ended)} ended. Now ${underWay}${more}.`
-  return { tone: 'good', text }
+  return { tone: undefined, text }
 }
 
 /** Steps at the end without anything; 0 where there never was anything. @param {readonly number[]} series */

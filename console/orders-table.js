@@ -21,10 +21,13 @@ export function stateMark(state) {
 export function why({ waiting, error }, now) {
   if (error !== null) return html`<code>${error.code}</code> <span class="quiet">${error.message}</span>`
   if (waiting === null) return null
-  const { reason, detail, until } = waiting
+  const { reason, detail, until, position, estimated_dispatch_at, estimated_at } = waiting
   return html`
     waits for ${waitsFor(reason)}${detail && html`<span class="quiet">: ${detail}</span>`}
     ${until && html`<span class="quiet">, next try ${ahead(until, now)}</span>`}
+    ${position !== null && html`; place ${number(position)} in the queue`}
+    ${estimated_dispatch_at && html`, sent ${ahead(estimated_dispatch_at, now)}`}
+    ${estimated_at && estimated_at !== estimated_dispatch_at && html`, running ${ahead(estimated_at, now)}`}
   `
 }
 

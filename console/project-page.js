@@ -1,14 +1,14 @@
 // @ts-check
 import { limitProject, pauseProject, resumeProject } from './actions.js'
 import { mayOperate } from './context.js'
-import { ahead, lasting } from './duration.js'
+import { ahead, duration, lasting } from './duration.js'
 import { filterForm, listQuery } from './filter-form.js'
 import { html } from './html.js'
 import { ordersTable } from './orders-table.js'
 import { pager } from './pager.js'
 import { replayEvents } from './replay-actions.js'
 import { requestLink } from './route.js'
-import { number } from './section.js'
+import { number, plural } from './section.js'
 import { shownOnce } from './shown-once.js'
 import { closedBy, stateName } from './words.js'
 
@@ -49,7 +49,7 @@ export function projectPage(projectId, route) {
 
 /** @param {Context} context @param {Summary} summary */
 function summaryPart(context, summary) {
-  const { project_id, requests, counts_capped, bucket, oldest_waiting } = summary
+  const { project_id, requests, counts_capped, bucket, queue, oldest_waiting } = summary
   const states = Object.entries(requests).filter(([, count]) => count > 0)
   return html`
     <section class="part" aria-labelledby="stands-title">
@@ -61,6 +61,7 @@ function summaryPart(context, summary) {
         ${states.map(([state, count]) => html`<div><dt>${stateName(state)}</dt><dd>${number(count)}</dd></div>`)}
         ${states.length === 0 && html`<div><dt>orders</dt><dd>none</dd></div>`}
         ${bucket && bucketFacts(bucket, context.now)}
+        ${queue && queueFact(queue)}
         ${
           oldest_waiting &&
           html`
@@ -94,6 +95,12 @@ function bucketFacts({ level, rate, burst, blocked_reason, blocked_until, paused
     }
     ${paused && html`<div><dt>paused</dt><dd class="watch">by a person</dd></div>`}
   `
+}
+
+/** @param {NonNullable<Summary['queue']>} queue */
+function queueFact({ length, seconds }) {
+  const time = seconds === null ? 'nobody can know for how long' : `sent within ${duration(seconds * 1000)}`
+  return html`<div><dt>queue</dt><dd>${plural(length, 'order')}, ${time}</dd></div>`
 }
 
 /** @param {Context} context @param {Summary} summary */

@@ -55,6 +55,7 @@ async function keepRunning(stage: Stage): Promise<void> {
     '',
     ...stage.replicas.all.map(({ name, url }) => `    ${name.padEnd(16)} ${url}`),
     `    their key        ${stage.apiKey.key}`,
+    `    console          ${api}/console (sign in with the key)`,
     `    documents        ${api}/docs`,
     `    metrics          ${api}/metrics`,
     `    a project        ${api}/v1/project-1/provision-requests?limit=5`,
