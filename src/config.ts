@@ -117,6 +117,8 @@ const SETTINGS = {
   /** Readiness polling interval per instance, growing from the one to the other. */
   POLL_MIN_MS: duration(5000),
   POLL_MAX_MS: duration(60_000),
+  /** Whether instances are polled when they are likely to run, by how long those of their image took so far. */
+  POLL_LEARNING: onOrOff(true),
   /** An instance not running by then has failed (`provision_timeout`). */
   PROVISION_TIMEOUT_MS: duration(3_600_000),
 

@@ -1,3 +1,4 @@
+import { createBootCurves } from '../forecast/boot-curves.ts'
 import { createReadinessPoller } from '../readiness/readiness-poller.ts'
 import type { Service } from '../runtime/service.ts'
 import { mayHoldPassword } from '../secrets/password-search.ts'
@@ -13,6 +14,7 @@ interface Readiness {
 export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
   const { config, logger, metrics, database, client, passwordDigester, passwordTracer, readinessShare } = core
 
+  const bootCurves = createBootCurves({ database, logger })
   const poller = createReadinessPoller({
     database,
     client,
@@ -24,6 +26,8 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
       serverWaitMs: config.pollMaxMs,
     },
     readinessShare,
+    ...(config.pollLearning ? { curveOf: bootCurves.of } : {}),
+    learnBoot: bootCurves.learn,
     credentials: core.credentials,
     adaptive: config.rateAdaptive,
     holdsPassword: (text, { digest, trace, projectId, requestId }) =>
@@ -39,5 +43,8 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
     onEvents,
   })
 
-  return { services: [poller], loops: { poller: { ...poller, serves: () => config.roles.has('readiness') } } }
+  return {
+    services: [bootCurves, poller],
+    loops: { poller: { ...poller, serves: () => config.roles.has('readiness') } },
+  }
 }

@@ -37,6 +37,7 @@ export interface UpstreamInstance extends InstanceStatus {
   description: string | null
   /** As CloudDC writes it: the format is not documented. */
   createdAt?: string
+  launchedAt?: string
 }
 
 export interface InstancePage {
@@ -88,6 +89,7 @@ const instanceSchema = statusSchema.extend({
   metadata: z.unknown().optional(),
   description: textSchema,
   created_at: textSchema,
+  launched_at: textSchema,
 })
 
 const interfaceSchema = z.object({ subnet_id: textSchema, ipv4_address: textSchema })
@@ -164,6 +166,7 @@ function instanceOf(item: z.output<typeof instanceSchema>): UpstreamInstance {
     metadata: metadataOf(item.metadata),
     description: item.description,
     ...(item.created_at === null ? {} : { createdAt: item.created_at }),
+    ...(item.launched_at === null ? {} : { launchedAt: item.launched_at }),
   }
 }
 

@@ -1,6 +1,7 @@
 /** As read with a request: times in milliseconds since 1970. */
 export interface ForecastFacts {
-  computedMs: number
+  /** Null where the project has no forecast. */
+  computedMs: number | null
   /** What the queue is sorted by, of the request, in hex; null while it is in none. */
   key: string | null
   /** The points of the forecast that it stands between; null beyond the first and the last. */
@@ -12,7 +13,7 @@ export interface ForecastFacts {
   turnMsBelow: number | null
   turnMsAbove: number | null
   /** The project is closed: nobody knows when it goes on. */
-  closed: boolean
+  closed: boolean | null
   /** Boot times of the image at BOOT_QUANTILES; null while none is known. */
   bootsMs: number[] | null
 }
@@ -41,11 +42,11 @@ export function estimate(
 ): Estimate {
   if (facts === null) return UNKNOWN
   const { key, computedMs, closed, bootsMs } = facts
-  const place = key === null ? null : placeOf(facts, key)
+  const place = key === null || computedMs === null ? null : placeOf(facts, key)
   const turnMs = (() => {
-    if (closed) return null
+    if (closed === true) return null
     if (retryMs !== null) return Math.max(nowMs, retryMs)
-    if (place === null) return null
+    if (place === null || computedMs === null) return null
     return Math.max(nowMs, computedMs + place.turnMs)
   })()
   return {

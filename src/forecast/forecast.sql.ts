@@ -23,10 +23,10 @@ export const forecastOf = (r: string): string => `(
     'closed', f.turns_ms = '{}',
     'bootsMs', c.quantiles_ms
   ) AS forecast
-  FROM forecast f
-  CROSS JOIN LATERAL (SELECT ${keyOf(r)} AS key) own
+  FROM (SELECT ${keyOf(r)} AS key) own
+  LEFT JOIN forecast f ON f.project_id = ${r}.project_id AND ${isFresh('f')}
   CROSS JOIN LATERAL (SELECT width_bucket(own.key, f.keys) AS i) at
   LEFT JOIN boot_curve c ON c.project_id = ${r}.project_id AND c.image_id = ${r}.spec::json->>'image_id'
-  WHERE ${r}.state = 'queued' AND f.project_id = ${r}.project_id AND ${isFresh('f')}
+  WHERE ${r}.state = 'queued'
   OFFSET 0
 )`

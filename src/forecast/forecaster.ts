@@ -3,6 +3,7 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import { forgetCurves } from './boot-curves.sql.ts'
 import { forecastsOf } from './forecasts.ts'
 import { readBudgets, readQueues } from './read-queues.sql.ts'
 import { storeForecasts } from './store-forecasts.sql.ts'
@@ -16,6 +17,10 @@ const MOST_PROJECTS = 5000
 /** Requests that one pass counts, of all queues, and of one queue in any case. */
 const MOST_COUNTED = 500_000
 const LEAST_COUNTED = 1000
+
+/** How often boot curves are looked through, and which are forgotten. */
+const FORGET_INTERVAL_MS = 3_600_000
+const KEPT_CURVES = { days: 60, most: 20_000 }
 
 export interface ForecasterOptions {
   database: Database
@@ -41,6 +46,7 @@ export function createForecaster({
     },
   })
   let projects = 1
+  let forgotAt = performance.now()
   return createLoop({
     name: 'forecaster',
     logger,
@@ -57,6 +63,10 @@ export function createForecaster({
         const forecasts = forecastsOf(queues, budgets, () => 1)
         await storeForecasts(database, forecasts)
         stored = forecasts.length > 0
+      }
+      if (startedAt - forgotAt >= FORGET_INTERVAL_MS) {
+        forgotAt = startedAt
+        await forgetCurves(database, KEPT_CURVES)
       }
       const restMs = REST_PER_WORK * (performance.now() - startedAt)
       return { again: false, waitMs: Math.min(MAX_INTERVAL_MS, Math.max(intervalMs, restMs)) }

@@ -12,6 +12,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { ClaimedPoll } from './claim-polls.sql.ts'
 import type { Sighting } from './observation.ts'
 import type { PollMember } from './poll-member.ts'
+import type { Reschedule } from './reschedule.ts'
 import type { RecordSightings } from './sighting-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
@@ -30,6 +31,8 @@ export interface PollContext {
   lateness: Lateness
   credentials: PayingCredentials
   recordSightings: RecordSightings
+  /** Absent: times stay as the claim has set them. */
+  reschedule: Reschedule | undefined
   metrics: Metrics
 }
 
@@ -64,6 +67,8 @@ export async function pollInstances(
   await recordSightings(poll, sightings)
   if (probing) await applyCallResults(database, [effectOfRecovery(projectId)])
   if (unknown.length > 0) await askSingly(context, poll, unknown, signal)
+  const imageOf = new Map(page.instances.map(({ id, imageId }) => [id, imageId]))
+  await context.reschedule?.(poll, { ageMs: paid.age(), imageOf: (id) => imageOf.get(id) ?? null })
 }
 
 /**

@@ -7,6 +7,7 @@ import { createLateness } from '../budget/lateness.ts'
 import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
+import type { BootCurve } from '../forecast/boot-curve.ts'
 import { startAge } from '../runtime/age.ts'
 import { asIfAlone, createLoop, type IdleMs, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
@@ -15,6 +16,7 @@ import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
 import { type PaidPoll, type PollContext, pollInstances } from './project-poll.ts'
+import { createReschedule } from './reschedule.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
 /** Most polls due that one claim looks at. */
@@ -31,6 +33,8 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   /** Whether a 429 lowers the rate of its project. */
   adaptive?: boolean
   pollMaxMs: number
+  /** What is known of boot times, to poll by it; absent: intervals grow. */
+  curveOf?: (key: { projectId: string; imageId: string }) => BootCurve | null
   idleMs?: IdleMs
   logger: Logger
 }
@@ -50,13 +54,15 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
 
 /** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { pollMinMs, pollMaxMs, idleMs = asIfAlone, logger } = options
+  const { database, pollMinMs, pollMaxMs, curveOf, idleMs = asIfAlone, logger } = options
+  const intervalsMs = pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs })
   const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
     credentials: options.credentials ?? NO_CREDENTIALS,
     waitMs,
-    intervalsMs: pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs }),
+    intervalsMs,
+    reschedule: curveOf === undefined ? undefined : createReschedule({ database, intervalsMs, curveOf }),
     busy: new Map(),
     underWay: new Set(),
     outages: createProjectOutages({ logger, forgetMs: 2 * pollMaxMs }),

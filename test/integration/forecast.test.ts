@@ -120,6 +120,11 @@ describe('the forecast of a queue', () => {
     expect(Math.abs(secondsUntil(waiting?.estimated_at) - 60)).toBeLessThan(3)
   })
 
+  test('of a request that was put back in a project without a queue is its retry time, too', async () => {
+    await insertRequestRow(world.database, { requestId: 'again', retryAt: new Date(Date.now() + 60_000) })
+    expect(Math.abs(secondsUntil((await waitingOf('again'))?.estimated_at) - 60)).toBeLessThan(3)
+  })
+
   test('goes when nothing waits any more', async () => {
     await queueUp(2)
     await forecast()

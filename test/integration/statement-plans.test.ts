@@ -26,6 +26,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
 
 /** Statements that read a table, or an index of all of its rows, without a key; what is in them, and why that is fine. */
 const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'boot-curves forget': { boot_curve: 'now and then' },
   'claim-polls': { poll_due_at_idx: 'its first row' },
   'retire-operations': { audit_entry_pkey: 'its first rows', operation_run_pkey: 'its first rows' },
   'retire-requests delete': { outbox_segment_pkey: 'its first row' },

@@ -30,6 +30,7 @@ import {
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
 import { askBucket } from '../../src/doctor/ask-bucket.sql.ts'
+import { forgetCurves, readCurves, writeCurves } from '../../src/forecast/boot-curves.sql.ts'
 import { forecastsOf } from '../../src/forecast/forecasts.ts'
 import { readBudgets, readQueues } from '../../src/forecast/read-queues.sql.ts'
 import { storeForecasts } from '../../src/forecast/store-forecasts.sql.ts'
@@ -44,6 +45,7 @@ import { insertRun } from '../../src/operations/insert-run.sql.ts'
 import { markReplayed } from '../../src/operations/mark-replayed.sql.ts'
 import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
+import { reschedulePolls } from '../../src/readiness/reschedule-polls.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import {
   holdDuty,
@@ -167,6 +169,15 @@ async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promis
       instanceIds: [uuidv7()],
     })),
     POLL_TIMES,
+  )
+  const curves = [{ projectId, imageId: 'image-1', counts: [1], quantilesMs: null }]
+  await readCurves(as('boot-curves read'), curves)
+  await writeCurves(as('boot-curves write'), curves)
+  await forgetCurves(as('boot-curves forget'), { days: 30, most: 1000 })
+  const polls = await plain.query<{ id: string }>('SELECT id FROM poll')
+  await reschedulePolls(
+    as('reschedule-polls'),
+    polls.map(({ id }) => ({ id, inMs: 1000 })),
   )
   await plain.query('DELETE FROM poll')
   await restorePolls(as('restore-polls'), ids)

@@ -58,5 +58,6 @@ describe('an estimate', () => {
     const none = { position: null, turnMs: null, readyMs: null }
     expect(estimate(null, asked)).toEqual(none)
     expect(estimate({ ...facts, key: null }, asked)).toEqual(none)
+    expect(estimate({ ...facts, computedMs: null }, asked)).toEqual(none)
   })
 })

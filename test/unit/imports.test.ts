@@ -224,6 +224,7 @@ const HOT_STATEMENTS = [
   'readiness/claim-polls.sql.ts',
   'readiness/find-pending.sql.ts',
   'readiness/record-observations.sql.ts',
+  'readiness/reschedule-polls.sql.ts',
 ]
 
 /** They go the way of their caller, to whose transaction they belong. */

@@ -291,7 +291,7 @@ CREATE TABLE "boot_curve" (
     "project_id" TEXT NOT NULL,
     "image_id" TEXT NOT NULL,
     "counts" REAL[] NOT NULL,
-    "quantiles_ms" DOUBLE PRECISION[] NOT NULL,
+    "quantiles_ms" DOUBLE PRECISION[],
     "updated_at" TIMESTAMPTZ(3) NOT NULL,
 
     CONSTRAINT "boot_curve_pkey" PRIMARY KEY ("project_id", "image_id")
