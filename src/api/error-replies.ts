@@ -5,7 +5,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { KeysUnavailableError } from '../access/tokens.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
-import { DatabaseUnavailableError } from './guarded-reads.ts'
+import { DatabaseRightsError, DatabaseUnavailableError } from './guarded-reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
 import { TooManyWaitersError, TooManyWaitsError } from './status-watcher.ts'
 
@@ -93,6 +93,7 @@ const OVERLOAD: readonly string[] = ['too_many_reads', 'too_many_waiters']
 /** The code of a temporary failure, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
+  if (error instanceof DatabaseRightsError) return 'database_rights'
   if (error instanceof KeysUnavailableError) return 'keys_unavailable'
   if (error instanceof NoSlotError) return 'too_many_reads'
   if (error instanceof TooManyWaitersError) return 'too_many_waiters'

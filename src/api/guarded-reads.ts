@@ -1,9 +1,14 @@
-import { classifyDatabaseError, isRetryable } from '../database/errors.ts'
+import { classifyDatabaseError, isRetryable, lacksRight } from '../database/errors.ts'
 import { createSlots, NoSlotError } from '../runtime/slots.ts'
 
 /** Thrown when something fails for a reason that may pass: the database is unreachable or overloaded. */
 export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError'
+}
+
+/** Thrown when this replica's database role may not do what is asked: one for the API alone may not, for instance. */
+export class DatabaseRightsError extends Error {
+  override readonly name = 'DatabaseRightsError'
 }
 
 /** Runs reads in these slots, and tells an unreachable database from an error in the code. */
@@ -26,6 +31,10 @@ export async function guardedChange<Result>(what: string, change: () => Promise<
     return await change()
   } catch (error) {
     if (!isRetryable(error)) throw error
+    if (lacksRight(error))
+      throw new DatabaseRightsError(`${what}: the database role of this replica may only read and cancel`, {
+        cause: error,
+      })
     throw new DatabaseUnavailableError(what, { cause: error })
   }
 }

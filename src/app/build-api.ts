@@ -55,7 +55,7 @@ export function buildApi(core: Core, { onEvents }: WakeUps, operations: Operatio
     servesMetrics: metricsPort === null,
     publicKeys: core.jweBox.publicKeys,
     port: config.port,
-    checks: standingChecks({ database, brokerHealth: broker.health }),
+    checks: standingChecks({ database, neededRights: core.neededRights, brokerHealth: broker.health }),
   })
 
   const services: Service[] = [server]

@@ -19,7 +19,7 @@ import { logTarget } from '../clouddc/target-log.ts'
 import type { Config } from '../config.ts'
 import { environmentCredential } from '../credential-settings.ts'
 import { createDatabase, type Database } from '../database/database.ts'
-import { findMissingRights } from '../database/missing-rights.sql.ts'
+import { findMissingRights, type NeededRights, READING, WRITING } from '../database/missing-rights.sql.ts'
 import { READINGS_AT_ONCE } from '../preflight/preflight.ts'
 import { POLLS_AT_ONCE } from '../readiness/readiness-poller.ts'
 import { LOOKS_AT_ONCE } from '../reconcile/reconciler.ts'
@@ -102,10 +102,11 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     credentials: config.credentialRateLimits,
   })
   const target = { endpoint: home.endpoint, credentials: config.credentials, logger }
+  const neededRights: NeededRights = servesApiAlone(config) ? READING : WRITING
   const services: Service[] = [
     {
       name: 'database',
-      start: async () => logMissingRights({ config, database, logger }),
+      start: async () => logMissingRights({ neededRights, database, logger }),
       stop: database.close,
     },
     broker,
@@ -122,6 +123,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     metrics,
     quiet: createQuiet(),
     database,
+    neededRights,
     replica,
     broker,
     say: broadcast.say,
@@ -163,30 +165,23 @@ function servesApiAlone({ roles }: Config): boolean {
 
 /** Beside the start, which waits for no server. */
 function logMissingRights({
-  config,
+  neededRights,
   database,
   logger,
 }: {
-  config: Config
+  neededRights: NeededRights
   database: Database
   logger: Logger
 }): void {
-  const needed = servesApiAlone(config) ? READING : WRITING
-  findMissingRights(database, needed).then(
+  findMissingRights(database, neededRights).then(
     (missing) => {
       if (missing.length === 0) return
-      logger.error(
-        { missing: missing.map(({ table, rights }) => `${table}: ${rights}`) },
-        'the database role lacks rights: run npm run migrate -- --grant <role>',
-      )
+      logger.error({ missing }, 'the database role lacks rights: run npm run migrate -- --grant <role>')
     },
     // /readyz tells of a database that is not there.
     () => undefined,
   )
 }
-
-const READING = ['SELECT'] as const
-const WRITING = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const
 
 function openBook(config: Config, logger: Logger) {
   const { clouddcCredentialsFile: path, clouddcInsecure: insecure, credentials: first } = config

@@ -51,6 +51,11 @@ export function isTaken(error: unknown): boolean {
   return sqlState(error) === '23505'
 }
 
+/** Whether the role of the connection may not do it. */
+export function lacksRight(error: unknown): boolean {
+  return sqlState(error) === '42501'
+}
+
 /** Whether the statement will fail again, and so may go through without some of its rows. */
 export function isRejected(error: unknown): boolean {
   return classifyDatabaseError(error) === 'rejected'

@@ -1,4 +1,6 @@
 import pg from 'pg'
+import { sqlState } from './errors.ts'
+import { parseDatabaseUrl } from './server-address.ts'
 
 /**
  * What a role of the service may do in the schema. `service`: read and write rows. `api`: read, and what cancelling
@@ -7,6 +9,7 @@ import pg from 'pg'
 export type GrantKind = 'service' | 'api'
 
 const SCHEMA = 'public'
+const UNDEFINED_OBJECT = '42704'
 /** Prisma's own records of migrations. */
 const MIGRATIONS = '_prisma_migrations'
 
@@ -59,13 +62,19 @@ export function grantStatements(role: string, kind: GrantKind): string[] {
   ]
 }
 
-/** Gives a role its rights, all or none; the role must be there. Throws what Postgres says. */
+/** Gives a role its rights, all or none. Throws where there is no such role, and what else Postgres says. */
 export async function grant(databaseUrl: string, role: string, kind: GrantKind): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 })
+  const client = new pg.Client({ ...parseDatabaseUrl(databaseUrl), connectionTimeoutMillis: 10_000 })
   client.on('error', () => undefined)
   await client.connect()
   try {
     await client.query(['BEGIN', ...grantStatements(role, kind), 'COMMIT'].join(';\n'))
+  } catch (error) {
+    if (sqlState(error) !== UNDEFINED_OBJECT) throw error
+    const name = pg.escapeIdentifier(role)
+    throw new Error(`there is no role ${role}: CREATE ROLE ${name} LOGIN, then run this again`, {
+      cause: error,
+    })
   } finally {
     await client.end().catch(() => undefined)
   }

@@ -1,8 +1,9 @@
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { pendingMigrations } from '../database/migrate.ts'
+import { findMissingRights, WRITING } from '../database/missing-rights.sql.ts'
 import { coerceError } from '../runtime/errors.ts'
-import { LACKING_RIGHTS, LIVE_REPLICAS, THE_SERVER } from './ask-database.sql.ts'
+import { LIVE_REPLICAS, THE_SERVER } from './ask-database.sql.ts'
 import { type Finding, type Found, fault, isSound, look, ok, skipped, warning } from './finding.ts'
 import { unreached } from './unreached.ts'
 
@@ -115,10 +116,12 @@ async function checkMigrations(database: Database): Promise<Found> {
 }
 
 async function checkRights(database: Database): Promise<Found> {
-  const lacking = await database.throughPrisma.query<{ name: string; rights: string }>(LACKING_RIGHTS)
-  if (lacking.length === 0) return ok('the role may read and write every table')
-  const words = lacking.map(({ name, rights }) => `${rights} on ${name}`).join('; ')
-  return fault(`the role lacks ${words}`, 'GRANT them to the role of DATABASE_URL')
+  const missing = await findMissingRights(database, WRITING)
+  if (missing.length === 0) return ok('the role may read and write every table')
+  return fault(
+    `the role lacks ${missing.join('; ')}`,
+    'npm run migrate -- --grant <role>, for the role of DATABASE_URL',
+  )
 }
 
 async function checkReplicas(database: Database): Promise<Found> {

@@ -63,6 +63,21 @@ afterAll(async () => {
   await client.end()
 })
 
+test('a role that is not there is named, with what to do; the migrations stay', async () => {
+  const environment = { PATH: process.env.PATH, DATABASE_URL: world.database.url }
+  const run = promisify(execFile)(process.execPath, [MIGRATE, '--grant', `no-${suffix}`], {
+    env: environment,
+  })
+  const { code, stderr, stdout } = await run.then(
+    () => ({ code: 0, stderr: '', stdout: '' }),
+    (error: { code: number; stderr: string; stdout: string }) => error,
+  )
+  expect([code, stdout]).toEqual([1, expect.stringContaining('is up to date')])
+  expect(stderr).toBe(
+    `migrate: there is no role no-${suffix}: CREATE ROLE "no-${suffix}" LOGIN, then run this again\n`,
+  )
+})
+
 describe('the role of the service', () => {
   test('carries a request from its message to its last event', async () => {
     const key = await world.order({ project_id: world.newProject() })
@@ -110,6 +125,18 @@ describe('the role of the API alone', () => {
       expect((await fetch(`${reader.url}${path}`)).status, path).toBe(200)
     expect(reader.log()).not.toContain('permission denied')
     expect(reader.log()).not.toContain('lacks rights')
+    const replay = await fetch(`${reader.url}/operations/dead-letters/replay`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code: 'invalid_json', max: 1, per_second: 1, reason: 'to see what it says' }),
+    })
+    expect([replay.status, await replay.json()]).toEqual([
+      503,
+      expect.objectContaining({
+        code: 'database_rights',
+        detail: 'the run could not be stored: the database role of this replica may only read and cancel',
+      }),
+    ])
     await reader.stop()
     await intake.stop()
   })
@@ -130,9 +157,14 @@ describe('the role of the API alone', () => {
     expect(await refusal(api, text)).toBe(INSUFFICIENT_PRIVILEGE)
   })
 
-  test('is told at the start of a service that needs more', async () => {
+  test('does not make a service ready that needs more, and the start tells why', async () => {
     const lacking = await world.startApp({ DATABASE_URL: urlOf(api) }, { waitUntilReady: false })
     await eventually(() => expect(lacking.log()).toContain('the database role lacks rights'))
+    await eventually(async () => {
+      const reply = await fetch(`${lacking.url}/readyz`)
+      const { detail } = (await reply.json()) as { detail: string }
+      expect([reply.status, detail]).toEqual([503, expect.stringContaining('UPDATE on claim')])
+    })
     await lacking.stop()
   })
 })
