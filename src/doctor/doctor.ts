@@ -96,15 +96,19 @@ async function examineCloud({
       proof = checked.proof
       return checked.found
     })
-    const budget = await look('budget', () =>
-      database === null ? skipped('the database is not there to ask') : checkBudget(database, projectId, now),
-    )
+    let holdsBack = false
+    const budget = await look('budget', async () => {
+      if (database === null) return skipped('the database is not there to ask')
+      const checked = await checkBudget(database, projectId, now)
+      holdsBack = checked.holdsBack
+      return checked.found
+    })
     const { endpoint } = whereabouts
     const { callTimeoutMs } = config
     const call = await look('call', () => {
       if (!isSound(region)) return skipped('there is no way to CloudDC')
       if (proof === null) return skipped('there is no credential to show')
-      if (budget.state === 'fault') return skipped(HELD_BACK)
+      if (holdsBack) return skipped(HELD_BACK)
       return checkCall({ projectId, endpoint, database, now, proof, callTimeoutMs, ca, logger })
     })
     return [region, credential, budget, call, await look('clock', () => clockOf(proof))]

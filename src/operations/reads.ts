@@ -4,6 +4,7 @@ import type { AuditPage, DeadLetterList, Failures, Run, UncertainPage } from '..
 import type { Database } from '../database/database.ts'
 import { NIL_UUID } from '../runtime/uuid.ts'
 import { findFailures } from './find-failures.sql.ts'
+import { type FoundProject, findProjects, type ProjectPlace } from './find-projects.sql.ts'
 import { findUncertain } from './find-uncertain.sql.ts'
 import { runReply } from './run-reply.ts'
 
@@ -21,6 +22,11 @@ export interface OperationsReads {
     limit: number
     after: string | undefined
   }): Promise<Omit<UncertainPage, 'next_marker'> & { lastId: string | null }>
+  /** `last`: where the next page begins; null after the last one. */
+  projects(page: {
+    limit: number
+    after: ProjectPlace | undefined
+  }): Promise<{ projects: FoundProject[]; last: ProjectPlace | null }>
   /** Newest first. */
   deadLetters(filter: { code: string | undefined; limit: number }): Promise<Omit<DeadLetterList, 'in_queue'>>
   /** Null where there is no such run. */
@@ -82,6 +88,12 @@ export function createOperationsReads({ database }: { database: Database }): Ope
         })),
         lastId: attempts.length > limit ? (page.at(-1)?.doubt.id ?? null) : null,
       }
+    },
+
+    projects: async ({ limit, after }) => {
+      const rows = await findProjects(database, { after, limit: limit + 1 })
+      const projects = rows.slice(0, limit)
+      return { projects, last: rows.length > limit ? (projects.at(-1) ?? null) : null }
     },
 
     deadLetters: async ({ code, limit }) => {

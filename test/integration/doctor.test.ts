@@ -483,6 +483,21 @@ describe('the call budget', () => {
     expect(callsOf('p-empty')).toEqual([])
   })
 
+  test('of a paused project says so, and the call is made: no order would work, but reading does', async () => {
+    await openBucket('p-paused')
+    await database.query(
+      `INSERT INTO pause (project_id, since, until, who, reason)
+       VALUES ('p-paused', now(), now() + interval '1 hour', 'key:console', 'maintenance of the region')`,
+    )
+    expect(await found({}, { projectId: 'p-paused' })).toMatchObject({
+      budget: isFault(
+        /no order is sent: the project is paused: maintenance of the region; until \d{4}-/,
+        /resume it/,
+      ),
+      call: OK,
+    })
+  })
+
   test('that is closed says why, and only --now makes a call', async () => {
     await openBucket('p-closed', { closed: 'unauthorized' })
     const closed = await found({}, { projectId: 'p-closed' })

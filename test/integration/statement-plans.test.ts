@@ -42,6 +42,11 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
     limit_override: 'one row per limit that a person has set',
   },
   'read-queues': { pause: 'one row per pause' },
+  'find-projects': {
+    rate_bucket_pkey: 'one row per project',
+    pause_pkey: 'one row per pause',
+    limit_override_pkey: 'one row per limit that a person has set',
+  },
   'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
   'begin-reading': { claim: 'what is in flight' },
   'idle-buckets mark': {

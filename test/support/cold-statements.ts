@@ -40,6 +40,7 @@ import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import { recordRun, takeRun } from '../../src/operations/carry-run.sql.ts'
 import { findFailures } from '../../src/operations/find-failures.sql.ts'
+import { findProjects } from '../../src/operations/find-projects.sql.ts'
 import { findUncertain } from '../../src/operations/find-uncertain.sql.ts'
 import { insertRun } from '../../src/operations/insert-run.sql.ts'
 import { markReplayed } from '../../src/operations/mark-replayed.sql.ts'
@@ -256,6 +257,7 @@ async function operate({ as }: Walk): Promise<void> {
   if (taken === null) throw new Error('there is no run')
   await recordRun(as('carry-run record'), run, taken)
   await findFailures(as('find-failures'), { since, limit: 1000, projectsNamed: 10 })
+  await findProjects(as('find-projects'), { after: undefined, limit: 1000 })
   await writeAudit(as('write-audit'), {
     ...{ who: 'key:console', reason: 'to see how it is planned', verb: 'resolve' },
     ...{ projectId: 'p', target: 'order', before: null, after: { state: 'queued' }, until: null },

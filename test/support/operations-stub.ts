@@ -7,6 +7,7 @@ export const NO_OPERATIONS: OperationsApi = {
     audit: async () => ({ entries: [], next_marker: null }),
     failures: async (since) => ({ since, failures: [], truncated: false }),
     uncertain: async () => ({ total: 0, attempts: [], lastId: null }),
+    projects: async () => ({ projects: [], last: null }),
     deadLetters: async () => ({ letters: [] }),
     run: async () => null,
   },

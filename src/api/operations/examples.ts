@@ -1,5 +1,7 @@
 import type { LimitReply, PauseReply } from '../../contracts/limits.ts'
 import type { AuditPage, DeadLetterList, Failures, Run, UncertainPage } from '../../contracts/operations.ts'
+import type { ProjectList } from '../../contracts/project-list.ts'
+import { EXAMPLES } from '../examples.ts'
 
 /** What the routes for operators answer: examples of the OpenAPI document. */
 
@@ -146,6 +148,11 @@ const PAUSED: PauseReply = {
 
 const RESUMED: PauseReply = { project_id: 'project-1', paused: false, ...NOBODY }
 
+const PROJECTS: ProjectList = {
+  projects: [{ ...EXAMPLES.summary, used_share: 0.92, credential_id: 'default' }],
+  next_marker: null,
+}
+
 export const OPERATIONS_EXAMPLES = {
   audit: AUDIT,
   failures: FAILURES,
@@ -155,6 +162,7 @@ export const OPERATIONS_EXAMPLES = {
   runWaiting: WAITING,
   eventsWaiting: EVENTS_WAITING,
   resolveRefused: RESOLVE_REFUSED,
+  projects: PROJECTS,
   limit: LIMIT,
   limitRemoved: LIMIT_REMOVED,
   pausedProject: PAUSED,

@@ -6,6 +6,7 @@ import { registerAuditRoute } from './audit-routes.ts'
 import { registerDeadLetterRoutes } from './dead-letter-routes.ts'
 import { type LimitRoutesOptions, registerLimitRoutes } from './limit-routes.ts'
 import { type PauseRoutesOptions, registerPauseRoutes } from './pause-routes.ts'
+import { registerProjectsRoute } from './projects-route.ts'
 import { type ReplayRoutesOptions, registerReplayRoutes } from './replay-routes.ts'
 import { type ResolveRouteOptions, registerResolveRoute } from './resolve-route.ts'
 import { registerTroubleRoutes } from './trouble-routes.ts'
@@ -37,13 +38,14 @@ export function registerOperationsRoutes(
     pause,
     resume,
     status,
-  }: OperationsApi & { status: Pick<Reads, 'status'> },
+  }: OperationsApi & { status: Pick<Reads, 'status' | 'summary'> },
 ): void {
   const guarded = createGuardedReads(SLOTS)
   const guardedReads: OperationsReads = {
     audit: (page) => guarded(() => reads.audit(page)),
     failures: (since) => guarded(() => reads.failures(since)),
     uncertain: (page) => guarded(() => reads.uncertain(page)),
+    projects: (page) => guarded(() => reads.projects(page)),
     deadLetters: (filter) => guarded(() => reads.deadLetters(filter)),
     run: (id) => guarded(() => reads.run(id)),
   }
@@ -55,6 +57,7 @@ export function registerOperationsRoutes(
     )
     registerAuditRoute(routes, { reads: guardedReads })
     registerTroubleRoutes(routes, { reads: guardedReads })
+    registerProjectsRoute(routes, { reads: guardedReads, summary: (projectId) => status.summary(projectId) })
     registerDeadLetterRoutes(routes, { reads: guardedReads, inQueue })
     registerReplayRoutes(routes, { reads: guardedReads, run, tryTarget })
     registerLimitRoutes(routes, { setLimit, removeLimit })
