@@ -5,17 +5,20 @@
  */
 
 /** A reading that nobody makes for so long is not waited for: orders go as without preflight. */
-const PATIENCE = `interval '10 seconds'`
+const PATIENCE_SECONDS = 10
+const PATIENCE = `interval '${PATIENCE_SECONDS} seconds'`
 
 /**
- * The gate of bucket `b` at `clock.ts`, for a CROSS JOIN LATERAL; `on` (SQL) tells whether there is preflight at all.
+ * The gate of bucket `b` with its `level` at `clock.ts`, for a CROSS JOIN LATERAL; `on` (SQL) tells whether there is preflight at all.
  * Columns: `shut` (nothing goes before a reading), `ready_left` (instances that may still be ordered; null: no limit is
- * known), `ages` (the reading is worth renewing). A project that is probed after trouble, of its own or of its credential
+ * known), `ages` (the reading is worth renewing). A project whose budget does not pay for a reading and an order soon
+ * waits for no reading. A project that is probed after trouble, of its own or of its credential
  * (a row of the CTE `credentials`), waits for no reading: the probe says more.
  */
 export const gateOf = (on: string): string => `(
     SELECT
       ${on} AND b.blocked_until IS NULL AND coalesce(b.ready_until <= clock.ts, true)
+        AND level.tokens + level.refill * ${PATIENCE_SECONDS} >= 2
         AND coalesce(b.preflight_at > clock.ts - ${PATIENCE}, true)
         AND NOT EXISTS (
           SELECT FROM credentials c WHERE c.credential_id = b.credential_id AND c.blocked_reason <> 'unproven'

@@ -122,8 +122,11 @@ test('the commands connect as the service does', async () => {
     code: 1,
     stderr: expect.not.stringContaining('certificate'),
   })
-  for (const command of ['migrate', 'resolve'])
-    await expect(run(command, request, { DATABASE_CA_FILE: files.stranger })).rejects.toMatchObject({
+  for (const [command, args] of [
+    ['migrate', []],
+    ['resolve', request],
+  ] as const)
+    await expect(run(command, args, { DATABASE_CA_FILE: files.stranger })).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('self-signed certificate in certificate chain'),
     })
