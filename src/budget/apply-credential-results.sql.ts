@@ -23,13 +23,13 @@ WITH clock AS MATERIALIZED (
 input AS MATERIALIZED (
   SELECT *
   FROM json_to_recordset($1::json) AS i(
-    "credentialId" text, "effect" text, "leastMs" float8, "firstMs" float8, "mostMs" float8, "jitter" float8, "refunds" json
+    "credentialId" text, "effect" text, "leastMs" float8, "firstMs" float8, "mostMs" float8, "growth" float8, "jitter" float8, "refunds" json
   )
 ),
 locked AS MATERIALIZED (
   SELECT c.*, state.open,
     CASE WHEN state.open
-      THEN greatest(i."leastMs", least(i."mostMs", i."firstMs" * 2 ^ least(c.troubles, 30)) * (0.5 + i."jitter" / 2))
+      THEN greatest(i."leastMs", least(i."mostMs", i."firstMs" * i."growth" ^ least(c.troubles, 30)) * (1 + i."jitter"))
       ELSE i."leastMs"
     END AS block_ms,
     (SELECT count(*) FROM json_array_elements_text(i."refunds") back(payment) WHERE back.payment::uuid = c.payment) AS refund
@@ -76,12 +76,21 @@ export interface CredentialEffect {
   effect: 'clear' | 'trouble' | 'unused'
   /** For `trouble`: the credential stays closed for so long at least; null where nothing is said. */
   leastMs: number | null
+  /** For `trouble`: refusals of its kind in a row lock a key. */
+  locks: boolean
   /** For each call that was paid for and not made, the name of its payment (PaidCall). */
   refunds: readonly string[]
 }
 
-/** How long a refused credential stays closed, growing with the troubles in a row: refused tokens lock accounts out. */
+/** How long a refused credential stays closed, growing with the troubles in a row. */
 const REFUSED = { firstMs: 5000, mostMs: 300_000 }
+/**
+ * A key is locked by five refusals in a row: the fifth comes after more than ten minutes. What another fetch or the right
+ * time may mend is tried sooner.
+ */
+const GROWTH = { locks: 12, other: 2 }
+/** A part of the time that is added. */
+const JITTER_PART = 0.1
 
 /** At most one row per credential. */
 export async function applyCredentialResults(
@@ -89,5 +98,15 @@ export async function applyCredentialResults(
   rows: readonly CredentialEffect[],
 ): Promise<void> {
   if (rows.length === 0) return
-  await throughPrisma.query(TEXT, toJson(rows.map((row) => ({ ...row, ...REFUSED, jitter: Math.random() }))))
+  await throughPrisma.query(
+    TEXT,
+    toJson(
+      rows.map(({ locks, ...row }) => ({
+        ...row,
+        ...REFUSED,
+        growth: locks ? GROWTH.locks : GROWTH.other,
+        jitter: Math.random() * JITTER_PART,
+      })),
+    ),
+  )
 }

@@ -24,6 +24,9 @@ export type CredentialNews =
   /** The call says nothing of it. */
   | { kind: 'silent' }
 
+/** What is wrong with the key itself. */
+const LOCKING: readonly CredentialFault[] = ['unknown_key', 'wrong_signature', 'locked']
+
 const SILENT: CredentialNews = { kind: 'silent' }
 
 export function newsOfCreating(outcome: CallResult & { credentialFault?: CredentialFault }): CredentialNews {
@@ -51,12 +54,12 @@ export function credentialEffect(
 ): CredentialEffect | null {
   if (news.kind === 'refused') {
     const leastMs = news.fault === 'locked' ? LOCK_MS : null
-    return { credentialId, effect: 'trouble', leastMs, refunds: [] }
+    return { credentialId, effect: 'trouble', leastMs, locks: LOCKING.includes(news.fault), refunds: [] }
   }
   if (news.kind === 'unused' && credentialProbing !== null)
-    return { credentialId, effect: 'unused', leastMs: null, refunds: [payment] }
+    return { credentialId, effect: 'unused', leastMs: null, locks: false, refunds: [payment] }
   if (news.kind === 'accepted' && credentialProbing === true)
-    return { credentialId, effect: 'clear', leastMs: null, refunds: [] }
+    return { credentialId, effect: 'clear', leastMs: null, locks: false, refunds: [] }
   return null
 }
 
@@ -64,7 +67,10 @@ export function credentialEffect(
 export function oneEffectPerCredential(effects: readonly CredentialEffect[]): CredentialEffect[] {
   return [...Map.groupBy(effects, ({ credentialId }) => credentialId).values()].flatMap((own) => {
     const [gravest] = own.toSorted((one, other) => gravityOf(other) - gravityOf(one))
-    return gravest === undefined ? [] : [{ ...gravest, refunds: own.flatMap(({ refunds }) => refunds) }]
+    if (gravest === undefined) return []
+    return [
+      { ...gravest, locks: own.some(({ locks }) => locks), refunds: own.flatMap(({ refunds }) => refunds) },
+    ]
   })
 }
 

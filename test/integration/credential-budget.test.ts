@@ -138,7 +138,9 @@ describe('a credential with a limit', () => {
     await placeShared(['a', 'b'], { perSecond: 0.001, burst: 10 })
     await setKey({ tokens: '3', refilled_at: `now() + interval '1 hour'` })
     const giveBack = (...refunds: string[]) =>
-      applyCredentialResults(database, [{ credentialId: 'key', effect: 'unused', leastMs: null, refunds }])
+      applyCredentialResults(database, [
+        { credentialId: 'key', effect: 'unused', leastMs: null, locks: false, refunds },
+      ])
     const first = await claim(database, { slots: 2 })
     await giveBack(first.claimId)
     expect((await readKey()).tokens).toBe(2)
@@ -229,10 +231,14 @@ const pollAll = async () => {
 }
 
 describe('a refused credential', () => {
-  const refuse = (leastMs: number | null = null) =>
-    applyCredentialResults(database, [{ credentialId: 'key', effect: 'trouble', leastMs, refunds: [] }])
+  const refuse = (leastMs: number | null = null, locks = false) =>
+    applyCredentialResults(database, [
+      { credentialId: 'key', effect: 'trouble', leastMs, locks, refunds: [] },
+    ])
   const clear = () =>
-    applyCredentialResults(database, [{ credentialId: 'key', effect: 'clear', leastMs: null, refunds: [] }])
+    applyCredentialResults(database, [
+      { credentialId: 'key', effect: 'clear', leastMs: null, locks: false, refunds: [] },
+    ])
   const over = () => setKey({ blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
 
   test('is closed for all its projects at once, and then sends one probe for all', async () => {
@@ -244,7 +250,7 @@ describe('a refused credential', () => {
     expect(await pollAll()).toEqual([])
     const { waitMs } = await claim(database)
     expect(waitMs).toBeGreaterThan(2000)
-    expect(waitMs).toBeLessThanOrEqual(5000)
+    expect(waitMs).toBeLessThanOrEqual(5500)
 
     await over()
     const probes = await Promise.all([claim(database), claim(database), claim(database)])
@@ -277,7 +283,18 @@ describe('a refused credential', () => {
     const { blockedUntil } = await readKey()
     const leftMs = Number(blockedUntil) - Date.now()
     expect(leftMs).toBeGreaterThan(19_000)
-    expect(leftMs).toBeLessThanOrEqual(40_500)
+    expect(leftMs).toBeLessThanOrEqual(44_500)
+  })
+
+  test('whose key is wrong is shown four times in ten minutes: five in a row would lock it', async () => {
+    await placeShared(['a'], null)
+    let shownAfterMs = 0
+    for (let shown = 1; shown <= 4; shown += 1) {
+      if (shown > 1) await over()
+      await refuse(null, true)
+      shownAfterMs += Number((await readKey()).blockedUntil) - Date.now()
+    }
+    expect(shownAfterMs).toBeGreaterThan(610_000)
   })
 
   test('that is locked is waited out, also where it was closed already', async () => {
@@ -305,7 +322,7 @@ describe('a refused credential', () => {
     const { requests, claimId } = await claim(database)
     expect(requests).toHaveLength(1)
     await applyCredentialResults(database, [
-      { credentialId: 'key', effect: 'unused', leastMs: null, refunds: [claimId] },
+      { credentialId: 'key', effect: 'unused', leastMs: null, locks: false, refunds: [claimId] },
     ])
     expect((await claim(database)).requests).toMatchObject([{ credentialProbing: true }])
   })

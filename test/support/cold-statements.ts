@@ -241,7 +241,7 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
   await syncCredentials(as('sync-credentials'), [{ credentialId, refillPerSecond: 5, capacity: 10 }])
   await labelProjects(as('label-projects'), [{ projectId: first?.projectId ?? '', credentialId }])
   await applyCredentialResults(as('apply-credential-results'), [
-    { credentialId, effect: 'clear', leastMs: null, refunds: [] },
+    { credentialId, effect: 'clear', leastMs: null, locks: false, refunds: [] },
   ])
   const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
   await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })

@@ -84,6 +84,15 @@ describe('what the news mean for the credential', () => {
     }
   })
 
+  test.each([
+    ['expired', false],
+    ['clock', false],
+    ['unknown_key', true],
+    ['wrong_signature', true],
+  ] as const)('%s: in a row it locks a key: %s', (fault, locks) => {
+    expect(credentialEffect({ kind: 'refused', fault }, paid(true))).toMatchObject({ locks })
+  })
+
   test('only a probe opens it, and only what holds calls back is told of one that was not made', () => {
     const effectOf = (kind: 'accepted' | 'unused' | 'silent', probing: boolean | null) =>
       credentialEffect({ kind }, paid(probing))?.effect
@@ -108,6 +117,7 @@ describe('what the news mean for the credential', () => {
         credentialId: fc.constantFrom('a', 'b', 'c'),
         effect: fc.constantFrom('clear', 'trouble', 'unused'),
         leastMs: fc.constantFrom(null, 1000, LOCK_MS),
+        locks: fc.boolean(),
         refunds: fc.array(fc.uuid(), { maxLength: 2 }),
       }),
     )
