@@ -31,6 +31,7 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /operations/audit': OPERATE,
   'GET /operations/dead-letters': OPERATE,
   'GET /operations/failures': OPERATE,
+  'GET /operations/overview': OPERATE,
   'GET /operations/projects': OPERATE,
   'GET /operations/runs/:run_id': OPERATE,
   'GET /operations/uncertain': OPERATE,

@@ -43,11 +43,11 @@ export function buildApi(core: Core, { onEvents }: WakeUps, operations: Operatio
     reads,
     access,
     requestsPerSecond: config.apiRateLimitPerSecond,
-    cancel: async (key) => {
-      const outcome = await cancelRequest(database, key)
-      if (outcome === 'cancelled') onEvents([requestKey(key)])
-      return outcome
-    },
+    cancel: (key) =>
+      cancelRequest(database, key, () => {
+        metrics.requests.ended.inc({ state: 'cancelled' })
+        onEvents([requestKey(key)])
+      }),
     operations,
     servesRequests: config.roles.has('api'),
     watcher,

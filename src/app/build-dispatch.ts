@@ -77,6 +77,7 @@ export function buildDispatch(core: Core, wakeUps: WakeUps): Dispatch {
     database,
     replica,
     adaptive: config.rateAdaptive,
+    metrics,
     logger,
     onMoved: onQueued,
     idleMs: core.idleMs,

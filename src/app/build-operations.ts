@@ -5,16 +5,19 @@ import { DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { LimitRoutesOptions } from '../api/operations/limit-routes.ts'
 import type { OperationsApi } from '../api/operations/operations-routes.ts'
 import type { PauseRoutesOptions } from '../api/operations/pause-routes.ts'
+import { ROLES } from '../config.ts'
 import type { EventKind } from '../contracts/event-schemas.ts'
 import { askForRun } from '../operations/ask-for-run.ts'
 import { removeLimit, setLimit } from '../operations/change-limit.ts'
 import { pause, resume } from '../operations/change-pause.ts'
+import { createOverview } from '../operations/overview.ts'
 import { createOperationsReads } from '../operations/reads.ts'
 import { createLetterReplay } from '../operations/replay-letters.ts'
 import { ResolveError, resolveByHand } from '../operations/resolve-by-hand.ts'
 import { type Carry, type EventReplay, RunFailedError } from '../operations/run.ts'
 import { createRunner } from '../operations/runner.ts'
 import { NoReplayQueue, replayEvents, tryTarget } from '../outbox/replay.ts'
+import { isTerminal } from '../request/provision-request.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Core } from './core.ts'
 import type { Loops, WakeUps } from './wake-ups.ts'
@@ -27,7 +30,7 @@ interface Operations {
 
 /** What operators see and do, and the replays that go on by themselves. */
 export function buildOperations(core: Core, { onSettled, onRun, onLimits }: WakeUps): Operations {
-  const { config, database, replica, broker, pollTimes, idleMs, logger } = core
+  const { config, database, replica, broker, pollTimes, idleMs, metrics, logger } = core
   const rules = { settleMs: config.reconcileSettleMs, maxAttempts: config.maxAttempts, pollTimes }
   const queueLength = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
   const publisher = createPublisher({ broker, logger, name: 'replays', maxInFlight: 250 })
@@ -63,11 +66,27 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
   }
   const runner = createRunner({ database, replica, carriers, idleMs, logger })
 
+  const reads = createOperationsReads({ database })
+  const overview = createOverview({
+    database,
+    reads,
+    limits: {
+      ofProject: core.limits.of,
+      ofCredential: (id) => config.credentialRateLimits.get(id) ?? null,
+    },
+    lettersInQueue: queueLength.ask,
+    brokerReady: core.brokerReady,
+    // The replica that answers has the role api.
+    roles: ROLES.filter((role) => role !== 'api'),
+  })
+
   const api: OperationsApi = {
-    reads: createOperationsReads({ database }),
+    reads,
+    overview,
     resolve: async (key, verdict, by) => {
       try {
-        const { settled } = await resolveByHand(database, key, verdict, rules, by)
+        const { state, settled } = await resolveByHand(database, key, verdict, rules, by)
+        if (isTerminal(state)) metrics.requests.ended.inc({ state }, settled.length)
         onSettled(settled)
         return null
       } catch (error) {

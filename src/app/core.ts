@@ -32,7 +32,9 @@ import { createPasswordDigester, createPasswordTracer } from '../secrets/digest.
 import { createJweBox } from '../secrets/jwe-box.ts'
 import { createSealer } from '../secrets/seal.ts'
 import { addDatabaseFigures } from '../telemetry/database-figures.ts'
+import { createFlowCounter } from '../telemetry/flow-counter.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
+import { readVersion } from './version.ts'
 
 /** What the steps share. */
 export type Core = ReturnType<typeof buildCore>
@@ -60,7 +62,15 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     onError: (kind) => metrics.database.errors.inc({ class: kind }),
   })
   addDatabaseFigures({ metrics, database, logger })
-  const replica = createReplica({ database, leaseMs: config.leaseMs, metrics, logger, onResigned })
+  const replica = createReplica({
+    database,
+    leaseMs: config.leaseMs,
+    label: { version: readVersion(), roles: [...config.roles] },
+    metrics,
+    logger,
+    onResigned,
+  })
+  const flowCounter = createFlowCounter({ database, metrics, replicaId: replica.id, logger })
   const broker = createBroker({ url: config.amqpUrl, logger })
   const broadcast = createBroadcast({ broker, exchange: WAKE_UP_EXCHANGE, onWords, onHearing, logger })
   const idleMs: IdleMs = (alone) => (broadcast.hears() ? Math.max(alone, lookEveryMs) : alone)
@@ -112,7 +122,7 @@ export function buildCore({ config, logger, lookEveryMs, onWords, onHearing, onR
     broker,
     broadcast,
     // It carries out no duty and claims nothing: the API alone needs no right to write.
-    ...(servesApiAlone(config) ? [] : [replica]),
+    ...(servesApiAlone(config) ? [] : [replica, flowCounter]),
     { name: 'CloudDC client', start: async () => logTarget(target), stop: client.close },
     { name: 'IAM client', start: async () => undefined, stop: transport.close },
   ]

@@ -12,6 +12,7 @@ const lookSchema = z.looseObject({
   listed: z.number().optional(),
   found: z.number().optional(),
   lookalikes: z.array(z.string()).optional(),
+  verdict: z.string().optional(),
   error: z.string().optional(),
   /** Looks in a row that failed in the same way. */
   times: z.number().optional(),
@@ -52,6 +53,12 @@ export function heldByLastListing(evidence: unknown): readonly string[] {
 /** How many looks there have been. */
 export function lookCount(evidence: unknown): number {
   return reconcilingOf(evidence).look_count
+}
+
+/** What the last look came to: its verdict, or the error that ended it; null before the first. */
+export function lastLook(evidence: unknown): string | null {
+  const last = reconcilingOf(evidence).looks.at(-1)
+  return last?.error ?? last?.verdict ?? null
 }
 
 /** The evidence that a settled doubt leaves in the history. */

@@ -7,6 +7,7 @@ import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
 import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from './due-sweeps.sql.ts'
 
 /** How soon what another replica has postponed is known, where replicas do not hear each other. */
@@ -20,6 +21,7 @@ export interface SweeperOptions {
   replica: Replica
   /** Whether rates are lowered by a 429, and recover. */
   adaptive?: boolean
+  metrics?: Pick<Metrics, 'requests'>
   logger: Logger
   /** Called after requests became eligible or ended. */
   onMoved: () => void
@@ -28,7 +30,7 @@ export interface SweeperOptions {
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper(options: SweeperOptions): SharedLoop {
-  const { database, replica, adaptive = false, logger, onMoved, idleMs = asIfAlone } = options
+  const { database, replica, adaptive = false, metrics, logger, onMoved, idleMs = asIfAlone } = options
   const duty = createHeldDuty({ replica, duty: 'sweep' })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = performance.now()
@@ -46,6 +48,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
       database,
       due.map(({ id, version }) => ({ id, version, ...EXPIRY })),
     )
+    metrics?.requests.ended.inc({ state: 'expired' }, expired.size)
     return expired.size
   }
 

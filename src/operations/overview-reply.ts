@@ -2,13 +2,14 @@ import { z } from 'zod'
 import { auditEntrySchema, failureCauseSchema } from '../contracts/operations.ts'
 import { projectId, requestId, text, textOrNull, time, timeOrNull, told } from '../contracts/reply-members.ts'
 import { waitingSchema as requestWaitingSchema } from '../contracts/status.ts'
+import { FLOW_STEP_SECONDS } from '../telemetry/add-flow.sql.ts'
 import { credentialBudgetSchema, projectBudgetSchema } from './overview-budgets.ts'
 
 /** All that the page for operators shows, in one reply. */
 
 /** Rates come for these last minutes, in steps of so many seconds. */
 export const RATE_MINUTES = 15
-export const RATE_STEP_SECONDS = 10
+export const RATE_STEP_SECONDS = FLOW_STEP_SECONDS
 /** Rows that a list of the reply holds at most, the most troubled first; totals count all. */
 export const MOST_LISTED = 100
 /** Samples and causes. */
@@ -56,12 +57,12 @@ const replicaSchema = z
 
 const dutySchema = z
   .object({
-    duty: text('What one replica at a time does for all', 'relay'),
+    duty: text('Its name', 'relay'),
+    shared: z.boolean().meta(told('Whether all replicas with the role do it, and none alone', false)),
     replica_id: textOrNull('Who does it; null for nobody', '019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa'),
-    until: timeOrNull('When others may take it over; null for nobody'),
     overdue_seconds: count('How far its longest due work is behind its time; 0 where nothing waits', 0),
   })
-  .meta({ id: 'DutyReply', description: 'What one replica at a time does for all' })
+  .meta({ id: 'DutyReply', description: 'What is done for all: by one replica at a time, or shared' })
 
 const series = (description: string, example: number[]) =>
   z.array(z.int().min(0)).meta(told(description, example))
@@ -115,7 +116,9 @@ const waitingRowSchema = z
       .object({ request_id: requestId, created_at: time('When it was stored') })
       .meta({ id: 'OldestOfProject', description: 'The request that was stored first' })
       .describe('The oldest of them'),
-    until: timeOrNull('When the first of them is looked at again; null where nobody knows'),
+    until: timeOrNull(
+      'When the first of them is looked at again; null for now, and where a person has to end a pause',
+    ),
     detail: textOrNull(
       'What is missing; null where the reason says all',
       '3 servers are ready, fewer than the 5 asked for',
@@ -149,7 +152,9 @@ const budgetsSchema = z
       .describe('The pause of all projects; null without one'),
     projects: z
       .array(projectBudgetSchema)
-      .describe(`Closed and paused ones first, then those with the least left; ${MOST_LISTED} at most`),
+      .describe(
+        `Closed ones first, then paused ones, those with a limit set by a person, and those with the least left; ${MOST_LISTED} at most`,
+      ),
     totals: z
       .object({
         projects: count('Projects with a bucket: those that ordered lately', 1000),
@@ -233,15 +238,19 @@ export const overviewSchema = z
     troubles: z
       .array(troubleSchema)
       .describe('Whether anything is broken; broken first, empty when all is well'),
-    replicas: z.array(replicaSchema).describe(`The living, then the silent; ${MOST_LISTED} at most`),
+    replicas: z
+      .array(replicaSchema)
+      .describe(
+        `The living, then the silent; ${MOST_LISTED} at most. One with the role api alone has no lease, and is not among them`,
+      ),
     duties: z.array(dutySchema).describe('Each duty there is'),
     rates: ratesSchema.describe('Whether work is flowing'),
-    open: openSchema.describe('What is under way'),
+    open: openSchema.describe('How much is under way'),
     waiting: waitingSchema.describe('Who waits, for what, since when'),
     budgets: budgetsSchema.describe('What of each budget is used, and which is closed until when and why'),
-    uncertain: uncertainSchema.describe('What is uncertain, and what was found'),
+    uncertain: uncertainSchema.describe('What nobody knows the outcome of, and what was found'),
     failures: failuresSchema.describe('What failed in the last 24 hours, by cause'),
-    dead_letters: deadLettersSchema.describe('Whether dead letters pile up'),
+    dead_letters: deadLettersSchema.describe('Whether messages are rejected'),
     changes: z
       .array(auditEntrySchema)
       .describe(`What people changed last, newest first; ${MOST_SAMPLES} at most`),

@@ -16,7 +16,8 @@ const PROJECTS_NAMED = 10
 export interface OperationsReads {
   /** Newest first; `before` is the id of the last entry of the page before. */
   audit(page: { limit: number; before: bigint | undefined }): Promise<AuditPage>
-  failures(since: Date): Promise<Failures>
+  /** `most` ended requests are looked at; by default 100,000. */
+  failures(since: Date, bounds?: { most: number }): Promise<Failures>
   /** `after` is the row id of the last request of the page before. */
   uncertain(page: {
     limit: number
@@ -53,10 +54,10 @@ export function createOperationsReads({ database }: { database: Database }): Ope
       return { entries, next_marker: rows.length > limit ? (entries.at(-1)?.id ?? null) : null }
     },
 
-    failures: async (since) => {
+    failures: async (since, { most } = { most: FAILURES_READ }) => {
       const rows = await findFailures(database, {
         since,
-        limit: FAILURES_READ,
+        limit: most,
         projectsNamed: PROJECTS_NAMED,
       })
       const failures = rows.map(({ projectCount, projectId, requestId, message, ...row }) => ({
@@ -66,7 +67,7 @@ export function createOperationsReads({ database }: { database: Database }): Ope
         sample: { project_id: projectId, request_id: requestId, message: message ?? '', at: row.last },
       }))
       const total = rows.reduce((sum, { count }) => sum + count, 0)
-      return { since, failures, truncated: total >= FAILURES_READ }
+      return { since, failures, truncated: total >= most }
     },
 
     uncertain: async ({ limit, after = NIL_UUID }) => {

@@ -6,6 +6,7 @@ import { type PollTimes, type SettledAttempt, settleAttempts } from '../attempt/
 import { adoptionOf, type SettlementRules, voidOf } from '../attempt/verdict-settlement.ts'
 import type { Database } from '../database/database.ts'
 import { isTaken } from '../database/errors.ts'
+import type { RequestState } from '../request/provision-request.ts'
 import type { RequestKey } from '../request/request-key.ts'
 import type { By } from './audit.ts'
 import { writeAudit } from './write-audit.sql.ts'
@@ -27,7 +28,7 @@ export class ResolveError extends Error {
 
 export interface Resolved {
   /** The state that the request is in now. */
-  state: string
+  state: RequestState
   settled: readonly SettledAttempt[]
 }
 

@@ -80,6 +80,7 @@ async function failOrders(
     })),
   )
   metrics.preflight.orders.inc({ decision: 'failed' }, failed.size)
+  metrics.requests.ended.inc({ state: 'failed' }, failed.size)
   onEvents(failing.flatMap(({ order }) => (failed.has(order.id) ? [requestKey(order)] : [])))
 }
 

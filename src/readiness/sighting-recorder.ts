@@ -80,12 +80,16 @@ async function commit(
   { database, limits, pollMinMs, metrics, onEvents }: SightingRecorderOptions,
   news: readonly News[],
 ): Promise<readonly News[]> {
-  const { ended, changed } = await recordReadiness(database, news, { ...limits, waitingPollMs: pollMinMs })
+  const { ended, completed, changed } = await recordReadiness(database, news, {
+    ...limits,
+    waitingPollMs: pollMinMs,
+  })
   reached('readiness.recorded')
   for (const { state, ageMs } of ended) {
     metrics.readiness.instances.inc({ result: state })
     metrics.readiness.provisioningSeconds.observe({ result: state }, ageMs / 1000)
   }
+  for (const state of completed) metrics.requests.ended.inc({ state })
   if (changed.length > 0) onEvents(changed)
   return news
 }

@@ -39,7 +39,7 @@ export interface RetentionOptions {
 /**
  * Deletes what ended long ago, in small batches: first the idempotency keys are stored apart, a while later the
  * requests are deleted with their instances and history, and much later the keys. The index of dead letters is kept as long
- * as requests, the audit and runs as long as keys. The bucket of a project that orders nothing goes after an hour. Passwords are not its
+ * as requests, the audit and runs as long as keys, what replicas did a day. The bucket of a project that orders nothing goes after an hour. Passwords are not its
  * concern: they leave the row with the change of state after which no attempt can need them.
  */
 export function createRetention(options: RetentionOptions): Loop {

@@ -1,8 +1,11 @@
 import type { ThroughPrisma } from '../database/database.ts'
 
+/** The overview shows the last minutes of it. */
+const FLOW_HOURS = 24
+
 /**
- * Deletes the oldest of what tells of dead letters, of changes by people, and of runs that are over, each in a bounded
- * number of rows, found at the old end of an index.
+ * Deletes the oldest of what tells of dead letters, of changes by people, of runs that are over, and of what replicas did, each
+ * in a bounded number of rows, found at the old end of an index.
  *
  * $1 age of letters in days, $2 age of audit entries and runs in days, $3 most rows of each.
  */
@@ -10,7 +13,8 @@ const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT
     clock_timestamp() - make_interval(secs => $1::float8 * 86400) AS letters,
-    clock_timestamp() - make_interval(secs => $2::float8 * 86400) AS audit
+    clock_timestamp() - make_interval(secs => $2::float8 * 86400) AS audit,
+    clock_timestamp() - interval '${FLOW_HOURS} hours' AS flow
 ),
 letters AS (
   DELETE FROM dead_letter d
@@ -36,22 +40,37 @@ runs AS (
     WHERE r.finished_at < (SELECT audit FROM clock)
   ))
   RETURNING 1
+),
+flow AS (
+  DELETE FROM flow_count c
+  WHERE (c.at, c.replica_id) IN (
+    SELECT f.at, f.replica_id
+    FROM flow_count f
+    WHERE f.at < (SELECT flow FROM clock)
+    ORDER BY f.at
+    LIMIT $3::int
+  )
+  RETURNING 1
 )
 SELECT
   (SELECT count(*) FROM letters)::int AS "letters",
   (SELECT count(*) FROM entries)::int AS "entries",
-  (SELECT count(*) FROM runs)::int AS "runs"
+  (SELECT count(*) FROM runs)::int AS "runs",
+  (SELECT count(*) FROM flow)::int AS "flow"
 `
+
+/** Rows deleted. */
+export interface RetiredOperations {
+  letters: number
+  entries: number
+  runs: number
+  flow: number
+}
 
 export async function retireOperations(
   { throughPrisma }: ThroughPrisma,
   { letterDays, auditDays, limit }: { letterDays: number; auditDays: number; limit: number },
-): Promise<{ letters: number; entries: number; runs: number }> {
-  const [deleted] = await throughPrisma.query<{ letters: number; entries: number; runs: number }>(
-    TEXT,
-    letterDays,
-    auditDays,
-    limit,
-  )
-  return deleted ?? { letters: 0, entries: 0, runs: 0 }
+): Promise<RetiredOperations> {
+  const [deleted] = await throughPrisma.query<RetiredOperations>(TEXT, letterDays, auditDays, limit)
+  return deleted ?? { letters: 0, entries: 0, runs: 0, flow: 0 }
 }

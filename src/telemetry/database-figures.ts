@@ -15,7 +15,7 @@ const FRESH_MS = 5000
 const MOST_CREDENTIALS = 100
 
 /** Bytes of an event's reference in a segment, with its comma (request/change.sql.ts). */
-const BYTES_PER_REF = 43
+export const BYTES_PER_REF = 43
 
 /**
  * Everything a scrape wants to know about rows, from small tables and partial indexes: counts end at the cap, ages come

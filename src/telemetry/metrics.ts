@@ -81,6 +81,14 @@ export function createMetrics() {
       ]),
     },
 
+    requests: {
+      ended: counter(
+        'requests_ended_total',
+        'Requests that ended, by state: running, partially_running, failed, expired, cancelled',
+        ['state'],
+      ),
+    },
+
     dispatch: {
       claimSeconds: histogram('dispatch_claim_seconds', 'Duration of one claim with its tokens', SECONDS),
       claimed: counter('dispatch_claimed_requests_total', 'Requests claimed, each with a token'),

@@ -185,7 +185,7 @@ test('no more keys are stored ahead than it is told', async () => {
   expect(await keepKeys(database, { olderThanDays: 30, limit: 10, ahead: 3 })).toBe(0)
 })
 
-test('what tells of letters goes with the requests, the audit and runs that are over with the keys', async () => {
+test('what tells of letters goes with the requests, the audit and runs that are over with the keys, what was done in a day', async () => {
   const text = { who: 'key:a', verb: 'resolve', reason: 'looked it up' }
   for (const days of [20, 40, 100]) {
     const at = daysAgo(days)
@@ -201,8 +201,12 @@ test('what tells of letters goes with the requests, the audit and runs that are 
   await database.prisma.operationRun.create({
     data: { id: uuidv7(), kind: 'open', params: {}, createdAt: daysAgo(100) },
   })
+  const flow = { accepted: 1, dispatched: 0, running: 0, failed: 0, published: 0 }
+  for (const days of [0.9, 1.1, 20])
+    await database.prisma.flowCount.create({ data: { at: daysAgo(days), replicaId: uuidv7(), ...flow } })
   await runRetention()
   await eventually(async () => {
+    expect(await database.prisma.flowCount.count()).toBe(1)
     const letters = await database.prisma.deadLetter.findMany()
     const entries = await database.prisma.auditEntry.findMany({ orderBy: { id: 'asc' } })
     const runs = await database.prisma.operationRun.findMany()

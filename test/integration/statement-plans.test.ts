@@ -76,6 +76,18 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
     outbox_segment_pkey: 'its first row',
     replica: 'one row per replica',
   },
+  'read-standing': {
+    replica: 'one row per replica',
+    duty_lease: 'one row per duty',
+    outbox_segment_pkey: 'its first rows, up to the cap',
+    poll_due_at_idx: 'its first row',
+  },
+  'read-levels': {
+    credential_bucket: 'one row per credential',
+    rate_bucket_pkey: 'one row per project',
+    limit_override: 'one row per project with a limit of its own',
+    pause: 'one row per paused project',
+  },
   // These are to be given a key.
   'apply-call-results': { rate_bucket_pkey: 'one row per project' },
   'note-written': {
@@ -90,6 +102,7 @@ const MORE_PER_PROBE: Readonly<Record<string, string>> = {
   'claim-requests': 'a probe finds the first requests of a project',
   'read-queues': 'the queue of a project, up to a limit',
   'count-open': 'the open requests of a project, up to the cap',
+  'read-waiting': 'the open requests of a project, up to the cap',
   'restore-polls': 'all polls for each project, after a loss',
 }
 
@@ -186,6 +199,9 @@ describe('statements planned on empty tables', () => {
       })
     }
     expect(indexesOf('find-failures', '')).toEqual(['provision_request_failure_idx'])
+    expect(indexesOf('read-waiting', 'provision_request')).toEqual(['provision_request_live_idx'])
+    expect(indexesOf('read-flow', '')).toEqual(['flow_count_pkey'])
+    expect(indexesOf('count-letters', '')).toEqual(['dead_letter_open_idx'])
     expect(indexesOf('find-uncertain', 'look')).toEqual(['look_doubt_idx'])
     expect(indexesOf('carry-run take', '')).toEqual(['operation_run_open_idx', 'operation_run_pkey'])
     expect(indexesOf('read-history', '')).toEqual([

@@ -39,11 +39,16 @@ import { findTaken } from '../../src/intake/find-taken.sql.ts'
 import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import { recordRun, takeRun } from '../../src/operations/carry-run.sql.ts'
+import { countLetters } from '../../src/operations/count-letters.sql.ts'
 import { findFailures } from '../../src/operations/find-failures.sql.ts'
 import { findProjects } from '../../src/operations/find-projects.sql.ts'
 import { findUncertain } from '../../src/operations/find-uncertain.sql.ts'
 import { insertRun } from '../../src/operations/insert-run.sql.ts'
 import { markReplayed } from '../../src/operations/mark-replayed.sql.ts'
+import { readFlow } from '../../src/operations/read-flow.sql.ts'
+import { readLevels } from '../../src/operations/read-levels.sql.ts'
+import { readStanding } from '../../src/operations/read-standing.sql.ts'
+import { readWaiting } from '../../src/operations/read-waiting.sql.ts'
 import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
 import { reschedulePolls } from '../../src/readiness/reschedule-polls.sql.ts'
@@ -64,6 +69,7 @@ import {
   keepKeys,
 } from '../../src/retention/retire-requests.sql.ts'
 import { NIL_UUID } from '../../src/runtime/uuid.ts'
+import { addFlow } from '../../src/telemetry/add-flow.sql.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
@@ -205,10 +211,12 @@ async function rescue(walk: Walk): Promise<void> {
   await deleteGoneReplicas(as('rescue-claims gone replicas'))
 }
 
-async function reconcile({ as, plain }: Walk): Promise<void> {
+async function reconcile(walk: Walk): Promise<void> {
+  const { as, plain } = walk
   await plain.query(`UPDATE look SET due_at = clock_timestamp() - interval '1 second'`)
   await nextDueLookMs(as('next-look'))
   const params = { exceptProjects: [], maxProjects: 100, moveOnMs: 1000 }
+  await overview(walk)
   const doubts = await claimDoubts(as('claim-doubts'), params)
   await findUncertain(as('find-uncertain'), { after: NIL_UUID, limit: BATCH })
   const [first] = doubts
@@ -262,6 +270,16 @@ async function operate({ as }: Walk): Promise<void> {
     ...{ who: 'key:console', reason: 'to see how it is planned', verb: 'resolve' },
     ...{ projectId: 'p', target: 'order', before: null, after: { state: 'queued' }, until: null },
   })
+}
+
+/** While there are doubts, polls, events and claims. */
+async function overview({ as }: Walk): Promise<void> {
+  await addFlow(as('add-flow'), uuidv7(), { accepted: 1, dispatched: 1, running: 1, failed: 1, published: 1 })
+  await readFlow(as('read-flow'), 15)
+  await readStanding(as('read-standing'), { mostReplicas: 100, mostSegments: 100 })
+  await readWaiting(as('read-waiting'), { mostProjects: 100, most: BATCH, atLeast: 1 })
+  await readLevels(as('read-levels'), 100)
+  await countLetters(as('count-letters'), { codes: ['invalid_json'], most: 100 })
 }
 
 async function watch({ as }: Walk): Promise<void> {

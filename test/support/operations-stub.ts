@@ -1,4 +1,5 @@
 import type { OperationsApi } from '../../src/api/operations/operations-routes.ts'
+import { OVERVIEW_EXAMPLE } from '../../src/api/operations/overview-example.ts'
 import { NIL_UUID } from '../../src/runtime/uuid.ts'
 
 /** Operations of an installation where nothing has happened. */
@@ -11,6 +12,7 @@ export const NO_OPERATIONS: OperationsApi = {
     deadLetters: async () => ({ letters: [] }),
     run: async () => null,
   },
+  overview: async () => ({ overview: OVERVIEW_EXAMPLE, tag: 'W/"1"' }),
   resolve: async () => null,
   inQueue: async () => 0,
   tryTarget: async () => 'taken',

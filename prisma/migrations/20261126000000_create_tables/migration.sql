@@ -322,6 +322,10 @@ CREATE TABLE "replica" (
     "id" UUID NOT NULL,
     "started_at" TIMESTAMPTZ(3) NOT NULL,
     "lease_until" TIMESTAMPTZ(3) NOT NULL,
+    "seen_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "host" TEXT NOT NULL DEFAULT '',
+    "version" TEXT NOT NULL DEFAULT '',
+    "roles" TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
 
     CONSTRAINT "replica_pkey" PRIMARY KEY ("id")
 ) WITH (fillfactor = 50);
@@ -333,6 +337,19 @@ CREATE TABLE "duty_lease" (
 
     CONSTRAINT "duty_lease_pkey" PRIMARY KEY ("duty")
 ) WITH (fillfactor = 50);
+
+-- What a replica has done in ten seconds, for the overview: written once for all of it, and not while there is nothing.
+CREATE TABLE "flow_count" (
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "replica_id" UUID NOT NULL,
+    "accepted" INTEGER NOT NULL,
+    "dispatched" INTEGER NOT NULL,
+    "running" INTEGER NOT NULL,
+    "failed" INTEGER NOT NULL,
+    "published" INTEGER NOT NULL,
+
+    CONSTRAINT "flow_count_pkey" PRIMARY KEY ("at", "replica_id")
+);
 
 -- The name of this installation in the markers of its attempts, made once: eight of a-z and 0-9.
 CREATE TABLE "installation" (
@@ -406,6 +423,8 @@ CREATE TABLE "dead_letter" (
 
 CREATE INDEX "dead_letter_at_id_idx" ON "dead_letter"("at", "id");
 CREATE INDEX "dead_letter_code_at_id_idx" ON "dead_letter"("code", "at", "id");
+-- count-letters: those that no run has published again.
+CREATE INDEX "dead_letter_open_idx" ON "dead_letter"("code", "at") WHERE "replayed_at" IS NULL;
 
 CREATE TABLE "operation_run" (
     "id" UUID NOT NULL,

@@ -5,6 +5,7 @@ import type { Reads } from '../reads.ts'
 import { registerAuditRoute } from './audit-routes.ts'
 import { registerDeadLetterRoutes } from './dead-letter-routes.ts'
 import { type LimitRoutesOptions, registerLimitRoutes } from './limit-routes.ts'
+import { type OverviewRouteOptions, registerOverviewRoute } from './overview-route.ts'
 import { type PauseRoutesOptions, registerPauseRoutes } from './pause-routes.ts'
 import { registerProjectsRoute } from './projects-route.ts'
 import { type ReplayRoutesOptions, registerReplayRoutes } from './replay-routes.ts'
@@ -14,6 +15,7 @@ import { registerTroubleRoutes } from './trouble-routes.ts'
 /** What the routes for operators do, but for HTTP. */
 export interface OperationsApi extends LimitRoutesOptions, PauseRoutesOptions {
   reads: OperationsReads
+  overview: OverviewRouteOptions['read']
   resolve: ResolveRouteOptions['resolve']
   /** Letters that wait in the queue of dead letters; null when the broker does not say. */
   inQueue: () => Promise<number | null>
@@ -24,11 +26,15 @@ export interface OperationsApi extends LimitRoutesOptions, PauseRoutesOptions {
 /** Reads of this replica at once, and those that wait: few people ask, and some of the answers are long. */
 const SLOTS = { slots: 2, maxWaiting: 50 }
 
+/** All that look at the overview wait for the same reading. */
+const VIEWERS = { slots: 1000, maxWaiting: 0 }
+
 /** The routes for operators, whose bodies are JSON. */
 export function registerOperationsRoutes(
   instance: FastifyInstance,
   {
     reads,
+    overview,
     resolve,
     inQueue,
     tryTarget,
@@ -41,9 +47,10 @@ export function registerOperationsRoutes(
   }: OperationsApi & { status: Pick<Reads, 'status' | 'summary'> },
 ): void {
   const guarded = createGuardedReads(SLOTS)
+  const guardedOverview = createGuardedReads(VIEWERS)
   const guardedReads: OperationsReads = {
     audit: (page) => guarded(() => reads.audit(page)),
-    failures: (since) => guarded(() => reads.failures(since)),
+    failures: (since, bounds) => guarded(() => reads.failures(since, bounds)),
     uncertain: (page) => guarded(() => reads.uncertain(page)),
     projects: (page) => guarded(() => reads.projects(page)),
     deadLetters: (filter) => guarded(() => reads.deadLetters(filter)),
@@ -55,6 +62,7 @@ export function registerOperationsRoutes(
       { parseAs: 'string' },
       routes.getDefaultJsonParser('error', 'error'),
     )
+    registerOverviewRoute(routes, { read: () => guardedOverview(overview) })
     registerAuditRoute(routes, { reads: guardedReads })
     registerTroubleRoutes(routes, { reads: guardedReads })
     registerProjectsRoute(routes, { reads: guardedReads, summary: (projectId) => status.summary(projectId) })

@@ -39,8 +39,8 @@ export const OVERVIEW_EXAMPLE: Overview = {
     },
   ],
   duties: [
-    { duty: 'relay', replica_id: REPLICA, until: at(30, 5), overdue_seconds: 0 },
-    { duty: 'runs', replica_id: null, until: null, overdue_seconds: 0 },
+    { duty: 'relay', shared: false, replica_id: REPLICA, overdue_seconds: 0 },
+    { duty: 'dispatch', shared: true, replica_id: null, overdue_seconds: 0 },
   ],
   rates: {
     step_seconds: RATE_STEP_SECONDS,
