@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { findPythonWithPika } from '../../dev/python.ts'
+import { findPythonWith } from '../../dev/python.ts'
 import { type AppWorld, createAppWorld } from '../support/app-world.ts'
 import { runCommandLine } from '../support/command-line.ts'
 import { eventually } from '../support/eventually.ts'
@@ -10,7 +10,7 @@ import { createProgramFolder } from '../support/program-folder.ts'
 /** The programs of docs/integrating.md do what the page says, as they stand there. */
 
 const programs = programsIn('docs/integrating.md')
-const python = await findPythonWithPika()
+const python = await findPythonWith('pika')
 let world: AppWorld
 
 beforeAll(async () => {
