@@ -20,6 +20,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
   'limit-override': 'changes by people, of a few rows',
+  'missing-rights': "asks the server's catalogue",
   pause: 'a piece of claim-requests and others; changes by people, of a few rows',
   pay: 'pieces of what pays for calls',
 }
@@ -33,6 +34,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'due-sweeps sleeping': { rate_bucket_pkey: 'one row per project' },
   'due-audits find': { rate_bucket_pkey: 'one row per project' },
   'next-look': { rate_bucket_pkey: 'one row per project' },
+  'reopen-credentials': { rate_bucket_pkey: 'one row per project, when a secret has changed' },
   'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
   'store-forecasts': { forecast: 'one row per project with work' },
   'sync-credentials': { credential_bucket_pkey: 'one row per credential' },

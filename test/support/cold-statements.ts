@@ -21,6 +21,7 @@ import { recoverRates } from '../../src/budget/adaptive-rate.sql.ts'
 import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
 import { labelProjects } from '../../src/budget/label-projects.sql.ts'
 import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
+import { reopenCredentials } from '../../src/budget/reopen-credentials.sql.ts'
 import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
 import { syncCredentials } from '../../src/budget/sync-credentials.sql.ts'
 import {
@@ -246,6 +247,7 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
   )
   await recoverRates(as('adaptive-rate'), 1000)
   const credentialId = 'key'
+  await reopenCredentials(as('reopen-credentials'), ['default'])
   await syncCredentials(as('sync-credentials'), [{ credentialId, refillPerSecond: 5, capacity: 10 }])
   await labelProjects(as('label-projects'), [{ projectId: first?.projectId ?? '', credentialId }])
   await applyCredentialResults(as('apply-credential-results'), [
