@@ -54,15 +54,16 @@ test('no secret of any credential is seen, though gateway and IAM quote them', a
   const projects = Object.fromEntries(ids.map((id) => [`p-${id}`, { credential: id }]))
   await writeFile(path, JSON.stringify({ version: 1, credentials, projects }))
   // IAM is in trouble at first, and says what it was shown.
-  simulator.faults.add({
-    kind: 'error_before',
-    service: 'iam',
-    status: 500,
-    body: {
-      error: { code: 500, message: `${PASSWORD} ${ID_TOKEN} ${SECRET_KEY} ${FIXED_TOKEN}`, title: 'Oops' },
-    },
-    count: 1,
-  })
+  for (const [operation, shown] of [
+    ['CreateToken', PASSWORD],
+    ['CreateTokenByIdToken', ID_TOKEN],
+  ] as const)
+    simulator.faults.add({
+      kind: 'error_before',
+      operation,
+      status: 500,
+      body: { error: { code: 500, message: `cannot take ${shown}`, title: 'Oops' } },
+    })
 
   const { CLOUDDC_AUTH_TOKEN: _, ...environment } = world.environment
   const app = await startAppProcess({
