@@ -1,4 +1,6 @@
+import { parseBrokerUrl } from '../amqp/broker-address.ts'
 import { type Environment, valuesOf } from '../environment.ts'
+import { coerceError } from '../runtime/errors.ts'
 import { wrongUse } from './command-error.ts'
 
 /** Where a service is that listens where it does by default. */
@@ -30,12 +32,17 @@ export function readSettings(environment: Environment): Settings {
   return {
     url: url.replace(/\/+$/, ''),
     token,
-    amqpUrl: () => {
-      if (values.AMQP_URL !== undefined) return values.AMQP_URL
-      throw wrongUse(
-        'AMQP_URL is not set',
-        'set it to the address of RabbitMQ: amqp://user:password@host/vhost',
-      )
-    },
+    amqpUrl: () => readAmqpUrl(values.AMQP_URL),
+  }
+}
+
+function readAmqpUrl(url: string | undefined): string {
+  const next = 'set it to the address of RabbitMQ: amqp://user:password@host/vhost'
+  if (url === undefined) throw wrongUse('AMQP_URL is not set', next)
+  try {
+    parseBrokerUrl(url, { heartbeatSeconds: 10 })
+    return url
+  } catch (error) {
+    throw wrongUse(`AMQP_URL: ${coerceError(error).message}`, next)
   }
 }

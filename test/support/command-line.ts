@@ -7,11 +7,11 @@ export interface Ended {
 }
 
 /** The command line `provisioner` with this environment and no other, and what is on its standard input. */
-export function runCommandLine(
+export function startCommandLine(
   environment: Readonly<Record<string, string>>,
   args: readonly string[],
   { input = '' }: { input?: string } = {},
-): Promise<Ended> {
+) {
   const { PATH } = process.env
   const child = spawn(process.execPath, ['src/cli-main.ts', ...args], { env: { PATH, ...environment } })
   const written = { stdout: '', stderr: '' }
@@ -22,8 +22,12 @@ export function runCommandLine(
   // It may end without having read all.
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, ...written }))
   })
+  return { ended, written: () => written }
 }
+
+export const runCommandLine = (...args: Parameters<typeof startCommandLine>): Promise<Ended> =>
+  startCommandLine(...args).ended
