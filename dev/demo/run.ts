@@ -14,6 +14,7 @@ import type { DemoOptions } from './options.ts'
 import { createProgressReader, type Progress } from './progress.ts'
 import { type Report, reportOf } from './report.ts'
 import type { Screen } from './screen.ts'
+import { SEALED_EVERY, sealMessages } from './seal-messages.ts'
 import {
   createService,
   fillInventory,
@@ -55,8 +56,9 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
   introduce(context, batch)
   const { stage, observer, publisher } = await setUp(context, batch)
 
+  const messages = await sealMessages(batch.messages, stage.replicas.all[0]?.url ?? '')
   const startedAt = performance.now()
-  for (const message of batch.messages) publisher.publish(message).catch(() => undefined)
+  for (const message of messages) publisher.publish(message).catch(() => undefined)
   await watch({ context, stage, observer, batch, startedAt })
   const seconds = (performance.now() - startedAt) / 1000
 
@@ -99,6 +101,7 @@ function introduce({ options, screen }: DemoContext, batch: Batch): void {
   screen.line(
     `  ${batch.copies} duplicates, ${batch.conflicts} conflicting and ${batch.invalid} invalid messages.`,
   )
+  screen.line(`  Of ${SEALED_EVERY} passwords, one comes sealed to a key of the service.`)
   screen.line()
   screen.line(
     paint(
