@@ -31,7 +31,12 @@ export function createLimitsInForce({
   now?: () => number
 }): LimitsInForce {
   let endsAt = Number.POSITIVE_INFINITY
-  const syncAll = once(() => syncBuckets(database, limits.buckets, adaptive))
+  const syncAll = once(() =>
+    database.prismaTransaction(async (sql) => {
+      await lockChanges(sql)
+      await syncBuckets({ throughPrisma: sql }, limits.buckets, adaptive)
+    }),
+  )
 
   const apply = async (sql: Sql, projectIds: readonly string[]) => {
     const buckets = projectIds.map((projectId) => ({

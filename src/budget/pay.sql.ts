@@ -24,8 +24,8 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * only while nothing was paid since, because how late later calls may be was reckoned without it.
  *
  * The project's credential may have a bucket as well (credential.sql.ts). It is locked after the projects', what is granted
- * is the least of both, both are paid, and their calls may be late by the least of both rooms. A pause would make
- * `closed` true.
+ * is the least of both, both are paid, and their calls may be late by the least of both rooms. A pause by a person holds
+ * back claims of orders only, and changes nothing here (pause.sql.ts).
  *
  * Made of it are claim-requests (creating), claim-polls (polls), and pay-for-reading (one poll of a single instance, one
  * page of a listing).

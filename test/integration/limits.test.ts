@@ -23,6 +23,7 @@ function setUp({ projects = '*' }: { projects?: ChangeContext['projects'] } = {}
   const limitsInForce = createLimitsInForce({ database, limits, credentialOf: () => 'none', adaptive: false })
   const context: ChangeContext = { database, limitsInForce, limitOf: limits.of, projects }
   return {
+    context,
     set: (limit: { perSecond: number; burst: number; until?: Date | null }, projectId = 'p') =>
       setLimit(context, projectId, { ...FOR_EVER, ...limit }, BY),
     remove: (projectId = 'p') => removeLimit(context, projectId, BY),
@@ -142,6 +143,31 @@ describe('a limit that a person sets', () => {
     await placeRequests(database)
     await setUp().set({ perSecond: 2, burst: 4 })
     await setUp().limitsInForce.sync()
+    expect(await readBucket(database)).toMatchObject(bucketLimit({ perSecond: 2, burst: 4 }))
+  })
+
+  test('is not undone by a replica that starts in the same moment', async () => {
+    // Made under another configuration, so that the start has something to write.
+    await placeRequests(database, { limit: { perSecond: 7, burst: 20 } })
+    const { context } = setUp()
+    const [written, started] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const apply: ChangeContext['limitsInForce']['apply'] = async (sql, projectIds) => {
+      await context.limitsInForce.apply(sql, projectIds)
+      written.resolve()
+      await started.promise
+    }
+    const held = { ...context, limitsInForce: { apply } }
+    const setting = setLimit(held, 'p', { perSecond: 2, burst: 4, until: null }, BY)
+    await written.promise
+    const syncing = setUp().limitsInForce.sync()
+    await eventually(async () => {
+      const waiting = await database.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      )
+      expect(waiting).toHaveLength(1)
+    })
+    started.resolve()
+    await Promise.all([setting, syncing])
     expect(await readBucket(database)).toMatchObject(bucketLimit({ perSecond: 2, burst: 4 }))
   })
 
