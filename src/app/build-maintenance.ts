@@ -26,7 +26,7 @@ export function buildMaintenance(core: Core): { services: Service[] } {
     logger,
   })
 
-  const forecaster = createForecaster({ database, replica, logger })
+  const forecaster = createForecaster({ database, replica, metrics, logger })
 
   return { services: [retention, promiseWatch, forecaster] }
 }

@@ -3,9 +3,12 @@ import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { forgetCurves } from './boot-curves.sql.ts'
-import { forecastsOf } from './forecasts.ts'
+import { readFollowed } from './followed.sql.ts'
+import { closedOf, forecastsOf, madeOf } from './forecasts.ts'
 import { readBudgets, readQueues } from './read-queues.sql.ts'
+import { createScores } from './scores.ts'
 import { storeForecasts } from './store-forecasts.sql.ts'
 
 /** Between two forecasts, in milliseconds. */
@@ -26,6 +29,7 @@ export interface ForecasterOptions {
   database: Database
   replica: Pick<Replica, 'holdDuty'>
   intervalMs?: number
+  metrics: Pick<Metrics, 'forecast'>
   logger: Logger
 }
 
@@ -34,6 +38,7 @@ export function createForecaster({
   database,
   replica,
   intervalMs = INTERVAL_MS,
+  metrics,
   logger,
 }: ForecasterOptions): Loop {
   /** Whether there may be forecasts: those of a predecessor, or of the last pass. */
@@ -45,6 +50,11 @@ export function createForecaster({
       stored = true
     },
   })
+  const scores = createScores((of, error) => metrics.forecast.error.observe({ of }, error))
+  const judge = async () => {
+    const ids = scores.ids()
+    if (ids.length > 0) scores.judge(await readFollowed(database, ids))
+  }
   let projects = 1
   let forgotAt = performance.now()
   return createLoop({
@@ -54,14 +64,17 @@ export function createForecaster({
     runOnce: async () => {
       if (!(await duty.take())) return { again: false, waitMs: Math.max(ASK_MS, intervalMs) }
       const startedAt = performance.now()
+      await judge()
       const mostCounted = Math.max(LEAST_COUNTED, Math.floor(MOST_COUNTED / projects))
       const queues = await readQueues(database, { mostProjects: MOST_PROJECTS, mostCounted })
       projects = Math.max(1, queues.length)
       if (queues.length > 0 || stored) {
         const credentialIds = [...new Set(queues.map(({ credentialId }) => credentialId))]
         const budgets = queues.length === 0 ? [] : await readBudgets(database, credentialIds)
-        const forecasts = forecastsOf(queues, budgets, () => 1)
+        const forecasts = forecastsOf(queues, budgets, scores.paceOf)
         await storeForecasts(database, forecasts)
+        scores.giveUp(closedOf(forecasts))
+        scores.follow(madeOf(queues, forecasts, scores.paceOf))
         stored = forecasts.length > 0
       }
       if (startedAt - forgotAt >= FORGET_INTERVAL_MS) {

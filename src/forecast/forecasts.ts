@@ -1,5 +1,6 @@
 import { type QueueFacts, runQueues, type SharedBudget, turnOf } from './queue-model.ts'
 import type { BudgetRow, QueueRow } from './read-queues.sql.ts'
+import type { Made } from './scores.ts'
 import type { ForecastRow } from './store-forecasts.sql.ts'
 
 /**
@@ -31,4 +32,27 @@ export function forecastsOf(
       lengthMs: turnMs(length),
     }
   })
+}
+
+/** The projects of whose turns nobody knows. */
+export function closedOf(forecasts: readonly ForecastRow[]): Set<string> {
+  return new Set(forecasts.flatMap(({ projectId, lengthMs }) => (lengthMs === null ? [projectId] : [])))
+}
+
+/** Their points as forecasts of single requests; nothing is said of closed projects. */
+export function madeOf(
+  queues: readonly QueueRow[],
+  forecasts: readonly ForecastRow[],
+  pace: (projectId: string) => number,
+): Made[] {
+  const pointsOf = new Map(queues.map(({ projectId, points }) => [projectId, points]))
+  return forecasts.flatMap(({ projectId, computedMs, turnsMs }) =>
+    turnsMs.map((turnMs, index) => ({
+      id: pointsOf.get(projectId)?.[index]?.id ?? '',
+      projectId,
+      madeMs: computedMs,
+      turnMs: computedMs + turnMs,
+      ruledMs: turnMs / pace(projectId),
+    })),
+  )
 }

@@ -144,6 +144,15 @@ export function createMetrics() {
       ),
     },
 
+    forecast: {
+      error: histogram(
+        'forecast_error_ratio',
+        'How far off a forecast was, as a part of how far it looked ahead, by what of: dispatch, running',
+        [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5],
+        ['of'],
+      ),
+    },
+
     reconcile: {
       resolved: counter(
         'reconcile_resolved_total',

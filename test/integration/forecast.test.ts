@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { RequestStatus } from '../../src/contracts/status.ts'
 import type { Summary } from '../../src/contracts/summary.ts'
 import { createForecaster } from '../../src/forecast/forecaster.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
 import { insertBucketRow, insertRequestRow } from '../support/request-rows.ts'
 import { useApi } from './api-world.ts'
@@ -23,6 +24,7 @@ async function forecast(projects: readonly string[] = ['p']): Promise<void> {
     database,
     replica: { holdDuty: async () => true },
     intervalMs: 20,
+    metrics: createMetrics(),
     logger,
   })
   onTestFinished(() => forecaster.stop())

@@ -32,6 +32,7 @@ import {
 } from '../../src/dispatch/due-sweeps.sql.ts'
 import { askBucket } from '../../src/doctor/ask-bucket.sql.ts'
 import { forgetCurves, readCurves, writeCurves } from '../../src/forecast/boot-curves.sql.ts'
+import { readFollowed } from '../../src/forecast/followed.sql.ts'
 import { forecastsOf } from '../../src/forecast/forecasts.ts'
 import { readBudgets, readQueues } from '../../src/forecast/read-queues.sql.ts'
 import { storeForecasts } from '../../src/forecast/store-forecasts.sql.ts'
@@ -108,6 +109,10 @@ async function sweep({ as }: Walk, waiting: readonly NewRequest[]): Promise<void
   await promoteRetries(as('due-sweeps promote'), BATCH)
   await findExpired(as('due-sweeps expired'), BATCH)
   await findSleepingProjects(as('due-sweeps sleeping'))
+  await readFollowed(
+    as('followed'),
+    waiting.map(({ id }) => id),
+  )
   const queues = await readQueues(as('read-queues'), { mostProjects: 1000, mostCounted: BATCH })
   await readBudgets(
     as('read-queues budgets'),
