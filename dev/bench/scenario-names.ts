@@ -8,6 +8,7 @@ export const SCENARIO_NAMES = [
   'backlog',
   'flood',
   'polling',
+  'forecast',
   'outbox',
   'start',
   'idle',

@@ -58,7 +58,7 @@ function waitingOf(row: RequestRow): RequestStatus['waiting'] {
 
 /** So that a reply does not change with each estimate of the same. */
 function wholeSecond(ms: number | null): Date | null {
-  return ms === null ? null : new Date(Math.ceil(ms / 1000) * 1000)
+  return ms === null ? null : new Date(Math.round(ms / 1000) * 1000)
 }
 
 export function instanceStatus(row: InstanceRow): RequestStatus['instances'][number] {

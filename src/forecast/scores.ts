@@ -1,13 +1,15 @@
 import { bootOf } from './estimate.ts'
 import type { FollowedRow } from './followed.sql.ts'
 
-/** Forecasts that are followed at once, and new ones of a project in each pass. */
+/** Forecasts that are followed at once. */
 const MOST_FOLLOWED = 300
-const NEW_PER_PROJECT = 2
-/** An error is a part of how far the forecast looked ahead, of a second at least. */
-const LEAST_HORIZON_MS = 1000
+/** An error is a part of how far the forecast looked ahead, of five seconds at least. */
+const LEAST_HORIZON_MS = 5000
+/** A pace is learned from forecasts that looked not too far ahead: others come in front, and share, meanwhile. */
+const PACE_FROM_MS = 3000
+const PACE_TO_MS = 12_000
 /** How much the latest forecast says of a project's pace, and the most that a pace is believed to be off. */
-const WEIGHT = 0.3
+const WEIGHT = 0.2
 const MOST_PACE = 1e6
 
 /** A forecast that was made: times in milliseconds since 1970. */
@@ -46,10 +48,10 @@ export function createScores(
 
   const learnPace = ({ projectId, madeMs, ruledMs }: Made, dispatchedMs: number) => {
     const tookMs = dispatchedMs - madeMs
-    if (Math.max(tookMs, ruledMs) < LEAST_HORIZON_MS) return
+    if (Math.max(tookMs, ruledMs) < PACE_FROM_MS || ruledMs > PACE_TO_MS) return
     const latest = Math.log(Math.min(MOST_PACE, Math.max(0.1, tookMs / Math.max(1, ruledMs))))
-    const known = paces.get(projectId)
-    paces.set(projectId, known === undefined ? latest : known + WEIGHT * (latest - known))
+    const known = paces.get(projectId) ?? 0
+    paces.set(projectId, known + WEIGHT * (latest - known))
   }
 
   return {
@@ -59,9 +61,10 @@ export function createScores(
       const byProject = Map.groupBy(made, ({ projectId }) => projectId)
       for (const projectId of paces.keys()) if (!byProject.has(projectId)) paces.delete(projectId)
       for (const own of byProject.values()) {
-        for (let n = 0; n < NEW_PER_PROJECT && followed.size < MOST_FOLLOWED; n += 1) {
-          const one = own[Math.floor(random() * own.length)]
-          if (one !== undefined && !followed.has(one.id))
+        const near = own.filter(({ ruledMs }) => ruledMs <= PACE_TO_MS)
+        for (const choice of [own, near]) {
+          const one = choice[Math.floor(random() * choice.length)]
+          if (one !== undefined && !followed.has(one.id) && followed.size < MOST_FOLLOWED)
             followed.set(one.id, { ...one, readyMs: null, isDispatched: false })
         }
       }

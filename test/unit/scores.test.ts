@@ -36,7 +36,7 @@ describe('a forecast that is followed', () => {
     scores.judge([row('a', { state: 'provisioning', dispatchedMs: 12_000 })])
     expect(errors).toEqual([['dispatch', 0.1]])
     expect(scores.ids()).toEqual([])
-    expect(scores.paceOf('p')).toBeCloseTo(1.1)
+    expect(scores.paceOf('p')).toBeCloseTo(1.1 ** 0.2)
   })
 
   test('of a known image is judged by when all servers ran, too', () => {
@@ -69,7 +69,7 @@ describe('a forecast that is followed', () => {
   test('slows those after it, and a project that has no queue any more is forgotten', () => {
     const { scores } = follow(made('a'))
     scores.judge([row('a', { state: 'provisioning', dispatchedMs: 41_000 })])
-    expect(scores.paceOf('p')).toBeCloseTo(4)
+    expect(scores.paceOf('p')).toBeCloseTo(4 ** 0.2)
     scores.follow([])
     expect(scores.paceOf('p')).toBe(1)
   })

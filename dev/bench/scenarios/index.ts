@@ -3,6 +3,7 @@ import type { ScenarioName } from '../scenario-names.ts'
 import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
 import { flood } from './flood.ts'
+import { forecast } from './forecast.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { history } from './history.ts'
 import { hostile } from './hostile.ts'
@@ -25,6 +26,7 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   backlog,
   flood,
   polling,
+  forecast,
   outbox,
   start,
   idle,
