@@ -57,12 +57,16 @@ function whatChanged({ verb, project_id, target, before, after, until }, now) {
   `
 }
 
+/** They have columns of their own. */
+const TOLD_BESIDE = new Set(['reason', 'since', 'until', 'who'])
+
 /**
  * What a change was about, in one line: `per_second 5 → 2, burst 10 → 4`.
  * @param {Change['before']} before @param {Change['after']} after
  */
 export function difference(before, after) {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
+  const members = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])
+  const names = [...members.difference(TOLD_BESIDE)]
   const parts = names.flatMap((name) => {
     const [was, is] = [shown(before?.[name]), shown(after?.[name])]
     if (was === is) return []

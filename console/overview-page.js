@@ -16,7 +16,7 @@ export const OVERVIEW = 'operations/overview'
 export const OVERVIEW_MS = 2000
 
 /** Rows of each part, so that all answers fit one screen. */
-const MOST = 4
+const MOST = 3
 
 /** @type {Page} */
 export const overviewPage = {

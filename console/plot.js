@@ -95,7 +95,7 @@ function optionsOf({ series, step }, place) {
         grid: { show: false },
         values: (_plot, times) => times.map(timeOfDay),
       },
-      { ...axis, size: 34, gap: 4, space: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+      { ...axis, size: 34, gap: 4, space: 20, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
     ],
     series: [
       {},

@@ -6,6 +6,7 @@ import type {
   Run as RunReply,
   UncertainPage,
 } from '../src/contracts/operations.ts'
+import type { ProjectList } from '../src/contracts/project-list.ts'
 import type { Problem as ProblemReply, RequestList, RequestStatus } from '../src/contracts/status.ts'
 import type { Summary as SummaryReply } from '../src/contracts/summary.ts'
 import type { Overview as OverviewReply } from '../src/operations/overview-reply.ts'
@@ -26,6 +27,7 @@ export type Transition = Extract<Entry, { kind: 'transition' }>
 export type Attempt = Extract<Entry, { kind: 'attempt' }>
 export type History = Json<HistoryReply>
 export type Summary = Json<SummaryReply>
+export type Projects = Json<ProjectList>
 export type Failures = Json<FailuresReply>
 export type Uncertain = Json<UncertainPage>
 export type Letters = Json<DeadLetterList>

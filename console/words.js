@@ -54,9 +54,9 @@ const LETTERS = {
 /** @type {Readonly<Record<string, string>>} */
 const VERDICTS = {
   look_again: 'looked for again',
-  adopt: 'found and adopted',
+  adopt: 'found',
   void: 'not created',
-  ask: 'a person has to decide',
+  manual: 'a person has to decide',
 }
 
 /** @type {(words: Readonly<Record<string, string>>) => (name: string) => string} */
@@ -67,4 +67,6 @@ export const closedBy = from(CLOSED)
 export const stateName = from(STATES)
 export const didWhat = from(VERBS)
 export const letterCode = from(LETTERS)
-export const verdictName = from(VERDICTS)
+
+/** What the last look came to: a verdict, or the error that it met. @param {string} name */
+export const verdictName = (name) => VERDICTS[name] ?? `the last look failed (${name})`

@@ -1,7 +1,7 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { accessBy } from '../../test/support/access.ts'
 import { setUpApi } from '../../test/support/api-world.ts'
-import type { Overview } from '../replies.ts'
+import type { Overview, Projects } from '../replies.ts'
 import { openPage } from './browser.ts'
 import { madeUpOverview } from './made-up-overview.ts'
 
@@ -39,6 +39,9 @@ export async function openConsole(
       ? route.fulfill({ status: 304, headers: { etag: tag } })
       : route.fulfill({ json: world.overview, headers: { etag: tag } }))
   })
+  await page.route('**/operations/projects?*', (route) =>
+    route.fulfill({ json: { projects: projectsOf(world.overview), next_marker: 'next' } }),
+  )
   // What only another part of the service does: taken down, and answered.
   const changing = /\/operations\/(?!overview)[^?]*(\?.*)?$/
   await page.route(changing, async (route) => {
@@ -56,6 +59,19 @@ export async function openConsole(
   await page.goto(`${api.url()}/console`)
   if (signIn) await signInWith(page, key)
   return { ...opened, world, url: `${api.url()}/console/` }
+}
+
+/** The first page of them, as the route of all projects tells it. */
+function projectsOf({ budgets }: Overview): Projects['projects'] {
+  const requests = { queued: 1, dispatching: 0, uncertain: 0, provisioning: 0 }
+  const ended = { running: 9, partially_running: 0, failed: 0, expired: 0, cancelled: 0 }
+  return budgets.projects.map(
+    ({ project_id, used_share, credential_id, closed_reason, closed_until, ...bucket }) => ({
+      ...{ project_id, used_share, credential_id, counts_capped: false, queue: null },
+      ...{ oldest_waiting: null, oldest_uncertain: null, requests: { ...requests, ...ended } },
+      bucket: { ...bucket, blocked_reason: closed_reason, blocked_until: closed_until },
+    }),
+  )
 }
 
 export async function signInWith(page: Page, key: string): Promise<void> {

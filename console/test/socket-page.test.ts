@@ -98,7 +98,6 @@ describe.skipIf(!hasBrowser)(`the console${BROWSER_REMEDY}`, () => {
       expect((place?.y ?? 0) + (place?.height ?? 0), question).toBeLessThanOrEqual(1000)
     }
     expect(await overflow(page)).toEqual([])
-    await takePicture(page, `overview-${colorScheme}`)
     expect(faults).toEqual([])
   })
 
