@@ -54,7 +54,7 @@ export function drawBudgets(terminal: Terminal, budgets: Budgets): string[] {
         credential.closed_reason === null
           ? ''
           : `, closed: ${credential.closed_reason}, until ${when(credential.closed_until)}`
-      const line = `credential ${credential.credential_id}, ${credential.projects} projects: ${limit}${closed}`
+      const line = `credential ${credential.credential_id}, ${credential.projects} ${credential.projects === 1 ? 'project' : 'projects'}: ${limit}${closed}`
       return closed === '' ? line : terminal.paint('red', line)
     }),
   ]

@@ -20,19 +20,8 @@ export function drawOverview(terminal: Terminal, overview: OverviewReply): strin
       : drawTroubles(terminal, troubles)),
     '',
     ...facts(terminal, [
-      [
-        'replicas',
-        replicas
-          .map(({ host, roles, silent }) => `${host} (${silent ? 'silent' : roles.join(',')})`)
-          .join('; '),
-      ],
-      [
-        'nobody does',
-        duties
-          .filter(({ replica_id }) => replica_id === null)
-          .map(({ duty }) => duty)
-          .join(', ') || null,
-      ],
+      ['replicas', replicasOf(replicas)],
+      ['overdue', overdueOf(duties)],
       ...openWork(overview),
     ]),
     ...section(
@@ -75,6 +64,23 @@ function drawTroubles({ paint }: Terminal, troubles: OverviewReply['troubles']):
     const words = `${severity}: ${message}${since === null ? '' : `, for ${age(since)}`}`
     return paint(severity === 'broken' ? 'red' : 'yellow', words)
   })
+}
+
+/** By their roles, with the machines that they run on. */
+function replicasOf(replicas: OverviewReply['replicas']): Cell {
+  if (replicas.length === 0) return { text: 'none', style: 'red' }
+  const groups = Map.groupBy(replicas, ({ roles, silent }) => (silent ? 'silent' : roles.join(',')))
+  const told = [...groups].map(
+    ([roles, group]) => `${group.length} (${group.map(({ host }) => host).join(', ')}) ${roles}`,
+  )
+  return told.join('; ')
+}
+
+/** What is due, and done by nobody or too late. */
+function overdueOf(duties: OverviewReply['duties']): Cell {
+  const late = duties.filter(({ overdue_seconds }) => overdue_seconds > 0)
+  const told = late.map(({ duty, overdue_seconds }) => `${duty}, for ${lasting(overdue_seconds)}`)
+  return told.length === 0 ? null : { text: told.join('; '), style: 'yellow' }
 }
 
 function openWork({ open }: OverviewReply): [string, Cell][] {

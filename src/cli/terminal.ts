@@ -70,7 +70,10 @@ export function createTerminal({
       hasProgress = true
     },
     draw: (lines) => {
-      const shown = lines.slice(0, (output.rows || 24) - 1).map((line) => cutTo(line, columns()))
+      const room = (output.rows || 24) - 1
+      const over = lines.length - room
+      const fitting = over > 0 ? [...lines.slice(0, room - 1), `… ${over + 1} more lines`] : lines
+      const shown = fitting.map((line) => cutTo(line, columns()))
       const text = shown.map((line) => `${line}\x1b[K\n`).join('')
       output.write(`${hasDrawn ? HOME : CLEAR_ALL + HOME}${text}${CLEAR_REST}`)
       hasDrawn = true

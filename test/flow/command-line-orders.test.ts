@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createTestBroker } from '../support/broker.ts'
 import { startCommandLine } from '../support/command-line.ts'
 import { createCommandLineWorld } from '../support/command-line-world.ts'
 import { eventually } from '../support/eventually.ts'
 import { buildRequest } from '../support/request-builder.ts'
+import { createTcpProxy } from '../support/tcp-proxy.ts'
 
 /** What the command line publishes, hears and changes, against the whole service and CloudDC's simulator. */
 
@@ -82,6 +84,31 @@ describe('publish', () => {
       stderr: expect.stringContaining('AMQP_URL is not set'),
     })
     expect(await run(['publish'], { AMQP_URL: 'http://x' }, order)).toMatchObject({ code: 2 })
+  })
+})
+
+describe('a broker', () => {
+  test('where the service has never run takes no order, and tells why', async () => {
+    await using empty = await createTestBroker()
+    const { code, stderr } = await run(['publish'], { AMQP_URL: empty.url }, lineOf('p', 'r'))
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^0 of 1 confirmed; running this again is safe$/m)
+    expect(stderr).toMatch(/no exchange 'provision'.*\n {2}-> has the service ever run/)
+    const tail = await run(['events', 'tail'], { AMQP_URL: empty.url })
+    expect(tail).toMatchObject({ code: 1, stderr: expect.stringContaining('has the service ever run') })
+  })
+
+  test('that is lost ends the view of events, which says so', async () => {
+    const { hostname: host, port } = new URL(world.broker.url)
+    const proxy = await createTcpProxy({ target: { host, port: Number(port) } })
+    world.defer(proxy.close)
+    const tail = world.start(['events', 'tail'], { AMQP_URL: proxy.through(world.broker.url) })
+    await eventually(() => expect(tail.written().stderr).toContain('listening at'))
+    proxy.cut()
+    expect(await tail.ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('the link to the broker is lost'),
+    })
   })
 })
 
@@ -171,7 +198,7 @@ describe('an operator', () => {
   test('sees how the installation stands', async () => {
     const { code, stdout } = await run(['overview'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^replicas +\S+ \(intake,/m)
+    expect(stdout).toMatch(/^replicas +1 \(\S+\) intake,/m)
     expect(JSON.parse((await run(['overview', '--json'])).stdout)).toHaveProperty('troubles')
   })
 

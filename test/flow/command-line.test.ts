@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../../dev/servers/free-port.ts'
 import { runCommandLine } from '../support/command-line.ts'
 import { createCommandLineWorld, READER } from '../support/command-line-world.ts'
+import { eventually } from '../support/eventually.ts'
 
 /** The command line as a process, against the whole service and CloudDC's simulator. */
 
@@ -72,6 +74,27 @@ describe('a request', () => {
 })
 
 describe('where something is wrong', () => {
+  test('a service that goes away is waited for by who follows a request', async () => {
+    const project = world.newProject()
+    const PORT = String(await freePort())
+    const api = await world.startApp({ PORT, ROLES: 'api' })
+    const reason = ['--reason', 'tried out by a test']
+    await run(['pause', project, ...reason])
+    const { requestId } = await world.order({ project_id: project })
+    await eventually(async () => expect(await run(['status', project, requestId])).toMatchObject({ code: 0 }))
+    const watching = world.start(['status', project, requestId, '--watch', '--every', '1s', '--json'], {
+      PROVISIONER_URL: api.url,
+    })
+    await eventually(() => expect(watching.written().stdout).toContain('"state":"queued"'))
+    await api.stop()
+    await eventually(() => expect(watching.written().stderr).toContain('cannot be reached'))
+    await world.startApp({ PORT, ROLES: 'api' })
+    await run(['resume', project, ...reason])
+    const { code, stdout } = await watching.ended
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({ state: 'running' })
+  })
+
   test('a service that does not answer is named, with what to do', async () => {
     const { code, stderr } = await run(['list', 'p'], { PROVISIONER_URL: 'http://127.0.0.1:1' })
     expect(code).toBe(1)

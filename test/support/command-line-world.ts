@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { accessFile } from './access.ts'
 import { createAppWorld } from './app-world.ts'
-import { runCommandLine } from './command-line.ts'
+import { startCommandLine } from './command-line.ts'
 
 const KEY = 'operator-of-no-importance'
 /** Of a caller who may read one project. */
@@ -20,13 +20,15 @@ export async function createCommandLineWorld() {
   await writeFile(file, accessFile({ keys }))
   const world = await createAppWorld({ settings: { API_ACCESS_FILE: file } })
   await world.startApp()
+  const start = (args: readonly string[], changes: Record<string, string> = {}, input?: string) => {
+    const settings = { PROVISIONER_URL: world.url(), PROVISIONER_TOKEN: KEY, AMQP_URL: world.broker.url }
+    return startCommandLine({ ...settings, ...changes }, args, input === undefined ? {} : { input })
+  }
   return {
     ...world,
+    start,
     /** With the key of an operator, unless `changes` has another one. */
-    run: (args: readonly string[], changes: Record<string, string> = {}, input?: string) => {
-      const settings = { PROVISIONER_URL: world.url(), PROVISIONER_TOKEN: KEY, AMQP_URL: world.broker.url }
-      return runCommandLine({ ...settings, ...changes }, args, input === undefined ? {} : { input })
-    },
+    run: (...given: Parameters<typeof start>) => start(...given).ended,
     /** The path of a file with this text. */
     fileOf: async (name: string, text: string) => {
       const path = join(folder, name)

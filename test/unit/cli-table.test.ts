@@ -47,6 +47,7 @@ test('what is drawn fits into the terminal, and replaces what was drawn before',
   terminal.draw(lines)
   terminal.draw(['once more'])
   expect(written[0]?.split('\n')).toHaveLength(10)
+  expect(written[0]).toContain('… 22 more lines')
   expect(written[0]?.startsWith('\u001b[2J')).toBe(true)
   expect(written[1]).toBe('\u001b[Honce more\u001b[K\n\u001b[J')
 })
