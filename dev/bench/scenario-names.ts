@@ -13,6 +13,7 @@ export const SCENARIO_NAMES = [
   'start',
   'idle',
   'status',
+  'overview',
   'hostile',
 ] as const
 

@@ -103,12 +103,13 @@ function closedProjects({ budgets, closed }: Standing): Trouble[] {
   return Object.entries(closed).map(([reason, n]) => {
     const shown = own.filter(({ closed_reason }) => closed_reason === reason)
     const names = shown.slice(0, NAMES_SHOWN).map(({ project_id }) => project_id)
-    const more = n > names.length ? ', ...' : ''
+    const more = n > names.length ? [...names, '...'] : names
+    const which = names.length === 0 ? '' : `: ${more.join(', ')}`
     const severity = PASSING.includes(reason) ? 'watch' : 'broken'
     return trouble(
       severity,
       'projects_closed',
-      `${some(n, 'project is', 'projects are')} closed (${reason}): ${names.join(', ')}${more}`,
+      `${some(n, 'project is', 'projects are')} closed (${reason})${which}`,
     )
   })
 }

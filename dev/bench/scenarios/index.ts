@@ -12,6 +12,7 @@ import { intake } from './intake.ts'
 import { latency } from './latency.ts'
 import { limiter } from './limiter.ts'
 import { outbox } from './outbox.ts'
+import { overview } from './overview.ts'
 import { polling } from './polling.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
@@ -31,5 +32,6 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   start,
   idle,
   status,
+  overview,
   hostile,
 }
