@@ -88,3 +88,15 @@ test.each(REQUEST_STATES.filter((state) => state !== 'queued' && state !== 'unce
     expect(waiting({ state, bucket: { ...bucket, dueAt: later } })).toBeNull()
   },
 )
+
+test('a pause comes before all else, and an end that nobody has set is not known', () => {
+  const paused = { reason: 'paused', detail: 'the project is paused: maintenance' }
+  const pause = { until: later, detail: paused.detail }
+  const closed = { ...bucket, blockedUntil: latest, blockedReason: 'throttled' }
+  expect(waiting({ pause, bucket: closed, held: true })).toEqual({ ...paused, until: later })
+  expect(waiting({ pause, retryAt: latest })).toEqual({ ...paused, until: latest })
+  expect(waiting({ pause: { ...pause, until: null }, retryAt: latest })).toEqual({ ...paused, until: null })
+  expect(waiting({ pause: { ...pause, until: earlier } })).toEqual({ ...paused, until: now })
+  expect(waiting({ state: 'uncertain', pause, reconcileAt: later })?.reason).toBe('reconciling')
+  expect(waiting({ state: 'provisioning', pause })).toBeNull()
+})
