@@ -6,7 +6,7 @@ export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError'
 }
 
-/** Thrown when this replica's database role may not do what is asked: one for the API alone may not, for instance. */
+/** Thrown when this replica's database role may not do what is asked: one for the API alone only reads and cancels. */
 export class DatabaseRightsError extends Error {
   override readonly name = 'DatabaseRightsError'
 }
@@ -32,7 +32,7 @@ export async function guardedChange<Result>(what: string, change: () => Promise<
   } catch (error) {
     if (!isRetryable(error)) throw error
     if (lacksRight(error))
-      throw new DatabaseRightsError(`${what}: the database role of this replica may only read and cancel`, {
+      throw new DatabaseRightsError(`${what}: the database role of this replica lacks the right`, {
         cause: error,
       })
     throw new DatabaseUnavailableError(what, { cause: error })

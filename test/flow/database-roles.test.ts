@@ -134,7 +134,7 @@ describe('the role of the API alone', () => {
       503,
       expect.objectContaining({
         code: 'database_rights',
-        detail: 'the run could not be stored: the database role of this replica may only read and cancel',
+        detail: 'the run could not be stored: the database role of this replica lacks the right',
       }),
     ])
     await reader.stop()
