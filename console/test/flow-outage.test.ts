@@ -114,4 +114,18 @@ describe.skipIf(!hasBrowser)(`an outage in the console${BROWSER_REMEDY}`, () => 
     }
     expect(faults).toEqual([])
   })
+
+  test('is mended: dead letters are replayed, and the run is followed to its end', async () => {
+    const { page, faults } = await open('light')
+    await page.getByRole('button', { name: 'Replay invalid_request' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel(/Why/).fill('to see that it is rejected again')
+    await dialog.getByRole('button', { name: 'Continue' }).click()
+    await dialog.getByText('Up to 1 letters with the code invalid_request').waitFor()
+    await dialog.getByRole('button', { name: 'Replay', exact: true }).click()
+    await page.getByRole('heading', { name: 'Replay of dead letters' }).waitFor()
+    await page.getByRole('status').getByText('done', { exact: true }).waitFor()
+    await page.getByText('1 of 1 looked at').waitFor()
+    expect(faults).toEqual([])
+  })
 })
