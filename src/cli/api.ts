@@ -30,11 +30,11 @@ const TIMEOUT_MS = 75_000
 
 /** `role` is what a caller needs for what is asked here, to tell those who lack it. */
 export function createApi({ url, token }: Pick<Settings, 'url' | 'token'>, role: AccessRole | null): Api {
-  /** What was read last of each address, with its tag: who reads again is told when nothing has changed. */
-  const known = new Map<string, { tag: string; reply: unknown }>()
+  /** What was read last, with its tag: who reads it again is told when nothing has changed. */
+  let last: { address: string; tag: string; reply: unknown } | undefined
 
   const send = async (address: string, { method, body }: { method: string; body?: object | undefined }) => {
-    const seen = method === 'GET' ? known.get(address) : undefined
+    const seen = method === 'GET' && last?.address === address ? last : undefined
     const headers: Record<string, string> = {
       accept: 'application/json',
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
@@ -59,7 +59,7 @@ export function createApi({ url, token }: Pick<Settings, 'url' | 'token'>, role:
     if (content === undefined) throw strange(url, status)
     if (!reply.ok) throw refused({ status, problem: content, url, hasToken: token !== undefined, role })
     const tag = reply.headers.get('etag')
-    if (tag !== null && method === 'GET') known.set(address, { tag, reply: content })
+    if (tag !== null && method === 'GET') last = { address, tag, reply: content }
     return content
   }
 

@@ -17,8 +17,9 @@ export interface End {
 }
 
 const LOOK_MS = 1000
-/** As many as the API tells of in one reply. */
+/** As many as the API tells of in one reply, whose ids fit into the line of a query. */
 const AT_ONCE = 100
+const MAX_QUERY = 12_000
 
 /** Orders that have not ended, and what is learnt of them. */
 export interface Ends {
@@ -54,8 +55,7 @@ export function createEnds(
   const look = async () => {
     const byProject = Map.groupBy(open.values(), ({ projectId }) => projectId)
     for (const [project, ofProject] of byProject) {
-      for (let from = 0; from < ofProject.length; from += AT_ONCE) {
-        const ids = ofProject.slice(from, from + AT_ONCE).map(({ requestId }) => requestId)
+      for (const ids of inQueries(ofProject.map(({ requestId }) => requestId))) {
         const path = listPathOf(project)
         const { requests } = await api.read<Wire<RequestList>>(path, {
           request_id: ids.join(','),
@@ -88,6 +88,22 @@ export function createEnds(
   }
 }
 
+/** The ids in groups that fit into one query each. */
+function inQueries(ids: readonly string[]): string[][] {
+  const groups: string[][] = []
+  let length = MAX_QUERY
+  for (const id of ids) {
+    const own = encodeURIComponent(`${id},`).length
+    if (length + own > MAX_QUERY || groups.at(-1)?.length === AT_ONCE) {
+      groups.push([])
+      length = 0
+    }
+    groups.at(-1)?.push(id)
+    length += own
+  }
+  return groups
+}
+
 interface RejectedData {
   project_id: string
   request_id: string
@@ -104,6 +120,6 @@ function endOf(status: StatusReply): End {
 }
 
 const tooLate = (open: number) =>
-  new CommandError('failed', 'too_late', `${open} of the orders have not ended in time`, {
+  new CommandError('failed', 'timeout', `${open} of the orders have not ended in time`, {
     next: 'they go on: list shows them, and running this again waits on',
   })

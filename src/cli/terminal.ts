@@ -25,6 +25,8 @@ export interface Terminal {
   draw(lines: readonly string[]): void
 }
 
+/** More often nobody reads it. */
+const PROGRESS_MS = 50
 const CLEAR_LINE = '\r\x1b[K'
 const HOME = '\x1b[H'
 const CLEAR_REST = '\x1b[J'
@@ -45,6 +47,7 @@ export function createTerminal({
   const showsProgress = errors.isTTY === true && environment.TERM !== 'dumb'
   const columns = () => (output.isTTY ? output.columns || 80 : Number.POSITIVE_INFINITY)
   let hasProgress = false
+  let progressAt = Number.NEGATIVE_INFINITY
   let hasDrawn = false
 
   const clearProgress = () => {
@@ -65,7 +68,8 @@ export function createTerminal({
       errors.write(`${text}\n`)
     },
     progress: (text) => {
-      if (!showsProgress) return
+      if (!showsProgress || performance.now() - progressAt < PROGRESS_MS) return
+      progressAt = performance.now()
       errors.write(`${CLEAR_LINE}${cutTo(text, (errors.columns || 80) - 1)}`)
       hasProgress = true
     },

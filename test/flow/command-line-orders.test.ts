@@ -40,9 +40,12 @@ describe('publish', () => {
   test('tells of orders that end otherwise: failed, or rejected for another one under their id', async () => {
     const project = world.newProject()
     const lacking = { spec: { placement: { server_id_set: ['no-such-server'] } } }
-    const first = await run(['publish', '--wait'], {}, lineOf(project, 'taken'))
-    expect(first).toMatchObject({ code: 0, stdout: '1 order published, 1 ended well\n' })
-    const orders = [lineOf(project, 'taken', { priority: 5 }), lineOf(project, 'lacking', lacking)]
+    // One that has not ended: of one that has, the copy's rejection and its status would run a race.
+    const paused = world.newProject()
+    expect(await run(['pause', paused, ...REASON])).toMatchObject({ code: 0 })
+    await run(['publish'], {}, lineOf(paused, 'taken'))
+    await eventually(async () => expect(await run(['status', paused, 'taken'])).toMatchObject({ code: 0 }))
+    const orders = [lineOf(paused, 'taken', { priority: 5 }), lineOf(project, 'lacking', lacking)]
     const { code, stdout } = await run(['publish', '-', '--wait'], {}, orders.join('\n'))
     expect(code).toBe(1)
     expect(stdout).toMatch(/^\S+ +taken +rejected +idempotency_conflict/m)
