@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
-import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createLoop, type Loop } from '../runtime/run-loop.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -16,6 +15,9 @@ const INTERVAL_MS = 2000
 /** Reading long queues takes its time: of which this many times as much passes before the next. */
 const REST_PER_WORK = 50
 const MAX_INTERVAL_MS = 30_000
+/** Longer than any pass with its rest; how often a replica without the duty asks for it. */
+const LEASE_MS = 45_000
+const ASK_MS = 5000
 const MOST_PROJECTS = 5000
 /** Requests that one pass counts, of all queues, and of one queue in any case. */
 const MOST_COUNTED = 500_000
@@ -43,13 +45,6 @@ export function createForecaster({
 }: ForecasterOptions): Loop {
   /** Whether there may be forecasts: those of a predecessor, or of the last pass. */
   let stored = true
-  const duty = createHeldDuty({
-    replica,
-    duty: 'forecast',
-    onTaken: () => {
-      stored = true
-    },
-  })
   const scores = createScores((of, error) => metrics.forecast.error.observe({ of }, error))
   const judge = async () => {
     const ids = scores.ids()
@@ -62,7 +57,10 @@ export function createForecaster({
     logger,
     idleMs: MAX_INTERVAL_MS,
     runOnce: async () => {
-      if (!(await duty.take())) return { again: false, waitMs: Math.max(ASK_MS, intervalMs) }
+      if (!(await replica.holdDuty('forecast', LEASE_MS))) {
+        stored = true
+        return { again: false, waitMs: ASK_MS }
+      }
       const startedAt = performance.now()
       await judge()
       const mostCounted = Math.max(LEAST_COUNTED, Math.floor(MOST_COUNTED / projects))

@@ -19,7 +19,7 @@ export function createHeldDuty({
   duty,
   onTaken = () => undefined,
 }: {
-  replica: Pick<Replica, 'holdDuty'>
+  replica: Replica
   duty: Duty
   /** This replica has the duty now, and had not before. */
   onTaken?: () => void
