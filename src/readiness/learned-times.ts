@@ -1,7 +1,7 @@
 import type { BootCurve } from '../forecast/boot-curve.ts'
 
 /** The calls of a learned schedule, as a part of those that the growing intervals need. */
-const PART_OF_CALLS = 0.78
+const PART_OF_CALLS = 0.72
 /** Steps in which the wait is looked for, per shortest interval. */
 const STEPS = 4
 const SEARCH_ROUNDS = 24
