@@ -6,7 +6,7 @@ import { shownName, type Verb } from './verb.ts'
 export const CALL = 'npm run --silent provisioner --'
 
 const SETTINGS = `Settings: PROVISIONER_URL (http://127.0.0.1:8080), PROVISIONER_TOKEN or PROVISIONER_TOKEN_FILE; AMQP_URL for
-publish and events. Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 not found. More: docs/cli.md`
+publish and events, with AMQP_CA_FILE, AMQP_CERT_FILE and AMQP_KEY_FILE. Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 not found. More: docs/cli.md`
 
 /** The verb with its arguments: `status <project> <request>`. Those that may be left out stand in brackets. */
 export function usageOf({ name, places }: Verb): string {

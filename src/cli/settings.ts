@@ -1,4 +1,4 @@
-import { parseBrokerUrl } from '../amqp/broker-address.ts'
+import { parseBrokerUrl, tlsOptionsOf, withTlsFiles } from '../amqp/broker-address.ts'
 import { type Environment, valuesOf } from '../environment.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { wrongUse } from './command-error.ts'
@@ -15,9 +15,14 @@ export interface Settings {
   amqpUrl(): string
 }
 
-/** PROVISIONER_URL, PROVISIONER_TOKEN and AMQP_URL, the secret ones also from files. Throws a CommandError. */
+const TLS_FILES = { cacertfile: 'AMQP_CA_FILE', certfile: 'AMQP_CERT_FILE', keyfile: 'AMQP_KEY_FILE' }
+
+/**
+ * PROVISIONER_URL, PROVISIONER_TOKEN and AMQP_URL, the secret ones also from files, and the broker's files of TLS. Throws
+ * a CommandError.
+ */
 export function readSettings(environment: Environment): Settings {
-  const names = ['PROVISIONER_URL', 'PROVISIONER_TOKEN', 'AMQP_URL']
+  const names = ['PROVISIONER_URL', 'PROVISIONER_TOKEN', 'AMQP_URL', ...Object.values(TLS_FILES)]
   const { values, faults } = valuesOf(environment, names, ['PROVISIONER_TOKEN', 'AMQP_URL'])
   if (faults.length > 0) throw wrongUse(faults.join('; '))
   const url = values.PROVISIONER_URL ?? DEFAULT_URL
@@ -32,15 +37,18 @@ export function readSettings(environment: Environment): Settings {
   return {
     url: url.replace(/\/+$/, ''),
     token,
-    amqpUrl: () => readAmqpUrl(values.AMQP_URL),
+    amqpUrl: () => readAmqpUrl(values),
   }
 }
 
-function readAmqpUrl(url: string | undefined): string {
+function readAmqpUrl(values: Record<string, string | undefined>): string {
+  const { AMQP_URL: given } = values
   const next = 'set it to the address of RabbitMQ: amqp://user:password@host/vhost'
-  if (url === undefined) throw wrongUse('AMQP_URL is not set', next)
+  if (given === undefined) throw wrongUse('AMQP_URL is not set', next)
   try {
-    parseBrokerUrl(url, { heartbeatSeconds: 10 })
+    const files = Object.entries(TLS_FILES).map(([parameter, name]) => [parameter, values[name]])
+    const url = withTlsFiles(given, Object.fromEntries(files))
+    tlsOptionsOf(parseBrokerUrl(url, { heartbeatSeconds: 10 }))
     return url
   } catch (error) {
     throw wrongUse(`AMQP_URL: ${coerceError(error).message}`, next)

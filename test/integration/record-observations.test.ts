@@ -176,7 +176,11 @@ describe('an observation', () => {
   test('of an instance that is gone with its request only takes it out of its poll', async () => {
     const { poll } = await claimOne(['a', 'b'])
     await database.query(`DELETE FROM instance WHERE id = 'a'`)
-    expect(await record(newsOf(poll, { a: seen('failed') }))).toEqual({ ended: [], changed: [] })
+    expect(await record(newsOf(poll, { a: seen('failed') }))).toEqual({
+      ended: [],
+      completed: [],
+      changed: [],
+    })
     expect(await readPolls(database)).toMatchObject([{ members: [{ id: 'b' }] }])
   })
 
@@ -230,7 +234,11 @@ describe('an instance that runs and is not listed so', () => {
     const { id, poll } = await claimOne(['other', 'ran'])
     await database.query(`UPDATE poll SET due_at = now() + interval '1 hour'`)
     const before = await readClock(database)
-    expect(await record(newsOf(poll, { ran: seen('running', UNLISTED) }))).toEqual({ ended: [], changed: [] })
+    expect(await record(newsOf(poll, { ran: seen('running', UNLISTED) }))).toEqual({
+      ended: [],
+      completed: [],
+      changed: [],
+    })
     const after = await readClock(database)
     const [, instance] = await readInstances()
     expect(instance).toMatchObject({ state: 'pending', runningAt: expect.any(Date), serverId: null })
