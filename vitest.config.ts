@@ -20,8 +20,8 @@ const UNIT_TESTS = [
   'console/test/*.test.ts',
 ]
 
-/** Two files at a time suit two cores, and leave Postgres and RabbitMQ room on more. */
-const MAX_WORKERS = 2
+/** Many files wait for a server to come back: three at a time keep two cores busy. */
+const MAX_WORKERS = 3
 
 /** Bounds on hangs, not on slow machines: no test is tried again, none tells by its speed whether it passes. */
 const TIMEOUT_MS = 300_000
