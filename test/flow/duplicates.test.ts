@@ -68,14 +68,16 @@ const KEPT = `
 
 test('another password is a conflict for as long as the first one is sealed, and then a duplicate', async () => {
   const project_id = world.newProject()
-  const fault = { kind: 'error_before', status: 503, operation: 'RunInstances', count: 1 } as const
-  world.simulator.faults.add({ ...fault, project: project_id })
+  const fault = { kind: 'hold', operation: 'RunInstances', count: 1 } as const
+  const hold = world.simulator.faults.add({ ...fault, project: project_id })
   const key = await world.order({ project_id, request_id: 'waiting' })
+  await world.simulator.faults.struck(hold.id, 1)
   const messageId = `other-${project_id}`
   const other = { project_id, request_id: 'waiting', spec: { password: 'Another-Passw0rd!' } }
   await world.order(other, { messageId })
   const conflict = { code: 'idempotency_conflict', paths: ['spec.password'] }
   expect(await world.deadLetterOf(messageId)).toMatchObject(conflict)
+  world.simulator.faults.remove(hold.id)
   await world.allEventsOf(key)
 
   const letters = world.deadLetters().length

@@ -59,7 +59,6 @@ test('a sealed password is on no disk of the broker, in no dead letter, and nowh
   // They wait in the queue, beside one that is plain, to show what can be found.
   await world.publish(order('good'))
   await world.publish(order('conflict'))
-  await world.publish(order('conflict', { name: 'other' }), { messageId: 'conflict' })
   await world.publish(order('invalid', { max_count: 0 }), { messageId: 'invalid' })
   await world.publish(order('both', { password: PLAIN }), { messageId: 'both' })
   await eventually(async () => {
@@ -69,6 +68,9 @@ test('a sealed password is on no disk of the broker, in no dead letter, and nowh
   expect(await filesOfBrokerWith(CANARY)).toSatisfy((files) => files === undefined || files.length === 0)
 
   app = await world.startApp()
+  const stored = `SELECT request_id FROM provision_request WHERE request_id = 'conflict'`
+  await eventually(async () => expect(await world.database.query(stored)).toHaveLength(1))
+  await world.publish(order('conflict', { name: 'other' }), { messageId: 'conflict' })
   for (const messageId of ['conflict', 'invalid', 'both']) {
     const letter = await world.deadLetterOf(messageId)
     const text = `${letter.body} ${JSON.stringify(letter.properties)}`
