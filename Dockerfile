@@ -35,8 +35,10 @@ CMD ["node", "simulator/main.ts"]
 FROM runtime AS service
 COPY --from=build /app/prisma prisma
 COPY --from=build /app/src src
+COPY console console
 ENV HOST=0.0.0.0 PORT=8080
 EXPOSE 8080
+# By whatever certificate: it may name no address.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const { HTTP_CERT_FILE: tls, PORT: port } = process.env; require(tls ? 'https' : 'http').get({ host: '127.0.0.1', port, path: '/healthz', rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 CMD ["node", "--max-semi-space-size=16", "--max-old-space-size=1536", "src/main.ts"]

@@ -1,17 +1,34 @@
 import { defineConfig } from 'vitest/config'
 
 /** Files whose other side is a socket of their own making. */
-const SOCKET_TESTS = ['test/integration/clouddc-*.test.ts', 'simulator/test/socket-*.test.ts']
+const SOCKET_TESTS = [
+  'test/integration/clouddc-*.test.ts',
+  'simulator/test/socket-*.test.ts',
+  'console/test/socket-*.test.ts',
+]
+/** Files that need Postgres and RabbitMQ. */
+const SERVER_TESTS = [
+  'test/integration/**/*.test.ts',
+  'test/flow/**/*.test.ts',
+  'console/test/flow-*.test.ts',
+]
 /** What needs no server; the tools' tests live with the tools. */
-const UNIT_TESTS = ['test/unit/**/*.test.ts', 'simulator/test/*.test.ts', 'checker/test/*.test.ts']
+const UNIT_TESTS = [
+  'test/unit/**/*.test.ts',
+  'simulator/test/*.test.ts',
+  'checker/test/*.test.ts',
+  'console/test/*.test.ts',
+]
 
-/** Two files at a time suit two cores, and leave Postgres and RabbitMQ room on more. */
-const MAX_WORKERS = 2
+/** Many files wait for a server to come back: three at a time keep two cores busy. */
+const MAX_WORKERS = 3
 
 /** Bounds on hangs, not on slow machines: no test is tried again, none tells by its speed whether it passes. */
 const TIMEOUT_MS = 300_000
 
 export default defineConfig({
+  // The names under which the page is served files of packages.
+  resolve: { alias: [{ find: /^\.\/lib\/(htm|preact|uplot)\.js$/, replacement: '$1' }] },
   test: {
     maxWorkers: MAX_WORKERS,
     testTimeout: TIMEOUT_MS,
@@ -20,7 +37,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: UNIT_TESTS, exclude: SOCKET_TESTS },
+        test: { name: 'unit', include: UNIT_TESTS, exclude: [...SOCKET_TESTS, ...SERVER_TESTS] },
       },
       {
         extends: true,
@@ -31,7 +48,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'servers',
-          include: ['test/integration/**/*.test.ts', 'test/flow/**/*.test.ts'],
+          include: SERVER_TESTS,
           exclude: SOCKET_TESTS,
           globalSetup: 'test/setup/servers.ts',
         },

@@ -1,5 +1,5 @@
 import type { CaseFile } from './case-file.ts'
-import type { CallLimit } from './evidence.ts'
+import type { CallLimit, LedgerCall } from './evidence.ts'
 import type { Violation } from './verdict.ts'
 
 /** Calls over the limit that are due to the clock's own granularity: far below one call. */
@@ -36,21 +36,39 @@ export function worstWindow(times: readonly number[], { perSecond, burst }: Call
   return worst
 }
 
-/** I5: in no window of any length more calls of a project, of all kinds together, than `burst + rate * T`. */
+/**
+ * I5: in no window of any length more calls of a project, of all kinds together, than `burst + rate * T`; nor of a user
+ * over all projects, where that was promised.
+ */
 export function findBudgetViolations({ evidence }: CaseFile): Violation[] {
-  const { calls, limit } = evidence
-  const violations: Violation[] = []
+  const { calls, limit, userLimit } = evidence
   const counted = calls.filter((call) => call.project !== '')
-  for (const [project, own] of Map.groupBy(counted, (call) => call.project)) {
-    const times = own.map((call) => call.at_ms).toSorted((a, b) => a - b)
-    const worst = worstWindow(times, limit)
-    if (worst.excess <= GRANULARITY) continue
+  const ofProjects = Map.groupBy(counted, (call) => call.project)
+  const ofUsers = Map.groupBy(
+    counted.filter((call) => call.user !== ''),
+    (call) => call.user,
+  )
+  return [
+    ...excesses(ofProjects, limit, (project) => project),
+    ...(userLimit === null ? [] : excesses(ofUsers, userLimit, (user) => `user ${user}`)),
+  ]
+}
+
+function excesses(
+  groups: ReadonlyMap<string, readonly LedgerCall[]>,
+  limit: CallLimit,
+  subjectOf: (name: string) => string,
+): Violation[] {
+  return [...groups].flatMap(([name, own]) => {
+    const worst = worstWindow(
+      own.map((call) => call.at_ms).toSorted((a, b) => a - b),
+      limit,
+    )
+    if (worst.excess <= GRANULARITY) return []
     const seconds = ((worst.toMs - worst.fromMs) / 1000).toFixed(3)
     const allowed = `${limit.burst} + ${limit.perSecond} * ${seconds}`
-    violations.push({
-      subject: project,
-      message: `${worst.calls} calls within ${seconds} s, allowed ${allowed}`,
-    })
-  }
-  return violations
+    return [
+      { subject: subjectOf(name), message: `${worst.calls} calls within ${seconds} s, allowed ${allowed}` },
+    ]
+  })
 }

@@ -24,6 +24,8 @@ export interface RequestCase {
   transitions: readonly TransitionRow[]
   /** Creating calls with this order's name, by arrival. */
   calls: readonly LedgerCall[]
+  /** Good answers about the servers of its project, by arrival. */
+  readings: readonly LedgerCall[]
   /** What those calls created. */
   ledgerInstances: readonly LedgerInstance[]
 }
@@ -41,6 +43,7 @@ export interface CaseFile {
 }
 
 const CREATING = new Set(['RunInstances', 'CreateInstance'])
+const OF_SERVERS = new Set(['CountServers', 'ListServers'])
 
 export function openCaseFile(evidence: Evidence): CaseFile {
   const messages = Map.groupBy(
@@ -52,6 +55,10 @@ export function openCaseFile(evidence: Evidence): CaseFile {
   const transitions = Map.groupBy(evidence.transitions, (transition) => transition.provisionRequestId)
   const creating = evidence.calls.filter((call) => CREATING.has(call.operation))
   const calls = Map.groupBy(creating, (call) => keyOf(call.project, call.asked?.name ?? ''))
+  const readings = Map.groupBy(
+    evidence.calls.filter(({ operation, status }) => OF_SERVERS.has(operation) && status === 200),
+    ({ project }) => project,
+  )
   const created = Map.groupBy(evidence.ledgerInstances, (instance) => keyOf(instance.project, instance.name))
 
   const cases = evidence.requests.map((row): RequestCase => {
@@ -67,6 +74,7 @@ export function openCaseFile(evidence: Evidence): CaseFile {
       instances: instances.get(row.id) ?? [],
       transitions: (transitions.get(row.id) ?? []).toSorted((a, b) => a.version - b.version),
       calls: calls.get(ordered) ?? [],
+      readings: readings.get(row.projectId) ?? [],
       ledgerInstances: created.get(ordered) ?? [],
     }
   })

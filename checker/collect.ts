@@ -15,11 +15,14 @@ export interface Sources {
   amqpUrl: string
   /** HTTP APIs of the replicas that run. */
   apiUrls: readonly string[]
+  /** What they are shown with each request; null where they ask for nothing. */
+  apiKey: string | null
   ledger: LedgerReader
   /** All copies of all events so far. */
   events: readonly ObservedEvent[]
   published: readonly PublishedMessage[]
   limit: CallLimit
+  userLimit?: CallLimit
   secrets: readonly string[]
   /** What the replicas have logged. */
   logs: readonly { source: string; text: string }[]
@@ -31,7 +34,7 @@ export async function collectEvidence(sources: Sources): Promise<Evidence> {
   const depths = await queues.depths().finally(queues.close)
   const deadLetters = await readDeadLetters(sources.amqpUrl)
   const database = await readDatabase(sources.databaseUrl)
-  const http = await readHttp(sources.apiUrls, database.requests)
+  const http = await readHttp(sources, database.requests)
   const statuses = new Map(http.statuses.map((status) => [keyOf(status.projectId, status.requestId), status]))
   return {
     ...database,
@@ -47,6 +50,7 @@ export async function collectEvidence(sources: Sources): Promise<Evidence> {
     calls: await sources.ledger.calls(),
     ledgerInstances: await sources.ledger.instances(),
     limit: sources.limit,
+    userLimit: sources.userLimit ?? null,
     secrets: sources.secrets,
     texts: [...sources.logs, ...database.texts, ...http.texts],
   }

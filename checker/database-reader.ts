@@ -19,6 +19,7 @@ SELECT
   error_code AS "errorCode",
   sealed_password IS NOT NULL AS "hasPassword",
   deadline AS "deadline",
+  created_at AS "createdAt",
   completed_at AS "completedAt"
 FROM provision_request
 ORDER BY id

@@ -36,7 +36,7 @@ export function findUnfinished(
     }
     if (demandTerminal || row.waiting === null) {
       const waits = row.waiting
-        ? `waiting (${row.waiting.reason}) until ${row.waiting.until.toISOString()}`
+        ? `waiting (${row.waiting.reason}) until ${row.waiting.until?.toISOString() ?? 'somebody ends it'}`
         : 'and does not say what it waits for'
       violations.push({ subject: key, message: `still ${row.state}, ${waits}` })
     }
@@ -124,8 +124,21 @@ function contradictionOf(one: RequestCase): string | null {
 const isRunning = ({ state }: LedgerInstance) => state === 'running' || state === 'stopped'
 const hasFailed = ({ state }: LedgerInstance) => FAILED_UPSTREAM.includes(state)
 
+/** Whether it ended because servers were not ready: by what was read of them after it was accepted. */
+function isForWantOfServers({ row, transitions, readings }: RequestCase): boolean {
+  const last = transitions.at(-1)
+  const from = row.createdAt.getTime() - CLOCK_SPREAD_MS
+  const to = (row.completedAt?.getTime() ?? 0) + CLOCK_SPREAD_MS
+  return (
+    last?.from === 'queued' &&
+    last.cause === 'not_ready' &&
+    readings.some(({ at_ms: at }) => at >= from && at <= to)
+  )
+}
+
 /** The same for a request without instances: it must have been refused, given up, too late or withdrawn. */
-function contradictionWithout({ row, calls, transitions, order }: RequestCase): string | null {
+function contradictionWithout(one: RequestCase): string | null {
+  const { row, calls, transitions, order } = one
   switch (row.state) {
     case 'expired': {
       const deadline = order?.deadline ?? row.deadline
@@ -140,6 +153,7 @@ function contradictionWithout({ row, calls, transitions, order }: RequestCase): 
       if (calls.some(({ status }) => REFUSALS.includes(status ?? 0))) return null
       if (row.errorCode === 'attempts_exhausted' && transitions.some(({ to }) => to === 'uncertain'))
         return null
+      if (isForWantOfServers(one)) return null
       return `failed (${row.errorCode}), but CloudDC never refused it`
     }
     default:

@@ -51,6 +51,7 @@ const envelope = z.strictObject({
   subject: z.string().optional(),
   time: dateTime,
   datacontenttype: z.literal('application/json'),
+  dataschema: z.string(),
   traceparent: z.string().optional(),
   tracestate: z.string().optional(),
   data: z.looseObject(subject),
@@ -89,6 +90,7 @@ export function readEvent(observed: ObservedEvent): ReadEvent | { faults: string
   const expected: [string, unknown, unknown][] = [
     ['source', source, `/v1/${project_id}/provision-requests/${request_id}`],
     ['subject', read.data.subject, instance],
+    ['dataschema', read.data.dataschema, `urn:provisioner:${kind}:1`],
     ['routing key', observed.routingKey, `${kind}.${project_id}`],
     ['message_id', observed.messageId, id],
     ['AMQP type', observed.type, type],

@@ -22,6 +22,8 @@ export interface Evidence {
   ledgerInstances: readonly LedgerInstance[]
   /** The call limit that was promised to every project. */
   limit: CallLimit
+  /** That of every user of the cloud, over all projects; null where none was promised. */
+  userLimit: CallLimit | null
   /** Logs, metrics, HTTP bodies, rows as text: nothing in them may be a secret. */
   texts: readonly { source: string; text: string }[]
   /** The passwords of all published messages. */
@@ -47,7 +49,7 @@ export interface Order {
  * How a message is meant to end.
  *
  * - `creates`: CloudDC takes the order; how many of its instances run is up to the ledger
- * - `refused`: CloudDC says no for good (an unknown server, too few servers)
+ * - `refused`: CloudDC says no for good (an unknown server, too few servers), to the order or to who asks beforehand
  * - `expires`: its deadline passes before it is dispatched
  * - `cancels`: withdrawn before it is dispatched
  * - `rejected`: a dead letter with this code
@@ -100,8 +102,9 @@ export interface RequestRow {
   errorCode: string | null
   hasPassword: boolean
   /** What a request that has not ended waits for and until when; null where it says neither. */
-  waiting: { reason: string; until: Date } | null
+  waiting: { reason: string; until: Date | null } | null
   deadline: Date | null
+  createdAt: Date
   completedAt: Date | null
 }
 
@@ -161,6 +164,8 @@ export interface LedgerCall {
   at_ms: number
   /** Empty for calls that belong to no project, such as those for tokens. */
   project: string
+  /** Whose credential it carried, as far as the ledger knows; empty where it does not. */
+  user: string
   operation: string
   path: string
   status: number | null

@@ -11,13 +11,14 @@ export interface HttpEvidence {
 
 /** Asks the replicas what any client may ask: states, histories, listings, metrics, documents, and unknown things. */
 export async function readHttp(
-  urls: readonly string[],
+  { apiUrls: urls, apiKey }: { apiUrls: readonly string[]; apiKey: string | null },
   requests: readonly RequestRow[],
 ): Promise<HttpEvidence> {
   const texts: { source: string; text: string }[] = []
   const statuses: RequestStatus[] = []
+  const headers: Record<string, string> = apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }
   const get = async (base: string, path: string) => {
-    const response = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(30_000) })
+    const response = await fetch(`${base}${path}`, { headers, signal: AbortSignal.timeout(30_000) })
     const text = await response.text()
     texts.push({ source: `GET ${path}`, text: `${text}\n${JSON.stringify([...response.headers])}` })
     return { status: response.status, text }
@@ -70,7 +71,10 @@ function statusIn(
     return {
       state,
       counts,
-      waiting: waiting === null ? null : { reason: waiting.reason, until: new Date(waiting.until) },
+      waiting:
+        waiting === null
+          ? null
+          : { reason: waiting.reason, until: waiting.until === null ? null : new Date(waiting.until) },
       instances: instances.length,
     }
   } catch {

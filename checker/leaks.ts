@@ -22,9 +22,9 @@ export function findLeaks({ evidence, cases }: CaseFile): Violation[] {
   const texts = [
     ...evidence.texts,
     ...evidence.events.map(({ body, messageId }) => ({ source: `event ${messageId}`, text: body })),
-    ...evidence.deadLetters.map(({ headers, messageId, correlationId }) => ({
-      source: `headers of dead letter ${messageId ?? ''}`,
-      text: JSON.stringify({ headers, messageId, correlationId }),
+    ...evidence.deadLetters.map(({ body, headers, messageId, correlationId }) => ({
+      source: `dead letter ${messageId ?? ''}`,
+      text: `${JSON.stringify({ headers, messageId, correlationId })} ${body.toString('utf8')}`,
     })),
   ]
   const violations: Violation[] = []

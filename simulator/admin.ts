@@ -18,6 +18,7 @@ const serverSeed = z.strictObject({
   id: z.string().min(1),
   manage_state: z.enum(manageStates).exactOptional(),
   frozen_state: z.int().min(0).exactOptional(),
+  reserved: z.boolean().exactOptional(),
 })
 const inventorySeed = z.union([
   z.strictObject({ count: z.int().min(0), manage_state: z.enum(manageStates).exactOptional() }),

@@ -63,7 +63,7 @@ export function createInstances(
 
 type Taken = { ok: true; indexes: number[] } | { ok: false; reply: Reply }
 
-/** Policy 1, selected servers: each must exist, then each must be ready. */
+/** Policy 1, selected servers: each must exist, then each must be ready and not frozen. */
 function takeNamed({ inventory }: World, ids: readonly string[]): Taken {
   const indexes: number[] = []
   const unknown: string[] = []
@@ -71,7 +71,7 @@ function takeNamed({ inventory }: World, ids: readonly string[]): Taken {
   for (const id of ids) {
     const index = inventory.indexOf(id)
     if (index === undefined) unknown.push(id)
-    else if (inventory.stateOf(index) !== 'ready') busy.push(id)
+    else if (inventory.stateOf(index) !== 'ready' || inventory.frozenOf(index) !== 0) busy.push(id)
     else indexes.push(index)
   }
   if (unknown.length > 0) return { ok: false, reply: serversNotFound(unknown) }

@@ -92,8 +92,8 @@ export function createIam({
     const domain = { id: derivedId(asked.domain), name: asked.domain }
     const about = {
       methods: [asked.method],
-      expires_at: iamTime(token.expiresAt),
-      issued_at: iamTime(token.issuedAt),
+      expires_at: iamTime(token.expiresAt, settings),
+      issued_at: iamTime(token.issuedAt, settings),
       user: {
         domain,
         id: derivedId(asked.user),
@@ -129,7 +129,7 @@ export function createIam({
 
   const issueKey = ({ now }: IamWork, holder: string, seconds: number): Reply => {
     const lifeMs = Math.min(seconds * 1000, settings.keyLifeMs)
-    return reply(201, credentialOf(keys.issue({ user: holder, lifeMs }, now)))
+    return reply(201, credentialOf(keys.issue({ user: holder, lifeMs }, now), settings))
   }
 
   return {
@@ -213,13 +213,11 @@ export function createIam({
 }
 
 /** An issued key as IAM and the metadata service write it. */
-export function credentialOf({
-  accessKey,
-  secretKey,
-  securityToken,
-  expiresAt,
-}: ReturnType<KeyRing['issue']>): object {
-  const expires_at = expiresAt === null ? null : iamTime(expiresAt)
+export function credentialOf(
+  { accessKey, secretKey, securityToken, expiresAt }: ReturnType<KeyRing['issue']>,
+  settings: Settings,
+): object {
+  const expires_at = expiresAt === null ? null : iamTime(expiresAt, settings)
   return { credential: { access: accessKey, secret: secretKey, securitytoken: securityToken, expires_at } }
 }
 
@@ -240,7 +238,7 @@ function readIdToken(jwt: string): z.output<typeof idTokenClaims> | null {
   }
 }
 
-/** IAM writes microseconds. */
-const iamTime = (at: number) => isoTime(at).replace('Z', '000Z')
+/** IAM writes microseconds, by the cloud's clock. */
+const iamTime = (at: number, { clockAheadMs }: Settings) => isoTime(at + clockAheadMs).replace('Z', '000Z')
 
 const derivedId = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 32)

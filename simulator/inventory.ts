@@ -11,8 +11,11 @@ export const manageStates = [
 ] as const
 export type ManageState = (typeof manageStates)[number]
 
-/** A server given by name. `frozen_state` is the bit sum 1 police, 2 violation, 4 arrears. */
-export type ServerSeed = { id: string; manage_state?: ManageState; frozen_state?: number }
+/**
+ * A server given by name. `frozen_state` is the bit sum 1 police, 2 violation, 4 arrears. A `reserved` one is never chosen
+ * at random: what a cloud cannot promise, and a run with both kinds of orders needs.
+ */
+export type ServerSeed = { id: string; manage_state?: ManageState; frozen_state?: number; reserved?: boolean }
 
 /** What an inventory is built from: so many generated servers, all in one state, or a list of named ones. */
 export type InventorySeed = { count: number; manage_state?: ManageState } | { servers: readonly ServerSeed[] }
@@ -27,7 +30,7 @@ export type Inventory = {
   indexOf(id: string): number | undefined
   stateOf(index: number): ManageState
   frozenOf(index: number): number
-  /** Servers a random scheduling may take: ready and not frozen. */
+  /** Servers a random scheduling may take: ready, not frozen and not reserved. */
   idle(): number
   count(state: ManageState): number
   setState(index: number, state: ManageState): void
@@ -47,7 +50,8 @@ export function createInventory(project: string, seed: InventorySeed): Inventory
   const idle: number[] = []
   const places = new Int32Array(size).fill(-1)
 
-  const isIdle = (index: number) => states[index] === readyCode && !frozen.has(index)
+  const isIdle = (index: number) =>
+    states[index] === readyCode && !frozen.has(index) && named?.[index]?.reserved !== true
   const arrange = (index: number) => {
     const place = places[index] ?? -1
     if (isIdle(index) === place >= 0) return

@@ -45,6 +45,8 @@ export type KeyRing = {
   issue(key: { user: string; lifeMs: number }, now: number): Key
   withdraw(accessKey: string): void
   restore(accessKey: string): void
+  /** As after five refused calls in a row. */
+  lock(accessKey: string, now: number): void
   list(now: number): KeyState[]
   /** Secret keys and security tokens of all that were issued, also those that are over. */
   secrets(): string[]
@@ -86,6 +88,11 @@ export function createKeyRing({ settings }: { settings: Settings }): KeyRing {
     if (!find(accessKey)) throw new Error(`access key ${accessKey} is not known`)
     return recordOf(accessKey)
   }
+  const lock = (record: Tally, now: number) => {
+    record.failures = 0
+    record.locks += 1
+    record.lockedUntil = now + settings.akLockMs
+  }
 
   return {
     verify: (call, now) => {
@@ -100,7 +107,11 @@ export function createKeyRing({ settings }: { settings: Settings }): KeyRing {
       }
       const refused = record.withdrawn
         ? `Get secretKey failed,ak:${key.accessKey},err:ak not exist`
-        : faultOf(call, claim, key, { now, quote: settings.quoteCanonical })
+        : faultOf(call, claim, key, {
+            now,
+            aheadMs: settings.clockAheadMs,
+            quote: settings.quoteCanonical,
+          })
       if (refused === null) {
         record.accepted += 1
         record.failures = 0
@@ -108,11 +119,7 @@ export function createKeyRing({ settings }: { settings: Settings }): KeyRing {
       }
       record.refused += 1
       record.failures += 1
-      if (record.failures >= failuresToLock) {
-        record.failures = 0
-        record.locks += 1
-        record.lockedUntil = now + settings.akLockMs
-      }
+      if (record.failures >= failuresToLock) lock(record, now)
       return { refused }
     },
     userOf: (accessKey) => find(accessKey)?.user ?? '',
@@ -133,6 +140,7 @@ export function createKeyRing({ settings }: { settings: Settings }): KeyRing {
     restore: (accessKey) => {
       Object.assign(known(accessKey), { withdrawn: false, failures: 0, lockedUntil: 0 })
     },
+    lock: (accessKey, now) => lock(known(accessKey), now),
     list: (now) =>
       [...configured(), ...issued.values()].map(({ accessKey, user, expiresAt }) => {
         const { lockedUntil, ...record } = recordOf(accessKey)
@@ -160,12 +168,13 @@ function faultOf(
   call: WireCall,
   { signedHeaders, signature }: { signedHeaders: readonly string[]; signature: string },
   { secretKey, securityToken, expiresAt }: Key,
-  { now, quote }: { now: number; quote: boolean },
+  { now, aheadMs, quote }: { now: number; aheadMs: number; quote: boolean },
 ): string | null {
   const date = headerOf(call.headers, 'x-sdk-date')
   const at = readSdkDate(date)
-  if (at !== null && Math.abs(now - at) > windowMs) {
-    return `calc aksk signature fail:signature expired, signature time:${date},server time:${sdkDate(now)}`
+  if (at !== null && Math.abs(now + aheadMs - at) > windowMs) {
+    const words = 'calc aksk signature fail:signature expired'
+    return `${words}, signature time:${date},server time:${sdkDate(now + aheadMs)}`
   }
   const canonical = canonicalRequest(call, signedHeaders)
   const unsigned = toBeSigned.some((name) => name in call.headers && !signedHeaders.includes(name))

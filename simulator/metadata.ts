@@ -41,7 +41,7 @@ export function createMetadata({ settings, keys }: { settings: Settings; keys: K
       const end = sessions.get(headerOf(wire.headers, 'x-metadata-token')) ?? 0
       if (settings.metadata === 'sessions' && now >= end) return plain(401, 'Unauthorized')
       call.user = holder
-      return reply(200, credentialOf(keys.issue({ user: holder, lifeMs: settings.keyLifeMs }, now)))
+      return reply(200, credentialOf(keys.issue({ user: holder, lifeMs: settings.keyLifeMs }, now), settings))
     },
     expire: () => {
       const { size } = sessions

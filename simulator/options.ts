@@ -7,6 +7,7 @@ import { z } from 'zod'
  */
 /** At most what a timer can wait, nearly 25 days. */
 export const ms = z.number().min(0).max(2_147_483_647)
+const dayMs = 86_400_000
 const probability = z.number().min(0).max(1)
 const port = z.int().min(0).max(65535)
 
@@ -81,6 +82,8 @@ const shape = {
   metadata: z.enum(['sessions', 'plain', 'no_agency']).default('sessions'),
   /** A port of its own for IAM and metadata service; absent: that of the API. */
   iamPort: port.optional(),
+  /** How far the cloud's clock is ahead of this machine's: for signatures, ends of credentials, and `Date`. */
+  clockAheadMs: z.number().min(-dayMs).max(dayMs).default(0),
   region: z.string().min(1).default('cn-southwest-2'),
   /** Further regions, `name:port`, each on a port of its own. */
   regions: z.array(z.string().regex(/^[^:]+:\d{1,5}$/)).default([]),

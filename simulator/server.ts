@@ -126,6 +126,7 @@ async function serve(
   if (body === null) {
     if (!request.complete) return cut(response, call, null, false)
     return write(
+      deps,
       response,
       call,
       gatewayRefusal(413, 'APIGW.0201', 'Request body is too large', call.request_id),
@@ -133,7 +134,7 @@ async function serve(
   }
   call.body_bytes = body.length
   if (body.length > 0) call.body_sha256 = hash('sha256', body, 'hex')
-  if (refused) return write(response, call, refused)
+  if (refused) return write(deps, response, call, refused)
 
   const latency = drawLatency(deps, call)
   const early = (plan?.phase === 'before' ? (plan.latency_ms ?? 0) : 0) + latency / 2
@@ -148,13 +149,13 @@ async function serve(
   if (plan?.kind === 'hold' && plan.phase === 'after' && strike?.fault) await deps.faults.hold(strike.fault)
   if (deps.epoch() !== epoch || plan?.kind === 'cut_after')
     return cut(response, call, 'after', plan?.reset ?? true)
-  if (plan?.kind === 'cut_half') return writeHalf(response, call, done, plan.reset)
+  if (plan?.kind === 'cut_half') return writeHalf(deps, response, call, done, plan.reset)
   const answer = plan?.kind === 'error_after' ? faultReply(deps.settings, plan, faulty(call)) : done
   if (plan?.kind === 'close_after') {
     const { socket } = response
     response.on('finish', () => socket?.destroy())
   }
-  write(response, call, answer)
+  write(deps, response, call, answer)
 }
 
 function work(
@@ -178,25 +179,26 @@ function drawLatency({ settings, random }: Deps, call: Call): number {
 /** Does not keep the process alive: a simulator that is closed has nobody left to answer. */
 const sleep = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms).unref())
 
-function head(response: ServerResponse, call: Call, reply: Reply): void {
+function head({ settings, clock }: Deps, response: ServerResponse, call: Call, reply: Reply): void {
   call.status = reply.status
   call.error_code = reply.errorCode
   const headers: Record<string, string | number> = { 'X-Request-Id': call.request_id, ...reply.headers }
   if (reply.contentType !== '') headers['Content-Type'] = reply.contentType
+  if (settings.clockAheadMs !== 0) headers.Date = new Date(clock() + settings.clockAheadMs).toUTCString()
   if (reply.status !== 204) headers['Content-Length'] = Buffer.byteLength(reply.body)
   response.writeHead(reply.status, headers)
 }
 
-function write(response: ServerResponse, call: Call, reply: Reply): void {
+function write(deps: Deps, response: ServerResponse, call: Call, reply: Reply): void {
   if (response.destroyed) return
-  head(response, call, reply)
+  head(deps, response, call, reply)
   response.end(reply.body)
 }
 
 /** Head and the first half of the body leave the machine before the cut. */
-function writeHalf(response: ServerResponse, call: Call, reply: Reply, reset: boolean): void {
+function writeHalf(deps: Deps, response: ServerResponse, call: Call, reply: Reply, reset: boolean): void {
   if (response.destroyed) return
-  head(response, call, reply)
+  head(deps, response, call, reply)
   const bytes = Buffer.from(reply.body)
   call.cut = 'half'
   response.write(bytes.subarray(0, bytes.length >> 1), () => cut(response, call, 'half', reset))

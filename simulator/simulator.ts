@@ -68,6 +68,8 @@ export type Simulator = {
     /** Calls with the key are refused until it is restored, which also ends its lock. Throws for an unknown one. */
     withdraw(accessKey: string): void
     restore(accessKey: string): void
+    /** As by five refused calls in a row. Throws for an unknown one. */
+    lock(accessKey: string): void
     list(): KeyState[]
   }
   /** Tokens, secret keys and security tokens issued so far: what nobody may find anywhere else. */
@@ -161,6 +163,7 @@ export async function createSimulator(
       issue: ({ user = 'admin', lifeMs = settings.keyLifeMs } = {}) => keys.issue({ user, lifeMs }, clock()),
       withdraw: keys.withdraw,
       restore: keys.restore,
+      lock: (accessKey) => keys.lock(accessKey, clock()),
       list: () => keys.list(clock()),
     },
     configure: (patch) => {

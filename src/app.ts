@@ -3,6 +3,7 @@ import { buildApi } from './app/build-api.ts'
 import { buildDispatch } from './app/build-dispatch.ts'
 import { buildIntake } from './app/build-intake.ts'
 import { buildMaintenance } from './app/build-maintenance.ts'
+import { buildOperations } from './app/build-operations.ts'
 import { buildOutbox } from './app/build-outbox.ts'
 import { buildReadiness } from './app/build-readiness.ts'
 import { buildReconcile } from './app/build-reconcile.ts'
@@ -47,7 +48,13 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
   })
   // A step wakes those further on, which are built after it.
   const wakeUps = createWakeUps({
-    loops: () => ({ ...dispatch.loops, ...reconcile.loops, ...readiness.loops, ...outbox.loops }),
+    loops: () => ({
+      ...dispatch.loops,
+      ...reconcile.loops,
+      ...readiness.loops,
+      ...outbox.loops,
+      ...operations.loops,
+    }),
     say: core.say,
     tellReaders: (keys) => api.notify(keys),
     firstPollMs: config.pollMinMs,
@@ -58,7 +65,8 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
   const reconcile = buildReconcile(core, wakeUps)
   const readiness = buildReadiness(core, wakeUps)
   const outbox = buildOutbox(core)
-  const api = buildApi(core, wakeUps)
+  const operations = buildOperations(core, wakeUps)
+  const api = buildApi(core, wakeUps, operations.api)
   const maintenance = buildMaintenance(core)
 
   const on = (role: Role, ...parts: { services: Service[] }[]): Service[] =>
@@ -72,6 +80,7 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
     ...on('dispatch', dispatch, reconcile),
     ...on('intake', intake),
     ...on('maintenance', maintenance),
+    ...on('api', operations),
     ...api.services,
   ]
 

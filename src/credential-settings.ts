@@ -59,6 +59,16 @@ export function readCredentials(settings: CredentialSettings): {
   }
 }
 
+/** Limits of credentials that there will never be. A credentials file may yet bring them (budget/credential-sync.ts). */
+export function strangerFaults(
+  settings: { credentialRateLimits: ReadonlyMap<string, unknown>; clouddcCredentialsFile: string | null },
+  { byId }: Credentials,
+): string[] {
+  if (settings.clouddcCredentialsFile !== null) return []
+  const unknown = [...settings.credentialRateLimits.keys()].filter((id) => !byId.has(id))
+  return unknown.map((id) => `CREDENTIAL_RATE_LIMITS.${id}: there is no such credential`)
+}
+
 /** Why calls must not be made with these settings: unencrypted, or by nobody. */
 export function targetFaults(settings: CredentialSettings, { byId }: Credentials): string[] {
   if (settings.clouddcInsecure) return []

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { ConfigError } from './config.ts'
+import { type GrantKind, grant } from './database/grants.ts'
 import { migrate } from './database/migrate.ts'
+import { parseDatabaseUrl, withAuthority } from './database/server-address.ts'
 import { coerceError } from './runtime/errors.ts'
-import { EXIT_CONFIG } from './runtime/exit-codes.ts'
+import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
 
 const WAIT_FOR_DATABASE_MS = 60_000
 const RETRY_MS = 1_000
@@ -13,36 +16,79 @@ const NOT_UP_YET = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOS
 
 const log = (line: string) => console.log(`migrate: ${line}`)
 
+const USAGE = `Brings the database up to date, as the role that owns its tables (MIGRATE_DATABASE_URL, else DATABASE_URL), and
+gives roles what they need:
+
+  npm run migrate [-- [--grant <role>] [--grant-api <role>]]
+
+--grant: a role for the service, which reads and writes rows; --grant-api: one for ROLES=api alone, which reads and cancels.
+`
+
+const grants = readGrants(process.argv.slice(2))
+if (grants === null) {
+  console.error(USAGE)
+  process.exit(EXIT_USAGE)
+}
+
 try {
-  const { applied } = await migrateOnceItIsUp(databaseUrl(process.env))
+  const url = databaseUrl(process.env)
+  const { applied } = await migrateOnceItIsUp(url)
   log(
     applied.length === 0
       ? 'the database is up to date'
       : `${applied.length} applied, the database is up to date`,
   )
+  for (const { role, kind } of grants) {
+    await grant(url, role, kind)
+    log(`${role} has the rights of ${kind === 'api' ? 'the API alone' : 'the service'}`)
+  }
 } catch (error) {
   console.error(`migrate: ${coerceError(error).message}`)
   process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1
 }
 
-/** DATABASE_URL, or the content of the file that DATABASE_URL_FILE names. */
-function databaseUrl(environment: NodeJS.ProcessEnv): string {
-  const { DATABASE_URL: url, DATABASE_URL_FILE: path } = environment
-  if (url && path)
-    throw new ConfigError(['DATABASE_URL: given twice, as DATABASE_URL and as DATABASE_URL_FILE'])
-  if (!url && !path) throw new ConfigError(['DATABASE_URL: is required'])
-  const given = url || readUrlFile(path as string)
-  if (!/^postgres(ql)?:$/.test(URL.parse(given)?.protocol ?? '')) {
-    throw new ConfigError(['DATABASE_URL: must be a URL with postgres:// or postgresql://'])
+/** Null when the arguments are not valid. */
+function readGrants(args: string[]): { role: string; kind: GrantKind }[] | null {
+  try {
+    const names = { type: 'string', multiple: true } as const
+    const { values } = parseArgs({ args, options: { grant: names, 'grant-api': names } })
+    const of = (kind: GrantKind, roles: readonly string[] = []) => roles.map((role) => ({ role, kind }))
+    const wanted = [...of('service', values.grant), ...of('api', values['grant-api'])]
+    return wanted.some(({ role }) => role === '') ? null : wanted
+  } catch {
+    return null
   }
-  return given
 }
 
-function readUrlFile(path: string): string {
+/** MIGRATE_DATABASE_URL, or DATABASE_URL without it; each may come as the file that NAME_FILE names. */
+function databaseUrl(environment: NodeJS.ProcessEnv): string {
+  const names = ['MIGRATE_DATABASE_URL', 'DATABASE_URL']
+  const name = names.find((each) => environment[each] || environment[`${each}_FILE`])
+  if (name === undefined) throw new ConfigError(['DATABASE_URL: is required'])
+  const { [name]: url, [`${name}_FILE`]: path } = environment
+  if (url && path) throw new ConfigError([`${name}: given twice, as ${name} and as ${name}_FILE`])
+  const given = url || readUrlFile(`${name}_FILE`, path as string)
+  if (!/^postgres(ql)?:$/.test(URL.parse(given)?.protocol ?? '')) {
+    throw new ConfigError([`${name}: must be a URL with postgres:// or postgresql://`])
+  }
+  return withTls(name, given, environment.DATABASE_CA_FILE || null)
+}
+
+function withTls(name: string, given: string, caFile: string | null): string {
+  try {
+    const url = caFile === null ? given : withAuthority(given, caFile)
+    parseDatabaseUrl(url)
+    return url
+  } catch (error) {
+    throw new ConfigError([`${caFile === null ? name : 'DATABASE_CA_FILE'}: ${coerceError(error).message}`])
+  }
+}
+
+function readUrlFile(name: string, path: string): string {
   try {
     return readFileSync(path, 'utf8').trim()
   } catch (error) {
-    throw new ConfigError([`DATABASE_URL_FILE: cannot read ${path} (${errorCode(error) ?? 'unknown error'})`])
+    throw new ConfigError([`${name}: cannot read ${path} (${errorCode(error) ?? 'unknown error'})`])
   }
 }
 

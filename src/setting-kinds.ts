@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isAddressRange } from './access/addresses.ts'
 import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 
 /** The kinds of values that settings have in the environment, where everything is text. */
@@ -6,16 +7,21 @@ import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
 export type Role = (typeof ROLES)[number]
 
+const PROJECT_ID = /^[A-Za-z0-9_-]{1,64}$/
+
 /** The longest delay a timer takes, in milliseconds; beyond it Node fires at once. */
 const MAX_MS = 2 ** 31 - 1
 
-export const integer = (fallback: number, min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^-?\d+$/, 'must be a whole number')
     .transform(Number)
     .pipe(z.number().min(min, `must be at least ${min}`).max(max, `must be at most ${max}`))
-    .default(fallback)
+
+export const integer = (fallback: number, min: number, max: number) => wholeNumber(min, max).default(fallback)
+
+export const integerOrNull = (min: number, max: number) => wholeNumber(min, max).nullable().default(null)
 
 /** Milliseconds. */
 export const duration = (fallback: number, min = 1) => integer(fallback, min, MAX_MS)
@@ -73,7 +79,10 @@ export const secretKeys = z.string('is required').transform((text, context): Sec
   }
 })
 
-const projectLimit = z.strictObject({
+/** The same, and none by default. */
+export const optionalKeys = secretKeys.default([])
+
+const ownLimit = z.strictObject({
   per_second: z.number().positive().max(1_000_000),
   burst: z.number().min(1).max(1_000_000),
 })
@@ -83,27 +92,45 @@ export interface CallLimitOverride {
   burst: number
 }
 
-export const overrides = z
+/** Limits of their own by id, as JSON: `{"<id>":{"per_second":..,"burst":..}}`. */
+export const limitsBy = (id: RegExp, fault: string) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text)
+      } catch {
+        context.addIssue('is not JSON')
+        return z.NEVER
+      }
+    })
+    .pipe(z.record(z.string().regex(id, fault), ownLimit))
+    .transform(
+      (limits): ReadonlyMap<string, CallLimitOverride> =>
+        new Map(
+          Object.entries(limits).map(([key, { per_second, burst }]) => [
+            key,
+            { perSecond: per_second, burst },
+          ]),
+        ),
+    )
+    .default(new Map())
+
+export const overrides = limitsBy(PROJECT_ID, 'is no project id')
+
+/** `*` for all projects. */
+export const projects = z
   .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text)
-    } catch {
-      context.addIssue('is not JSON')
+  .transform((text, context): ReadonlySet<string> | '*' => {
+    const names = text.split(',').map((name) => name.trim())
+    if (names.length === 1 && names[0] === '*') return '*'
+    if (!names.every((name) => PROJECT_ID.test(name))) {
+      context.addIssue('must be "*" or project ids, comma separated')
       return z.NEVER
     }
+    return new Set(names)
   })
-  .pipe(z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id'), projectLimit))
-  .transform(
-    (limits): ReadonlyMap<string, CallLimitOverride> =>
-      new Map(
-        Object.entries(limits).map(([projectId, { per_second, burst }]) => [
-          projectId,
-          { perSecond: per_second, burst },
-        ]),
-      ),
-  )
-  .default(new Map())
+  .default('*')
 
 export const roles = z
   .string()
@@ -124,3 +151,32 @@ export const onOrOff = (fallback: boolean) =>
       error: 'must be on or off',
     })
     .default(fallback)
+
+/** A comma-separated list, of which each entry has a known form. */
+const list = (isEntry: (entry: string) => boolean, fault: string) =>
+  z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ''),
+    )
+    .refine((entries) => entries.every(isEntry), fault)
+    .default([])
+
+const HOST_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i
+
+/** Names of hosts, without a port. */
+export const hostNames = list(
+  (entry) => HOST_NAME.test(entry),
+  'must be host names without a port, comma separated',
+)
+
+/** Addresses and ranges of them. */
+export const addresses = list(
+  isAddressRange,
+  'must be addresses or ranges such as 10.0.0.0/8, comma separated',
+)
+
+export const path = z.string().nullable().default(null)

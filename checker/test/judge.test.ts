@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { type MutableEvidence, modelRun, passwordOf } from '../../test/support/model-run.ts'
+import {
+  type MutableEvidence,
+  modelRun,
+  passwordOf,
+  withSealedPassword,
+} from '../../test/support/model-run.ts'
 import type { LedgerCall } from '../evidence.ts'
 import { judge } from '../judge.ts'
 import { countViolations, type Invariant } from '../verdict.ts'
@@ -31,6 +36,15 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
     },
     'a dead letter with another body': (evidence) => {
       replace(evidence.deadLetters, 0, { body: Buffer.from('{}') })
+    },
+    'a dead letter whose sealed body had another type': (evidence) => {
+      const message = first(evidence.published.filter(({ number }) => number === 12))
+      replace(evidence.published, evidence.published.indexOf(message), { contentType: 'text/plain' })
+    },
+    'a dead letter that lacks more than its password': (evidence) => {
+      const message = first(evidence.published.filter(({ number }) => number === 12))
+      const body = Buffer.from(`${withSealedPassword(message.body)}`.replace('order-12', 'order-13'))
+      replace(evidence.deadLetters, 0, { body, contentType: message.contentType })
     },
     'a dead letter without the message id it had': (evidence) => {
       replace(evidence.deadLetters, 0, { messageId: undefined })
@@ -158,6 +172,13 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
         evidence.calls.push({ ...call, n: 900 + extra, at_ms: 3_000_000, asked: null, instance_ids: [] })
       }
     },
+    'projects that keep the limit only apart from the others of their user': (evidence) => {
+      evidence.userLimit = { ...evidence.limit, burst: 1 }
+      const { at_ms } = first(evidence.calls)
+      for (const call of evidence.calls) call.at_ms = Math.max(call.at_ms, at_ms)
+      const one = first(evidence.calls)
+      evidence.calls.push({ ...one, n: 997, project: 'another', asked: null, instance_ids: [] })
+    },
     'listings and creations that keep the limit only apart': (evidence) => {
       const { project } = first(evidence.calls)
       for (const call of evidence.calls.filter((one) => one.project === project)) {
@@ -189,6 +210,10 @@ const changes: Record<Invariant | 'unexpected', Record<string, Change>> = {
       const letter = first(evidence.deadLetters)
       const detail = JSON.stringify([{ path: `spec.${passwordOf(12)}`, message: 'unknown key' }])
       replace(evidence.deadLetters, 0, { headers: { ...letter.headers, 'x-rejection-detail': detail } })
+    },
+    'a password in the body of a dead letter': (evidence) => {
+      const message = first(evidence.published.filter(({ number }) => number === 12))
+      replace(evidence.deadLetters, 0, { body: message.body, contentType: message.contentType })
     },
     'a password in an event': (evidence) => {
       const event = first(evidence.events)
@@ -372,7 +397,12 @@ describe('the judge allows', () => {
       evidence.published.push(conflict)
       const letter = first(evidence.deadLetters)
       const headers = { 'x-message-number': 501, 'x-rejection-code': 'idempotency_conflict' }
-      evidence.deadLetters.push({ ...letter, ...conflict, headers: { ...letter.headers, ...headers } })
+      evidence.deadLetters.push({
+        ...letter,
+        ...conflict,
+        body: withSealedPassword(conflict.body),
+        headers: { ...letter.headers, ...headers },
+      })
       const rejected = evidence.events[eventAt(evidence, 'request.rejected')]
       const body = JSON.parse(rejected?.body ?? '{}')
       const id = '0198170e-4ca7-7ee4-89a7-fa631843920b'

@@ -33,15 +33,18 @@ export async function runService(options: {
   requests: number
   settings?: Readonly<Record<string, string>>
   firstNumber?: number
+  /** By default a token. */
+  credential?: Readonly<Record<string, string>>
   /** The checkout whose service runs; by default this one. */
   root?: URL
 }): Promise<EndToEndRun> {
-  const { bench, world, upstream, requests, settings = {}, firstNumber = 1, root } = options
+  const { bench, world, upstream, requests, settings = {}, firstNumber = 1, credential, root } = options
   const service = await startService({
     bench,
     world,
     upstreamUrl: upstream.url,
     settings: { ...NO_LIMIT, ...QUICK_POLLS, ...settings },
+    credential,
     ...(root === undefined ? {} : { root }),
   })
   return measure({ child: service, service, world, upstream, requests, firstNumber })

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { readPage, readRequests } from '../../src/api/read-requests.sql.ts'
+import { type PageQuery, readPage } from '../../src/api/read-page.sql.ts'
+import { readRequests } from '../../src/api/read-requests.sql.ts'
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { type OpenAttempt, settlementOf } from '../../src/attempt/settlement.ts'
 import { applyCallResults } from '../../src/budget/apply-call-results.sql.ts'
@@ -20,7 +21,7 @@ import { claimPolls } from '../../src/readiness/claim-polls.sql.ts'
 import { findPending } from '../../src/readiness/find-pending.sql.ts'
 import { rowsOf } from '../../src/readiness/news.ts'
 import { recordObservations } from '../../src/readiness/record-observations.sql.ts'
-import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../../src/secrets/digest.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { type ExplainedStatements, explainStatements, type Walk } from './explain.ts'
 import { orders } from './messages.ts'
@@ -29,6 +30,28 @@ import { orders } from './messages.ts'
 export const BATCH = 100
 const LIMIT = { perSecond: 1000, burst: 1000 }
 const FIRST_NUMBER = 900_000_000
+const NO_FILTER: PageQuery = {
+  projectId: '',
+  states: undefined,
+  requestIds: undefined,
+  createdAfter: undefined,
+  createdBefore: undefined,
+  errorCode: undefined,
+  correlationId: undefined,
+  before: undefined,
+  limit: BATCH,
+}
+/** A list by each filter that has a statement of its own. */
+const PAGES = (requests: readonly ClaimedRequest[]): Record<string, Partial<PageQuery>> => ({
+  all: {},
+  open: { states: ['dispatching', 'queued'] },
+  running: { states: ['running'] },
+  failed: { states: ['failed', 'expired'] },
+  error: { errorCode: 'provision_timeout' },
+  correlation: { correlationId: 'c-1' },
+  bulk: { requestIds: requests.map(({ requestId }) => requestId) },
+  times: { createdAfter: new Date(0), createdBefore: new Date() },
+})
 const LIMITS = { provisionTimeoutMs: 3_600_000, serverWaitMs: 60_000 }
 
 /** Takes a hundred requests through all the statements of their way, each explained. Nothing of it stays. */
@@ -48,7 +71,9 @@ export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]>
 
   await noteWritten(
     as('note-written'),
-    requests.slice(0, 1).map(({ projectId }) => ({ projectId, payment: claimId, lateMs: 1 })),
+    requests
+      .slice(0, 1)
+      .map(({ projectId }) => ({ projectId, credentialId: 'none', payment: claimId, lateMs: 1 })),
   )
   const work = { effect: 'work' as const, blockMs: null, reason: null }
   await applyCallResults(
@@ -57,10 +82,8 @@ export async function walkHotWay({ as, plain }: Walk): Promise<ClaimedRequest[]>
   )
   await wakeProjects(as('wake-projects'), projectIds)
   await readRequests(as('read-requests by key'), requests)
-  for (const kind of ['all', 'open', 'running', 'exception'] as const) {
-    const state = kind === 'exception' ? 'failed' : 'dispatching'
-    const page = { projectId: first.projectId, of: kind, state, limit: BATCH, before: undefined } as const
-    await readPage(as(`read-requests page ${kind}`), page)
+  for (const [kind, filter] of Object.entries(PAGES(requests))) {
+    await readPage(as(`read-page ${kind}`), { ...NO_FILTER, projectId: first.projectId, ...filter })
   }
 
   const outcome = () => ({ class: 'created' as const, httpStatus: 202, instanceIds: [uuidv7()] })
@@ -80,7 +103,9 @@ export async function claimAll({
   plain,
 }: Walk): Promise<{ requests: ClaimedRequest[]; claimId: string; replicaId: string }> {
   await plain.query(
-    'UPDATE rate_bucket SET tokens = capacity, due_at = clock_timestamp() WHERE due_at IS NOT NULL',
+    `UPDATE rate_bucket
+     SET tokens = capacity, due_at = clock_timestamp(), ready_limit = 1000000, ready_until = 'infinity', renew_at = 'infinity'
+     WHERE due_at IS NOT NULL`,
   )
   const [claimId, replicaId] = [uuidv7(), uuidv7()]
   const { requests } = await claimRequests(as('claim-requests'), {
@@ -91,6 +116,7 @@ export async function claimAll({
     probeMs: 35_000,
     readinessShare: 0.02,
     lateMs: 0,
+    preflight: true,
   })
   return { requests, claimId, replicaId }
 }
@@ -170,12 +196,13 @@ function newRequests(firstNumber: number, count: number): NewRequest[] {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
   const deps = {
     sealer: createSealer(keys),
-    passwordDigester: createPasswordDigester(keys),
+    passwordDigester: createPasswordDigester([]),
+    passwordTracer: createPasswordTracer(keys),
     now: () => new Date(),
   }
   return [...orders(firstNumber, count)].map((body) => {
     const parsed = parseRequestMessage({ body, contentType: 'application/json', messageId: undefined })
-    if (!parsed.ok) throw new Error('the bench publishes invalid orders')
+    if (parsed.ok !== true) throw new Error('the bench publishes invalid orders')
     return toNewRequest(parsed.command, { correlationId: null, traceparent: null, tracestate: null }, deps)
   })
 }

@@ -11,6 +11,8 @@ export interface BenchOptions {
   profile: string | null
   /** A commit whose service `end_to_end` measures too, or null. */
   baseline: string | null
+  /** Whether `end_to_end` also measures signed calls, in turn with those that carry a token. */
+  auth: 'token' | 'aksk'
   /** Rounds of each scenario that compares with a raw pipeline; null: the scenario's own number. */
   rounds: number | null
 }
@@ -25,6 +27,7 @@ stripped. Starts its own servers and a stub of CloudDC; service and raw pipeline
   --quick           small sizes: does it work, not how fast is it
   --rounds N        rounds of service and raw pipeline in turn
   --baseline REF    end_to_end also measures the service of this commit, in turn: it is checked out and installed
+  --auth KIND       aksk: end_to_end also measures the service with signed calls, in turn with a token (token)
   --json            one JSON object as the last line
   --write FILE      replaces the figures in FILE, as in docs/performance.md, by those of this run
   --profile FOLDER  writes processor profiles of the service into FOLDER; slows it down
@@ -43,6 +46,8 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
   if (rounds !== null && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 50)) {
     throw new UsageError(`--rounds must be a whole number from 1 to 50, not "${values.rounds}"`)
   }
+  const { auth } = values
+  if (auth !== 'token' && auth !== 'aksk') throw new UsageError(`--auth must be token or aksk, not "${auth}"`)
   return {
     scenarios: named.length === 0 ? SCENARIO_NAMES : named.filter(isScenarioName),
     quick: values.quick,
@@ -50,6 +55,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     write: values.write ?? null,
     profile: values.profile ?? null,
     baseline: values.baseline ?? null,
+    auth,
     rounds,
   }
 }
@@ -72,6 +78,7 @@ function parse(args: readonly string[]) {
         write: { type: 'string' },
         profile: { type: 'string' },
         baseline: { type: 'string' },
+        auth: { type: 'string', default: 'token' },
         help: { type: 'boolean', default: false, short: 'h' },
       },
     })

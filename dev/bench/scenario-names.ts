@@ -8,10 +8,12 @@ export const SCENARIO_NAMES = [
   'backlog',
   'flood',
   'polling',
+  'forecast',
   'outbox',
   'start',
   'idle',
   'status',
+  'overview',
   'hostile',
 ] as const
 

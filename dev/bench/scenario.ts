@@ -20,7 +20,7 @@ export interface ScenarioResult {
 
 export interface ScenarioContext {
   bench: Bench
-  options: Pick<BenchOptions, 'quick' | 'rounds' | 'baseline'>
+  options: Pick<BenchOptions, 'quick' | 'rounds' | 'baseline' | 'auth'>
   /** One line of progress. */
   log: (line: string) => void
 }

@@ -10,6 +10,10 @@ const SECRET_KEYS = `bench:${randomBytes(32).toString('base64')}`
 /** A limit far above what the machine can do, with room for calls that come late. */
 export const NO_LIMIT = { RATE_LIMIT_PER_SECOND: '10000', RATE_LIMIT_BURST: '20000' }
 
+/** How the service proves who it is: the stub takes anything. */
+export const BY_TOKEN = { CLOUDDC_AUTH_TOKEN: 'bench-token' }
+export const BY_KEYS = { CLOUDDC_ACCESS_KEY: 'BENCHACCESSKEY000001', CLOUDDC_SECRET_KEY: 'bench-secret-key' }
+
 /** A process of the service: `node src/main.ts`. */
 export interface ServiceProcess extends MeasuredProcess {
   readonly url: string
@@ -24,13 +28,15 @@ export interface ServiceOptions {
   upstreamUrl: string
   /** Settings beside the addresses. */
   settings?: Readonly<Record<string, string>>
+  /** By default a token. */
+  credential?: Readonly<Record<string, string>> | undefined
   /** The checkout whose service is started; by default this one. */
   root?: URL
 }
 
 /** Starts a replica; `ready` tells when it answers. */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
-  const { bench, world, upstreamUrl, settings = {}, root } = options
+  const { bench, world, upstreamUrl, settings = {}, credential = BY_TOKEN, root } = options
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
   const profiling =
@@ -43,7 +49,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
       DATABASE_URL: world.databaseUrl,
       AMQP_URL: world.amqpUrl,
       CLOUDDC_ENDPOINT: upstreamUrl,
-      CLOUDDC_AUTH_TOKEN: 'bench-token',
+      ...credential,
       SECRET_KEYS,
       LOG_LEVEL: 'warn',
       ...settings,

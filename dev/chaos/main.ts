@@ -6,7 +6,8 @@ import { toJson } from '../demo/report.ts'
 import { createScreen } from '../demo/screen.ts'
 import { createReleasers } from '../demo/stage.ts'
 import { commandOf, readOptions, USAGE, UsageError } from './options.ts'
-import { type ChaosResult, describeFaults, runChaos } from './run.ts'
+import { type ChaosResult, runChaos } from './run.ts'
+import { describeFaults } from './telling.ts'
 
 /** `npm run chaos`: see USAGE. Exit code 0: everything holds. */
 const EXIT_USAGE = 2

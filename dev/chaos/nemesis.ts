@@ -1,6 +1,8 @@
 import pg from 'pg'
 import type { Servers } from '../servers.ts'
 import type { SimulatorProcess } from '../simulator-process.ts'
+import { type CredentialSubject, createCredentialNemesis } from './credential-nemesis.ts'
+import type { ChaosAccess } from './credentials.ts'
 import type { Crew } from './crew.ts'
 import { type CloudTrouble, type Fault, LINKS, type Link, type PlannedFault } from './plan.ts'
 import type { Proxies } from './proxies.ts'
@@ -11,6 +13,8 @@ export interface NemesisOptions {
   databaseUrl: string
   proxies: Proxies
   simulator: SimulatorProcess
+  access: ChaosAccess
+  projectIds: readonly string[]
   /** Told each fault as it is done. */
   onFault: (name: string) => void
 }
@@ -24,7 +28,7 @@ export interface Nemesis {
 }
 
 /** Faults of one of these exclude each other: the later one is left out. */
-type Subject = Link | 'postgres server' | 'rabbitmq server' | 'alarm' | 'cloud behaviour'
+type Subject = Link | 'postgres server' | 'rabbitmq server' | 'alarm' | 'cloud behaviour' | CredentialSubject
 
 /** How CloudDC behaves for a while; the knobs of the simulator. */
 const TROUBLES: Record<Exclude<CloudTrouble, 'throttle'>, Record<string, unknown>> = {
@@ -85,6 +89,11 @@ export function createNemesis(options: NemesisOptions): Nemesis {
     onFault(name)
     await action().finally(() => busy.delete(subject))
   }
+  const credential = createCredentialNemesis({
+    ...options,
+    alone: (subject, name, action) => alone(subject, `credential ${name}`, action),
+    sleep,
+  })
 
   const network = (fault: Extract<Fault, { kind: 'network' }>) =>
     alone(fault.link, `network ${fault.how}`, async () => {
@@ -145,6 +154,8 @@ export function createNemesis(options: NemesisOptions): Nemesis {
         return network(fault)
       case 'cloud':
         return cloud(fault)
+      case 'credential':
+        return credential(fault)
       case 'postgres':
         return alone('postgres server', `postgres ${fault.how}`, async () => {
           if (fault.how === 'end_connections') return endConnections(databaseUrl)

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
+import { CHAOS_ACCESS, type ChaosAccessKind } from './credentials.ts'
 import { FAULT_KINDS, type FaultKind } from './plan.ts'
 
 export interface ChaosOptions {
@@ -10,6 +11,8 @@ export interface ChaosOptions {
   rate: number
   /** Calls at once of each project. */
   burst: number
+  /** How the service proves to CloudDC who it is. */
+  auth: ChaosAccessKind
   seed: number
   /** Length of the phase with faults; null: as long as kills and requests need. */
   minutes: number | null
@@ -29,6 +32,7 @@ doubled, forgotten, overspent or leaked. A seed repeats the plan of the faults, 
   --kills N       processes killed with SIGKILL at planned moments; fault plans kill more (12)
   --rate R        calls per second of each project, which service and simulator are given alike (40)
   --burst B       calls at once of each project (20)
+  --auth KIND     how the service proves to CloudDC who it is: ${CHAOS_ACCESS.join(', ')} (all)
   --seed S        what requests and faults are drawn from (random, printed)
   --minutes M     how long faults go on (as long as kills and requests need)
   --faults LIST   any of ${FAULT_KINDS.join(', ')}; or all (all)
@@ -54,12 +58,15 @@ export function readOptions(args: readonly string[]): ChaosOptions | null {
     values.faults === 'all' ? [...FAULT_KINDS] : values.faults.split(',').map((name) => name.trim())
   const faults = names.filter((name): name is FaultKind => FAULT_KINDS.some((kind) => kind === name))
   if (faults.length < names.length) wrong.push(`--faults must be all, or any of ${FAULT_KINDS.join(', ')}`)
+  const auth = CHAOS_ACCESS.find((kind) => kind === values.auth)
+  if (auth === undefined) wrong.push(`--auth must be one of ${CHAOS_ACCESS.join(', ')}`)
   const options: ChaosOptions = {
     requests: number('requests', values.requests, 1, 1_000_000),
     replicas: number('replicas', values.replicas, 1, 20),
     kills: number('kills', values.kills, 0, 10_000),
     rate: number('rate', values.rate, 0.1, 10_000, false),
     burst: number('burst', values.burst, 1, 10_000),
+    auth: auth ?? 'all',
     seed: values.seed === undefined ? randomInt(2 ** 31) : number('seed', values.seed, 0, 2 ** 31),
     minutes: values.minutes === undefined ? null : number('minutes', values.minutes, 0.1, 1440, false),
     faults,
@@ -72,11 +79,11 @@ export function readOptions(args: readonly string[]): ChaosOptions | null {
 
 /** The command line that repeats a run. */
 export function commandOf(options: ChaosOptions): string {
-  const { requests, replicas, kills, rate, burst, seed, minutes, faults } = options
+  const { requests, replicas, kills, rate, burst, auth, seed, minutes, faults } = options
   const list = faults.length === FAULT_KINDS.length ? 'all' : faults.join(',')
   return [
     `npm run chaos -- --seed ${seed} --requests ${requests} --replicas ${replicas} --kills ${kills}`,
-    `--rate ${rate} --burst ${burst}`,
+    `--rate ${rate} --burst ${burst} --auth ${auth}`,
     ...(minutes === null ? [] : [`--minutes ${minutes}`]),
     `--faults ${list}`,
   ].join(' ')
@@ -94,6 +101,7 @@ function parse(args: readonly string[]) {
         kills: { type: 'string', default: '12' },
         rate: { type: 'string', default: '40' },
         burst: { type: 'string', default: '20' },
+        auth: { type: 'string', default: 'all' },
         seed: { type: 'string' },
         minutes: { type: 'string' },
         faults: { type: 'string', default: 'all' },

@@ -1,4 +1,5 @@
 import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
+import { type CredentialFault, credentialFault } from './credential-plan.ts'
 
 /**
  * - `kill`: SIGKILL of a replica, which comes back a moment later
@@ -8,8 +9,19 @@ import { createSeededRandom, type SeededRandom } from '../seeded-random.ts'
  * - `rabbitmq`: killed or stopped and restarted; its memory alarm
  * - `network`: cuts, refusals, silence and delay between the service and each of its servers
  * - `cloud`: CloudDC fails before or after its work, cuts answers, lists late and in part, throttles, is slow
+ * - `credential`: tokens end early, IAM is down or slow, keys are withdrawn, locked and replaced, every call is refused,
+ *   the gateway's clock steps, permissions are withdrawn; all given back
  */
-export const FAULT_KINDS = ['kill', 'pause', 'points', 'postgres', 'rabbitmq', 'network', 'cloud'] as const
+export const FAULT_KINDS = [
+  'kill',
+  'pause',
+  'points',
+  'postgres',
+  'rabbitmq',
+  'network',
+  'cloud',
+  'credential',
+] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
 export const LINKS = ['postgres', 'rabbitmq', 'cloud'] as const
@@ -28,6 +40,7 @@ export type Fault =
   | { kind: 'network'; link: Link; how: 'delay'; forMs: number; delayMs: number }
   | { kind: 'network'; link: Link; how: 'cut_within'; bytes: number; direction: 'up' | 'down' }
   | { kind: 'cloud'; how: CloudTrouble; forMs: number }
+  | CredentialFault
 
 export const CLOUD_TROUBLES = ['errors', 'cuts', 'lists', 'slow', 'throttle', 'mixed'] as const
 export type CloudTrouble = (typeof CLOUD_TROUBLES)[number]
@@ -43,6 +56,7 @@ export interface PlanOptions {
   durationMs: number
   kills: number
   replicas: number
+  projects: number
   leaseMs: number
   faults: readonly FaultKind[]
 }
@@ -58,11 +72,12 @@ const EVERY_MS = {
   alarm: 50_000,
   network: 3500,
   cloud: 6000,
+  credential: 2500,
 }
 
 /** The faults of a run in order of time: the same for the same options. Pure. */
 export function planFaults(options: PlanOptions): PlannedFault[] {
-  const { seed, durationMs, kills, replicas, leaseMs, faults } = options
+  const { seed, durationMs, kills, replicas, projects, leaseMs, faults } = options
   const random = createSeededRandom(seed)
   const planned: PlannedFault[] = []
   const add = (atMs: number, fault: Fault) => planned.push({ atMs: Math.round(atMs), fault })
@@ -97,6 +112,8 @@ export function planFaults(options: PlanOptions): PlannedFault[] {
       return { kind: 'cloud', how: random.pick(CLOUD_TROUBLES), forMs: random.between(1000, 5000) }
     })
   }
+  // Last, so that a seed means the same for the kinds above as without it.
+  if (has('credential')) every(EVERY_MS.credential, 1000, () => credentialFault(random, projects))
   return planned.toSorted((a, b) => a.atMs - b.atMs)
 }
 

@@ -7,7 +7,7 @@ import { judge } from '../../checker/judge.ts'
 import { createLedgerReader } from '../../checker/ledger-reader.ts'
 import type { Verdict } from '../../checker/verdict.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { accessBy } from '../demo/access.ts'
+import { drawApiKey } from '../demo/api-key.ts'
 import { type Batch, draftMessages } from '../demo/messages.ts'
 import { type Report, reportOf } from '../demo/report.ts'
 import type { Screen } from '../demo/screen.ts'
@@ -23,14 +23,16 @@ import {
 import { createSteps } from '../demo/steps.ts'
 import { createMessagePublisher, type MessagePublisher } from '../publisher.ts'
 import { createSeededRandom } from '../seeded-random.ts'
+import { keysNeeded } from './credential-plan.ts'
+import { chaosAccess, PROJECTS, projectIds } from './credentials.ts'
 import { createCrew } from './crew.ts'
 import { createNemesis } from './nemesis.ts'
 import type { ChaosOptions } from './options.ts'
 import { type FaultKind, planFaults } from './plan.ts'
 import { startProxies } from './proxies.ts'
 import { lookAround, type Standing, settle } from './settling.ts'
+import { brokenReplicas, describeFaults, describeStanding, endedByItself, pointFaults } from './telling.ts'
 
-const PROJECTS = 5
 const LEASE_MS = 3000
 /** Everything that waits minutes in production waits seconds here. */
 const SETTINGS = {
@@ -70,13 +72,24 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   const pace: Pace = { rate, burst }
   const durationMs = durationOf(options)
   const batch = draftBatch(options)
-  const access = accessBy('token', batch.secret, 'project-1')
+  const apiKey = drawApiKey()
   const steps = createSteps({ screen, signal })
   const log = (line: string) => screen.line(`  ${line}`)
 
   const { servers, databaseUrl, amqpUrl } = await steps.run('PostgreSQL and RabbitMQ', (detail) =>
     startBackingServers(releasers, { log: detail, durable: true }),
   )
+  const plan = planFaults({
+    seed,
+    durationMs,
+    kills: options.kills,
+    replicas: count,
+    projects: PROJECTS,
+    leaseMs: LEASE_MS,
+    faults: possibleFaults(options.faults, servers.kind),
+  })
+  const keys = keysNeeded(plan.map(({ fault }) => fault))
+  const access = chaosAccess(options.auth, { secret: batch.secret, keys, pace })
   const world = await steps.run('tables, CloudDC simulator, proxies, replicas', async () => {
     await migrate({ databaseUrl })
     const folder = openRunFolder(releasers)
@@ -96,6 +109,7 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
       count,
       pace,
       access,
+      apiKey,
       addresses,
       settings: SETTINGS,
     })
@@ -120,15 +134,9 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
     databaseUrl,
     proxies,
     simulator,
+    access,
+    projectIds: projectIds(),
     onFault: (name) => faults.set(name, (faults.get(name) ?? 0) + 1),
-  })
-  const plan = planFaults({
-    seed,
-    durationMs,
-    kills: options.kills,
-    replicas: count,
-    leaseMs: LEASE_MS,
-    faults: possibleFaults(options.faults, servers.kind),
   })
   log(`${plan.length} faults planned over ${(durationMs / 1000).toFixed(0)} s`)
 
@@ -162,15 +170,19 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   if (!settled) log(`nothing has moved for ${STALL_MS / 1000} s: judging what there is`)
   const seconds = elapsed()
 
+  const { secrets: issued } = await simulator.admin<{ secrets: string[] }>('GET', 'secrets')
+  const { userLimit } = access
   const evidence = await collectEvidence({
     databaseUrl,
     amqpUrl,
     apiUrls: replicas.all.map(({ url }) => url),
+    apiKey: apiKey.key,
     ledger: createLedgerReader(simulator.admin),
     events: observer.events,
     published: publisher.published.map(asOpenEnded),
     limit: { perSecond: rate, burst },
-    secrets: [...batch.secrets, batch.secret],
+    ...(userLimit && { userLimit: { perSecond: userLimit.rate, burst: userLimit.burst } }),
+    secrets: [...batch.secrets, ...access.secrets, apiKey.key, ...issued],
     logs: replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const judged = judge(evidence)
@@ -186,8 +198,6 @@ export async function runChaos({ options, screen, releasers, signal }: ChaosCont
   }
 }
 
-const endedByItself = { subject: 'a replica', message: 'ended, and no fault had been set on it' }
-
 function durationOf({ minutes, kills, requests, rate, faults }: ChaosOptions): number {
   if (minutes !== null) return minutes * 60_000
   const killing = faults.includes('kill') ? kills * MS_PER_KILL : 0
@@ -198,7 +208,7 @@ function durationOf({ minutes, kills, requests, rate, faults }: ChaosOptions): n
 function draftBatch({ requests, seed }: ChaosOptions): Batch {
   return draftMessages({
     count: requests,
-    projectIds: Array.from({ length: PROJECTS }, (_, index) => `project-${index + 1}`),
+    projectIds: projectIds(),
     random: createSeededRandom(seed),
     secretPrefix: `Cn9-${randomBytes(3).toString('hex')}-`,
     now: new Date(),
@@ -248,47 +258,6 @@ async function watch(
     if (standing !== undefined) tell(standing)
     await delay(LOOK_MS, undefined, { signal }).catch(() => undefined)
   }
-}
-
-/** Lines of the last resort: a replica that ended for a reason of its own, not because it was killed. */
-function brokenReplicas({ texts }: Evidence) {
-  return texts
-    .filter(({ source }) => source.startsWith('log of'))
-    .flatMap(({ source, text }) =>
-      text
-        .split('\n')
-        .filter((line) => line.includes('"level":60') || line.includes('"level":"fatal"'))
-        .map((line) => ({ subject: source, message: line.slice(0, 300) })),
-    )
-}
-
-function describeStanding(
-  { states, rows, ended, outbox, onQueue }: Standing,
-  seconds: number,
-  requests: number,
-  faults: ReadonlyMap<string, number>,
-): string {
-  const open = Object.entries(states).filter(([state]) =>
-    ['queued', 'dispatching', 'uncertain', 'provisioning'].includes(state),
-  )
-  const total = [...faults.values()].reduce((sum, count) => sum + count, 0)
-  return [
-    `${seconds.toFixed(0).padStart(4)} s  ${total} faults`,
-    `${ended} of ${rows} ended, ${requests} to come in all`,
-    open.map(([state, count]) => `${state} ${count}`).join(', ') || 'none open',
-    `${onQueue} on the queue, ${outbox} segments of events waiting`,
-  ].join(' | ')
-}
-
-export function describeFaults(faults: ReadonlyMap<string, number>): string {
-  return [...faults]
-    .toSorted(([a], [b]) => a.localeCompare(b))
-    .map(([name, count]) => `${name} ${count}`)
-    .join(', ')
-}
-
-function pointFaults(hits: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(hits).map(([point, count]) => [`point ${point}`, count]))
 }
 
 function everyNth<Item>(nth: number, action: (item: Item) => void): (item: Item) => void {

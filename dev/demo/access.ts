@@ -95,7 +95,7 @@ function fromFile(contentOf: (place: Place) => object): Access['settings'] {
 }
 
 /** As Kubernetes puts it into a pod, but for the signature. */
-function idToken(signature: string): string {
+export function idToken(signature: string): string {
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   return `${encode({ alg: 'RS256' })}.${encode({ sub: 'system:serviceaccount:demo:provisioner' })}.${signature}`
 }

@@ -8,11 +8,13 @@ import { migrate } from '../../src/database/migrate.ts'
 import { createMessagePublisher, type MessagePublisher } from '../publisher.ts'
 import { createSeededRandom } from '../seeded-random.ts'
 import { accessBy } from './access.ts'
+import { drawApiKey } from './api-key.ts'
 import { type Batch, draftMessages } from './messages.ts'
 import type { DemoOptions } from './options.ts'
 import { createProgressReader, type Progress } from './progress.ts'
 import { type Report, reportOf } from './report.ts'
 import type { Screen } from './screen.ts'
+import { SEALED_EVERY, sealMessages } from './seal-messages.ts'
 import {
   createService,
   fillInventory,
@@ -54,8 +56,9 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
   introduce(context, batch)
   const { stage, observer, publisher } = await setUp(context, batch)
 
+  const messages = await sealMessages(batch.messages, stage.replicas.all[0]?.url ?? '')
   const startedAt = performance.now()
-  for (const message of batch.messages) publisher.publish(message).catch(() => undefined)
+  for (const message of messages) publisher.publish(message).catch(() => undefined)
   await watch({ context, stage, observer, batch, startedAt })
   const seconds = (performance.now() - startedAt) / 1000
 
@@ -65,11 +68,12 @@ export async function runDemo(context: DemoContext): Promise<{ report: Report; s
     databaseUrl: stage.databaseUrl,
     amqpUrl: stage.amqpUrl,
     apiUrls: stage.replicas.all.map(({ url }) => url),
+    apiKey: stage.apiKey.key,
     ledger: stage.ledger,
     events: observer.events,
     published: publisher.published,
     limit: { perSecond: options.rate, burst: options.burst },
-    secrets: [...batch.secrets, batch.secret, ...issued],
+    secrets: [...batch.secrets, batch.secret, stage.apiKey.key, ...issued],
     logs: stage.replicas.all.map((replica) => ({ source: `log of ${replica.name}`, text: replica.log() })),
   })
   const verdict = judge(evidence)
@@ -97,6 +101,7 @@ function introduce({ options, screen }: DemoContext, batch: Batch): void {
   screen.line(
     `  ${batch.copies} duplicates, ${batch.conflicts} conflicting and ${batch.invalid} invalid messages.`,
   )
+  screen.line(`  Of ${SEALED_EVERY} passwords, one comes sealed to a key of the service.`)
   screen.line()
   screen.line(
     paint(
@@ -117,6 +122,7 @@ async function setUp(
   )
   await steps.run('tables', () => migrate({ databaseUrl }))
   const folder = openRunFolder(releasers)
+  const apiKey = drawApiKey()
   const access = accessBy(options.auth, batch.secret, 'project-1')
   const simulator = await steps.run('CloudDC simulator, with a call limit of its own', async () => {
     const started = await startCloud({ folder, seed: options.seed, pace: options, access })
@@ -132,6 +138,7 @@ async function setUp(
         count: options.replicas,
         pace: options,
         access,
+        apiKey,
         addresses: { databaseUrl, amqpUrl, cloudUrl: simulator.url },
       })
       releasers.add(started.stop)
@@ -144,7 +151,8 @@ async function setUp(
   releasers.add(observer.stop)
   const publisher = createMessagePublisher({ url: amqpUrl })
   releasers.add(publisher.close)
-  const stage = { databaseUrl, amqpUrl, simulator, ledger: createLedgerReader(simulator.admin), replicas }
+  const ledger = createLedgerReader(simulator.admin)
+  const stage = { databaseUrl, amqpUrl, simulator, ledger, replicas, apiKey }
   return { stage, observer, publisher }
 }
 

@@ -5,6 +5,7 @@ import { createRunFolder, type RunFolder } from '../servers/run-folder.ts'
 import { type Servers, startServers } from '../servers.ts'
 import { type SimulatorProcess, startSimulator } from '../simulator-process.ts'
 import type { Access } from './access.ts'
+import type { ApiKey } from './api-key.ts'
 import type { Batch } from './messages.ts'
 
 /** Everything that a demo runs on, and what undoes it. */
@@ -14,6 +15,7 @@ export interface Stage {
   simulator: SimulatorProcess
   ledger: LedgerReader
   replicas: Replicas
+  apiKey: ApiKey
 }
 
 /** The call limit of each project: per second, and at once. */
@@ -115,8 +117,7 @@ export async function fillInventory(simulator: SimulatorProcess, batch: Batch): 
     const ordinary = Array.from({ length: wanted.get(projectId) ?? 0 }, () => ({ id: randomServerId() }))
     const inventory = [
       ...ordinary,
-      // In arrears: never chosen at random, and still there for those who name it.
-      ...reserved.map((id) => ({ id, frozen_state: 4 })),
+      ...reserved.map((id) => ({ id, reserved: true })),
       ...inRepair.map((id) => ({ id, manage_state: 'maintain' })),
     ]
     await simulator.admin('PUT', `inventory/${encodeURIComponent(projectId)}`, { servers: inventory })
@@ -147,6 +148,7 @@ export function createService({
   count,
   pace,
   access,
+  apiKey = null,
   addresses,
   settings = {},
 }: {
@@ -155,6 +157,8 @@ export function createService({
   count: number
   pace: Pace
   access: Access
+  /** What its callers show; null: everybody may do everything. */
+  apiKey?: ApiKey | null
   addresses: { databaseUrl: string; amqpUrl: string; cloudUrl: string }
   settings?: Readonly<Record<string, string>>
 }): Promise<Replicas> {
@@ -166,6 +170,7 @@ export function createService({
       AMQP_URL: addresses.amqpUrl,
       CLOUDDC_ENDPOINT: addresses.cloudUrl,
       ...access.settings({ folder: folder.path, cloudUrl: addresses.cloudUrl }),
+      ...apiKey?.settings(folder.path),
       SECRET_KEYS: `demo:${randomBytes(32).toString('base64')}`,
       RATE_LIMIT_PER_SECOND: String(pace.rate),
       RATE_LIMIT_BURST: String(pace.burst),

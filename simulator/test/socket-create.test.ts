@@ -61,6 +61,19 @@ describe('batch-create', () => {
     expect(simulator.ledger.instances().map((instance) => instance.server_id)).toEqual(['a'])
   })
 
+  it('takes reserved servers by name only, and frozen ones not even so', async () => {
+    const { simulator, create, createIds } = await startCaller()
+    simulator.inventory.set('p', {
+      servers: [
+        { id: 'a', reserved: true },
+        { id: 'b', frozen_state: 2 },
+      ],
+    })
+    expect(await create()).toMatchObject({ status: 400, json: { error_code: 'iMetal.0101' } })
+    expect(await createIds(placed('a'))).toHaveLength(1)
+    expect(await create(placed('b'))).toMatchObject({ status: 400, json: { error_code: 'iMetal.0101' } })
+  })
+
   it('starts exactly the selected servers, one each, whatever the counts say', async () => {
     const { simulator, createIds } = await startCaller()
     simulator.inventory.set('p', servers('a', 'b', 'c'))

@@ -202,6 +202,30 @@ describe('a key', () => {
     expect((await signedCreate(caller)).status).toBe(202)
   })
 
+  it('is locked on demand', async () => {
+    const caller = await start({ akLockMs: 1000 })
+    expect((await caller.admin('POST', '/admin/keys/AK/lock')).status).toBe(200)
+    expect(await signedCreate(caller)).toMatchObject(
+      refusedWith('AK access failed to reach the limit,forbidden'),
+    )
+    caller.advance(1000)
+    expect((await signedCreate(caller)).status).toBe(202)
+  })
+
+  it('is refused where the clock of the cloud is far ahead, which answers and ends tell', async () => {
+    const caller = await start()
+    await caller.admin('PATCH', '/admin/settings', { clockAheadMs: 3_600_000 })
+    const refused = await signedCreate(caller)
+    expect(refused).toMatchObject(
+      refusedWith(
+        'calc aksk signature fail:signature expired, signature time:20270115T080000Z,server time:20270115T090000Z',
+      ),
+    )
+    expect(refused.headers.get('date')).toBe('Fri, 15 Jan 2027 09:00:00 GMT')
+    await caller.admin('PATCH', '/admin/settings', { clockAheadMs: 600_000 })
+    expect((await signedCreate(caller)).status).toBe(202)
+  })
+
   it('is withdrawn and given back', async () => {
     const caller = await start()
     expect((await caller.admin('POST', '/admin/keys/AK/withdraw')).status).toBe(200)

@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events'
 import type { Socket } from 'node:net'
 import { type ChannelModel, connect, credentials, type SocketOptions } from 'amqplib'
-import type { BrokerAddress } from './broker-address.ts'
+import { tlsFault } from '../runtime/tls-fault.ts'
+import { type BrokerAddress, tlsOptionsOf } from './broker-address.ts'
 import { readOwnHeaders } from './content-header.ts'
 import { withDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
@@ -70,6 +71,7 @@ export async function openSession(options: SessionOptions, stop: AbortSignal): P
 
   const open = async (purpose: string): Promise<ChannelModel> => {
     const socket: SocketOptions & { signal: AbortSignal } = {
+      ...tlsOptionsOf(address),
       credentials: credentials.plain(address.username, address.password),
       clientProperties: { connection_name: `${connectionName} (${purpose})` },
       noDelay: true,
@@ -176,9 +178,12 @@ function gatherWrites(connection: ChannelModel): void {
   }
 }
 
-/** amqplib does not pass on the broker's words when it refuses the last step of the handshake. */
+/** In plain words; amqplib does not pass on the broker's when it refuses the last step of the handshake. */
 function explained(error: unknown): unknown {
-  if (!(error instanceof Error) || !error.message.startsWith('Expected ConnectionOpenOk')) return error
+  if (!(error instanceof Error)) return error
+  const tls = tlsFault(error)
+  if (tls !== null) return new Error(tls, { cause: error })
+  if (!error.message.startsWith('Expected ConnectionOpenOk')) return error
   const reasons = 'it does not exist, the user has no permission for it, or it has too many connections'
   return new Error(`the broker refused the virtual host: ${reasons}`, { cause: error })
 }

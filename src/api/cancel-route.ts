@@ -3,13 +3,13 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { requestStateSchema } from '../contracts/reply-members.ts'
 import { problemSchema, requestStatusSchema } from '../contracts/status.ts'
-import { isRetryable } from '../database/errors.ts'
 import type { RequestKey } from '../request/request-key.ts'
 import type { CancelOutcome } from './cancel.ts'
 import { EXAMPLES } from './examples.ts'
+import { guardedChange } from './guarded-reads.ts'
 import { requestParams } from './parameters.ts'
 import { notFound, PROBLEM_TYPE, ProblemError } from './problem.ts'
-import { DatabaseUnavailableError, type Reads } from './reads.ts'
+import type { Reads } from './reads.ts'
 import { problemReplies, reply } from './replies.ts'
 
 const tooLateSchema = z
@@ -31,15 +31,6 @@ export interface CancelRouteOptions {
 export function registerCancelRoute(instance: FastifyInstance, { cancel, reads }: CancelRouteOptions): void {
   const app = instance.withTypeProvider<ZodTypeProvider>()
 
-  const cancelSafely = async (key: RequestKey): Promise<CancelOutcome> => {
-    try {
-      return await cancel(key)
-    } catch (error) {
-      if (!isRetryable(error)) throw error
-      throw new DatabaseUnavailableError('the request could not be cancelled', { cause: error })
-    }
-  }
-
   app.post(
     '/v1/:project_id/provision-requests/:request_id/cancel',
     {
@@ -56,7 +47,7 @@ export function registerCancelRoute(instance: FastifyInstance, { cancel, reads }
     },
     async ({ params }, answer) => {
       const key = { projectId: params.project_id, requestId: params.request_id }
-      const outcome = await cancelSafely(key)
+      const outcome = await guardedChange('the request could not be cancelled', () => cancel(key))
       const read = outcome === 'unknown' ? null : await reads.status(key)
       if (outcome === 'unknown' || read === null) {
         throw notFound(`project ${key.projectId} has no provision request ${key.requestId}`)

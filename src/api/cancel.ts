@@ -8,11 +8,12 @@ export type CancelOutcome = 'cancelled' | { state: RequestState } | 'unknown'
 
 /**
  * Withdraws a request that is still queued, with its event. A request that has just been claimed is too late: its
- * call may be in progress.
+ * call may be in progress. `onEnded` is called where this cancelled it.
  */
 export async function cancelRequest(
   database: Database,
   { projectId, requestId }: RequestKey,
+  onEnded: () => void = () => undefined,
 ): Promise<CancelOutcome> {
   for (;;) {
     const request = await database.prisma.provisionRequest.findUnique({
@@ -26,7 +27,10 @@ export async function cancelRequest(
     const changed = await changeRequests(database, [
       { id, version, to: 'cancelled', change: { cause: 'cancelled' } },
     ])
-    if (changed.has(id)) return 'cancelled'
+    if (changed.has(id)) {
+      onEnded()
+      return 'cancelled'
+    }
     // It has changed since it was read: most likely it was claimed.
   }
 }

@@ -2,11 +2,12 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { KeysUnavailableError } from '../access/tokens.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { NoSlotError } from '../runtime/slots.ts'
+import { DatabaseRightsError, DatabaseUnavailableError } from './guarded-reads.ts'
 import { PROBLEM_TYPE, ProblemError, type ProblemFields, problemDocument } from './problem.ts'
-import { DatabaseUnavailableError } from './reads.ts'
-import { TooManyWaitersError } from './status-watcher.ts'
+import { TooManyWaitersError, TooManyWaitsError } from './status-watcher.ts'
 
 /** Every error as a problem document: those of routes, of validation, of unknown paths and of methods. */
 export function registerErrorReplies(app: FastifyInstance): void {
@@ -63,6 +64,9 @@ function problemFields(error: unknown): ProblemFields {
       headers: { 'retry-after': '1' },
     }
   }
+  if (error instanceof TooManyWaitsError) {
+    return { status: 429, code: 'too_many_waits', detail: error.message, headers: { 'retry-after': '1' } }
+  }
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = validationContext(error)
     return {
@@ -89,6 +93,8 @@ const OVERLOAD: readonly string[] = ['too_many_reads', 'too_many_waiters']
 /** The code of a temporary failure, null for all other errors. */
 function unavailability(error: unknown): string | null {
   if (error instanceof DatabaseUnavailableError) return 'database_unavailable'
+  if (error instanceof DatabaseRightsError) return 'database_rights'
+  if (error instanceof KeysUnavailableError) return 'keys_unavailable'
   if (error instanceof NoSlotError) return 'too_many_reads'
   if (error instanceof TooManyWaitersError) return 'too_many_waiters'
   return (error as Partial<FastifyError>).code === 'FST_ERR_HANDLER_TIMEOUT' ? 'timeout' : null
@@ -97,7 +103,8 @@ function unavailability(error: unknown): string | null {
 function validationContext(error: object): string {
   const context = (error as { validationContext?: unknown }).validationContext
   if (context === 'params') return 'path'
-  return context === 'querystring' ? 'query' : 'request'
+  if (context === 'querystring') return 'query'
+  return context === 'body' ? 'body' : 'request'
 }
 
 /** Method and route only: a query may hold anything. */

@@ -1,5 +1,7 @@
 import type { History } from '../contracts/history.ts'
+import type { SealingKeys } from '../contracts/key-set.ts'
 import type { InstanceReply, Problem, RequestList, RequestStatus } from '../contracts/status.ts'
+import type { Summary } from '../contracts/summary.ts'
 
 /** What the routes answer, in one order of three servers: examples of the OpenAPI document. */
 
@@ -31,6 +33,10 @@ const PROVISIONING: RequestStatus = {
   state: 'provisioning',
   counts: { min: 1, max: 3, created: 2, running: 1, failed: 0 },
   instances: [FIRST_INSTANCE, SECOND_INSTANCE],
+  name: 'web',
+  priority: 0,
+  deadline: null,
+  correlation_id: null,
   attempts: 1,
   waiting: null,
   error: null,
@@ -126,7 +132,63 @@ const METRICS = `# HELP provisioner_database_up 1 while the database gives the f
 provisioner_database_up 1
 `
 
+const KEY_SET: SealingKeys = {
+  keys: [
+    {
+      kty: 'EC',
+      crv: 'P-256',
+      x: 'WKn-ZIGevcwGIyyrzFoZNBdaq9_TsqzGl96oc0CWuis',
+      y: 'y77t-RvAHRKTsSGdIYUfweuOvwrvDD-Q3Hv5J0fSKbE',
+      kid: 'k1',
+      use: 'enc',
+      alg: 'ECDH-ES+A256KW',
+    },
+  ],
+}
+
+const SUMMARY: Summary = {
+  project_id: 'project-1',
+  requests: {
+    queued: 12,
+    dispatching: 2,
+    uncertain: 1,
+    provisioning: 5,
+    running: 940,
+    partially_running: 3,
+    failed: 7,
+    expired: 0,
+    cancelled: 1,
+  },
+  counts_capped: false,
+  bucket: {
+    level: 0.4,
+    rate: 5,
+    burst: 10,
+    blocked_until: null,
+    blocked_reason: null,
+    paused: false,
+    paused_until: null,
+    overridden: false,
+    override_until: null,
+  },
+  queue: { length: 12, seconds: 2.3, computed_at: second(17) },
+  oldest_waiting: {
+    request_id: 'order-7f40',
+    created_at: second(5),
+    waiting: {
+      reason: 'rate_limit',
+      until: second(18),
+      detail: null,
+      position: 1,
+      estimated_dispatch_at: second(18),
+      estimated_at: second(318),
+    },
+  },
+  oldest_uncertain: { request_id: 'order-7f3d', since: second(9) },
+}
+
 export const EXAMPLES = {
+  summary: SUMMARY,
   status: PROVISIONING,
   cancelled: CANCELLED,
   list: LIST,
@@ -136,4 +198,5 @@ export const EXAMPLES = {
   health: { status: 'ok' },
   readiness: { status: 'ready', checks: { database: 'ok', broker: 'ok', migrations: 'ok' } },
   metrics: METRICS,
+  keySet: KEY_SET,
 } as const

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { healthSchema, readinessSchema } from '../contracts/status.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
 import { EXAMPLES } from './examples.ts'
 import { ProblemError } from './problem.ts'
 import type { ReadinessReport } from './readiness.ts'
@@ -20,9 +19,9 @@ const NOT_READY = problemReply(503, {
 
 export function registerHealthRoutes(
   instance: FastifyInstance,
-  options: { readiness: () => Promise<ReadinessReport>; isStopping: () => boolean; metrics: Metrics },
+  options: { readiness: () => Promise<ReadinessReport>; isStopping: () => boolean },
 ): void {
-  const { readiness, isStopping, metrics } = options
+  const { readiness, isStopping } = options
   const app = instance.withTypeProvider<ZodTypeProvider>()
 
   app.get(
@@ -69,27 +68,6 @@ export function registerHealthRoutes(
         })
       }
       return { status: 'ready', checks: Object.fromEntries([...report.keys()].map((name) => [name, 'ok'])) }
-    },
-  )
-
-  app.get(
-    '/metrics',
-    {
-      schema: {
-        tags: TAGS,
-        operationId: 'getMetrics',
-        summary: 'Metrics as Prometheus text',
-        description:
-          'docs/operations.md says what to alert on. Gauges about rows are the same on every replica.',
-        response: {
-          200: reply('Metrics', z.string(), EXAMPLES.metrics, 'text/plain'),
-          ...problemReplies([]),
-        },
-      },
-    },
-    async (_request, answer) => {
-      const text = await metrics.registry.metrics()
-      return answer.header('content-type', metrics.registry.contentType).send(text)
     },
   )
 }

@@ -3,41 +3,56 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+import { SECURITY_SCHEMES, withAccess } from './openapi-access.ts'
+import { tidyDocument } from './openapi-schemas.ts'
 import type { DocumentedReply } from './replies.ts'
+import { PAGE_POLICY } from './security-headers.ts'
 
-/** All that the documentation page loads comes from this server; its own styles are inline. */
-const DOCS_POLICY = {
-  'default-src': ["'none'"],
-  'script-src': ["'self'"],
-  'style-src': ["'self'", "'unsafe-inline'"],
-  'img-src': ["'self'", 'data:'],
-  'connect-src': ["'self'"],
-  'base-uri': ["'none'"],
-  'form-action': ["'none'"],
-  'frame-ancestors': ["'none'"],
-}
+/** The documentation page has styles within it. */
+const DOCS_POLICY = { ...PAGE_POLICY, 'style-src': ["'self'", "'unsafe-inline'"] }
 
 type SchemaOverride = NonNullable<NonNullable<Parameters<typeof z.toJSONSchema>[1]>['override']>
 
-/** Times are strings on the wire; replies may gain fields; the bounds of a double go without saying. */
+/**
+ * Times are strings on the wire; replies may gain fields, while a body with members that its schema does not know is
+ * refused; the bounds of a double go without saying.
+ */
 const describeSchema: SchemaOverride = ({ zodSchema, jsonSchema }) => {
   if (zodSchema._zod.def.type === 'date') Object.assign(jsonSchema, { type: 'string', format: 'date-time' })
-  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties
+  if (jsonSchema.additionalProperties === false && !isStrict(zodSchema))
+    delete jsonSchema.additionalProperties
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
   if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+}
+
+/** Whether it refuses members that it does not know. */
+function isStrict({ _zod }: Parameters<SchemaOverride>[0]['zodSchema']): boolean {
+  return _zod.def.type === 'object' && _zod.def.catchall?._zod.def.type === 'never'
 }
 
 type Transform = ReturnType<typeof createJsonSchemaTransform>
 
 const describeRoute = createJsonSchemaTransform({ zodToJsonConfig: { override: describeSchema } })
 
-/** With the headers and examples of replies, which the transform of schemas leaves out. */
-const describeRouteFully: Transform = (route) => {
+type DescribedReply = { type?: string } & {
+  [Key in keyof DocumentedReply<z.ZodType>]?: DocumentedReply<z.ZodType>[Key] | undefined
+}
+
+/** With who may use it, and with the headers and examples of replies, which the transform of schemas leaves out. */
+const describeRouteFully: Transform = (found) => {
+  const { schema, route: registered, url } = found
+  const route =
+    schema === undefined || schema.hide
+      ? found
+      : { ...found, schema: withAccess(schema, { method: String(registered.method), url }) }
   const described = describeRoute(route)
   const given = (route.schema?.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
-  const replies = (described.schema.response ?? {}) as Record<string, Partial<DocumentedReply<z.ZodType>>>
+  const replies = (described.schema.response ?? {}) as Record<string, DescribedReply>
   for (const [status, { headers, content }] of Object.entries(given)) {
     if (headers) Object.assign(replies[status] ?? {}, { headers })
+    // To the plugin: a reply without a body.
+    if (content && Object.keys(content).length === 0)
+      replies[status] = { ...replies[status], type: 'null', content: undefined }
     for (const [type, { example }] of Object.entries(content ?? {})) {
       const shown: unknown = JSON.parse(JSON.stringify(example))
       Object.assign(replies[status]?.content?.[type] ?? {}, { example: shown })
@@ -48,15 +63,7 @@ const describeRouteFully: Transform = (route) => {
 
 const describeComponents = createJsonSchemaTransformObject({ zodToJsonConfig: { override: describeSchema } })
 
-/** Drops the schemas of input bodies, since no route takes one. */
-const describeReplies: typeof describeComponents = (document) => {
-  const described = describeComponents(document)
-  const { components } = described as { components?: { schemas?: Record<string, unknown> } }
-  for (const name of Object.keys(components?.schemas ?? {})) {
-    if (name.endsWith('Input')) delete components?.schemas?.[name]
-  }
-  return described
-}
+const describeDocument: typeof describeComponents = (document) => tidyDocument(describeComponents(document))
 
 /** Collects the routes registered after it, and serves them at /openapi.json and, for people, at /docs. */
 export function registerOpenapi(app: FastifyInstance): void {
@@ -70,14 +77,19 @@ export function registerOpenapi(app: FastifyInstance): void {
           'What became of provision requests. Requests come in, and events go out, through RabbitMQ. ' +
           'Times are RFC 3339 UTC with milliseconds; errors are RFC 9457 problem documents.',
       },
+      components: { securitySchemes: SECURITY_SCHEMES },
       tags: [
         { name: 'provision requests', description: 'Orders of servers: status, history, cancelling' },
         { name: 'instances', description: 'Servers that were ordered here' },
+        {
+          name: 'operations',
+          description: 'For operators: what is in trouble, and what can be done about it',
+        },
         { name: 'operation', description: 'Health and metrics of this process' },
       ],
     },
     transform: describeRouteFully,
-    transformObject: describeReplies,
+    transformObject: describeDocument,
   })
   app.register(swaggerUi, {
     routePrefix: '/docs',

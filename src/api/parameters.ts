@@ -6,16 +6,16 @@ import { REQUEST_STATES } from '../request/provision-request.ts'
  * What paths and queries of the API hold. Unknown query keys are refused: a misspelt filter must not list everything.
  */
 
-const projectId = z
+export const projectId = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
   .meta(told('The CloudDC project', 'project-1'))
-const requestId = z
+export const requestId = z
   .string()
   .regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
   .meta(told("The sender's id of the request, unique within its project", 'order-7f3c'))
 /** CloudDC's own ids: whatever is printable. */
-const instanceId = z
+export const instanceId = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1-255 printable ASCII characters')
   .meta(told("CloudDC's id of the instance", '5b0c7c7e-8a55-4c4b-9d53-3c3f5c1f8f10'))
@@ -47,19 +47,23 @@ export const statusQuery = z.strictObject({
 })
 
 /** Digits become a number; anything else stays text, which the schema then reports. */
-const limit = z
-  .preprocess(
-    (value) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value),
-    z
-      .int('must be a whole number between 1 and 200')
-      .min(1, 'must be at least 1')
-      .max(200, 'must be at most 200')
-      .meta({ examples: [50] })
-      .default(50),
-  )
-  .describe('Requests per page')
+const numberOfDigits = (value: unknown) =>
+  typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
 
-const marker = z
+export const DEFAULT_LIMIT = 50
+
+const entries = z
+  .int('must be a whole number between 1 and 200')
+  .min(1, 'must be at least 1')
+  .max(200, 'must be at most 200')
+  .meta({ examples: [DEFAULT_LIMIT] })
+
+export const limit = z.preprocess(numberOfDigits, entries.default(DEFAULT_LIMIT)).describe('Entries per page')
+
+/** For a page whose size depends on what is asked for. */
+export const limitIfAny = z.preprocess(numberOfDigits, entries.optional())
+
+export const marker = z
   .string()
   .meta({ examples: ['AZqwa28dfFKKPgt9UvHJqg'] })
   .transform((text, context) => {
@@ -70,20 +74,27 @@ const marker = z
   })
   .describe('`next_marker` of the page before')
 
-export const listQuery = z.strictObject({
-  state: state.optional().meta(told('Only requests in this state', 'running')),
-  limit,
-  marker: marker.optional(),
+/** Of routes whose replies have a tag. Other headers pass. */
+export const conditionalHeaders = z.looseObject({
+  'if-none-match': z
+    .string()
+    .optional()
+    .meta(
+      told(
+        'Tags of replies that the client has: if it is still one of them, the answer is 304',
+        'W/"Rk1y7nOqS2dZ0bVw8xLh3A"',
+      ),
+    ),
 })
 
-/** The opaque marker of a page that ends with the request of this id (a UUID). */
+/** The opaque marker of a page that ends with the entry of this id (a UUID). */
 export function idToMarker(id: string): string {
   return Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')
 }
 
 /** The id in a marker, null if it is not a marker. */
-export function markerToId(marker: string): string | null {
-  const bytes = Buffer.from(marker, 'base64url')
-  if (bytes.length !== 16 || bytes.toString('base64url') !== marker) return null
+export function markerToId(text: string): string | null {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.length !== 16 || bytes.toString('base64url') !== text) return null
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

@@ -1,4 +1,8 @@
+import { waitOfCredential } from '../budget/credential.sql.ts'
+import { pauseOf } from '../budget/pause.sql.ts'
 import type { Sql } from '../database/database.ts'
+import type { ForecastFacts } from '../forecast/estimate.ts'
+import { forecastOf } from '../forecast/forecast.sql.ts'
 import type { RequestState } from '../request/provision-request.ts'
 import { type RequestKey, requestKey } from '../request/request-key.ts'
 
@@ -9,7 +13,7 @@ import { type RequestKey, requestKey } from '../request/request-key.ts'
  *
  * The fenced subquery of an instance is one probe of its primary key, whatever the planner thinks of the list.
  */
-const COLUMNS = `
+export const REQUEST_COLUMNS = `
 SELECT
   r.id::text AS "id",
   r.project_id AS "projectId",
@@ -20,6 +24,11 @@ SELECT
   r.created_count AS "createdCount",
   r.running_count AS "runningCount",
   r.failed_count AS "failedCount",
+  r.spec::json->>'name' AS "name",
+  r.priority AS "priority",
+  r.deadline AS "deadline",
+  r.correlation_id AS "correlationId",
+  r.version AS "version",
   r.attempts AS "attempts",
   r.error_code AS "errorCode",
   r.error_message AS "errorMessage",
@@ -29,6 +38,8 @@ SELECT
   r.dispatched_at AS "dispatchedAt",
   r.completed_at AS "completedAt",
   r.retry_at AS "retryAt",
+  r.held_rank IS NOT NULL AS "held",
+  r.held_for AS "heldFor",
   (
     SELECT json_agg(
       json_build_object(
@@ -48,19 +59,27 @@ SELECT
     FROM look l
     WHERE r.state = 'uncertain' AND l.provision_request_id = r.id AND l.attempt = r.attempt_number
   ) AS "reconcileAt",
-  b.blocked_until AS "blockedUntil",
-  b.blocked_reason AS "blockedReason",
-  b.due_at AS "dueAt",
+  greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
+  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
+  greatest(b.due_at, k.due_at) AS "dueAt",
+  b.preflight_at AS "preflightAt",
+  p.detail AS "pauseDetail",
+  p.until AS "pausedUntil",
+  f.forecast AS "forecast",
   clock_timestamp() AS "now"`
 
-const BUCKET = `
+/** The bucket of `r`, where it waits for it, the pause of its project, and what is to be expected. */
+export const WITH_BUCKET = `
 LEFT JOIN LATERAL (
   SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
 ) b ON true
+LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
+LEFT JOIN LATERAL ${pauseOf('r.project_id')} p ON r.state = 'queued'
+LEFT JOIN LATERAL ${forecastOf('r')} f ON true
 `
 
 /** Those that are there, in no order. $1 projects and $2 requests, side by side. */
-const BY_KEYS = `${COLUMNS}
+const BY_KEYS = `${REQUEST_COLUMNS}
 FROM unnest($1::text[], $2::text[]) AS wanted(project_id, request_id)
 CROSS JOIN LATERAL (
   SELECT one.*
@@ -68,34 +87,13 @@ CROSS JOIN LATERAL (
   WHERE one.project_id = wanted.project_id AND one.request_id = wanted.request_id
   OFFSET 0
 ) r
-${BUCKET}`
+${WITH_BUCKET}`
 
 /** $1 project, $2 instance. */
-const BY_INSTANCE = `${COLUMNS}
+const BY_INSTANCE = `${REQUEST_COLUMNS}
 FROM provision_request r
-${BUCKET}
+${WITH_BUCKET}
 WHERE r.id = (SELECT i.provision_request_id FROM instance i WHERE i.project_id = $1 AND i.id = $2)`
-
-/** Newest first. $1 project, $2 only those with a lower id, $3 most rows. */
-const page = (condition: string) => `${COLUMNS}
-FROM provision_request r
-${BUCKET}
-WHERE r.project_id = $1 AND r.id < $2::uuid ${condition}
-ORDER BY r.id DESC
-LIMIT $3::int`
-
-/**
- * The conditions that let each page use its index: open requests and those that ended other than `running` have
- * partial indexes. Most requests of a project run, so their page uses the project's index. $4 state.
- */
-const PAGES = {
-  all: page(''),
-  open: page('AND r.state = $4::request_state AND r.completed_at IS NULL'),
-  running: page("AND r.state = 'running'"),
-  exception: page('AND r.exception_state = $4::request_state'),
-} as const
-
-const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** $1 ids. */
 const STATES = `
@@ -126,6 +124,12 @@ export interface RequestRow {
   createdCount: number
   runningCount: number
   failedCount: number
+  /** Of its instances, as ordered. */
+  name: string
+  priority: number
+  deadline: Date | null
+  correlationId: string | null
+  version: number
   attempts: number
   errorCode: string | null
   errorMessage: string | null
@@ -136,13 +140,21 @@ export interface RequestRow {
   completedAt: Date | null
   /** When a request that was put back becomes eligible again. */
   retryAt: Date | null
+  /** It is held back until its project's servers are read, and for what, once they have been. */
+  held: boolean
+  heldFor: string | null
   instances: InstanceRow[]
   /** The next look for the instances of an attempt without an outcome. */
   reconcileAt: Date | null
-  /** Of the project's bucket, while the request is queued. */
+  /** Of the project's bucket and its credential's, while the request is queued. */
   blockedUntil: Date | null
   blockedReason: string | null
   dueAt: Date | null
+  preflightAt: Date | null
+  /** Of the pause of the project, while the request is queued; the detail is null without one. */
+  pauseDetail: string | null
+  pausedUntil: Date | null
+  forecast: ForecastFacts | null
   /** The database's time of the read. */
   now: Date
 }
@@ -167,23 +179,6 @@ export async function readRequestOfInstance(
   return row ?? null
 }
 
-export async function readPage(
-  sql: Sql,
-  query: {
-    projectId: string
-    /** Which requests; `state` is asked for `open` and `exception` only. */
-    of: keyof typeof PAGES
-    state: RequestState | undefined
-    limit: number
-    /** Only those with a lower id. */
-    before: string | undefined
-  },
-): Promise<RequestRow[]> {
-  const { projectId, of, state, limit, before = HIGHEST_ID } = query
-  const filter = of === 'open' || of === 'exception' ? [state] : []
-  return rowsOf(await sql.query<StoredRow>(PAGES[of], projectId, before, limit, ...filter))
-}
-
 /** The present states of those ids that exist. */
 export async function readStates(sql: Sql, ids: readonly string[]): Promise<Map<string, RequestState>> {
   const rows = await sql.query<{ id: string; state: RequestState }>(STATES, ids)
@@ -191,13 +186,13 @@ export async function readStates(sql: Sql, ids: readonly string[]): Promise<Map<
 }
 
 /** In JSON, times are text and an empty list is null. */
-type StoredRow = Omit<RequestRow, 'instances'> & {
+export type StoredRow = Omit<RequestRow, 'instances'> & {
   instances:
     | (Omit<InstanceRow, 'createdAt' | 'runningAt'> & { createdAt: string; runningAt: string | null })[]
     | null
 }
 
-function rowsOf(stored: readonly StoredRow[]): RequestRow[] {
+export function rowsOf(stored: readonly StoredRow[]): RequestRow[] {
   return stored.map((row) => ({
     ...row,
     instances: (row.instances ?? []).map((instance) => ({

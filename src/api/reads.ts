@@ -1,29 +1,25 @@
+import type { CallLimit } from '../budget/token-bucket.ts'
 import type { History } from '../contracts/history.ts'
 import type { InstanceReply, RequestStatus } from '../contracts/status.ts'
+import type { Summary } from '../contracts/summary.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
-import { classifyDatabaseError } from '../database/errors.ts'
-import { isTerminal, type RequestState } from '../request/provision-request.ts'
+import type { RequestState } from '../request/provision-request.ts'
 import type { RequestKey } from '../request/request-key.ts'
 import { createBatcher } from '../runtime/batcher.ts'
-import { createSlots, NoSlotError } from '../runtime/slots.ts'
+import { NoSlotError } from '../runtime/slots.ts'
+import { entityTag } from './etag.ts'
+import { createGuardedReads } from './guarded-reads.ts'
 import { historyOf } from './history-reply.ts'
 import { readHistory } from './read-history.sql.ts'
-import { instanceStatus, requestStatus } from './read-replies.ts'
-import {
-  type RequestRow,
-  readPage,
-  readRequestOfInstance,
-  readRequests,
-  readStates,
-} from './read-requests.sql.ts'
-
-/** Thrown when a read fails for a reason that may pass: the database is unreachable or overloaded. */
-export class DatabaseUnavailableError extends Error {
-  override readonly name = 'DatabaseUnavailableError'
-}
+import { type PageQuery, readPage } from './read-page.sql.ts'
+import { instanceStatus, requestStatus, summaryOf } from './read-replies.ts'
+import { type RequestRow, readRequestOfInstance, readRequests, readStates } from './read-requests.sql.ts'
+import { readSummary } from './read-summary.sql.ts'
 
 export interface ReadsOptions {
   database: Sql & ThroughPrisma
+  /** The configured call limit of a project. */
+  limitOf: (projectId: string) => CallLimit
   /** Reads of this replica at once; each holds a connection of the pool. Default 4. */
   slots?: number
 }
@@ -32,23 +28,19 @@ export interface ReadsOptions {
 export interface StatusRead {
   id: string
   status: RequestStatus
-}
-
-export interface ListQuery {
-  projectId: string
-  state: RequestState | undefined
-  /** Requests per page. */
-  limit: number
-  /** Id of the last request of the page before. */
-  before: string | undefined
+  /** Its entity tag. */
+  tag: string
 }
 
 /** What the API reads. Each answer is one snapshot of the database. Null means: no such request or instance. */
 export interface Reads {
   status(key: RequestKey): Promise<StatusRead | null>
-  list(query: ListQuery): Promise<{ requests: RequestStatus[]; lastId: string | null }>
+  /** `lastId`: where the next page begins; null after the last one. */
+  list(query: PageQuery): Promise<{ requests: RequestStatus[]; lastId: string | null; tag: string }>
   history(key: RequestKey): Promise<History | null>
   instance(key: { projectId: string; instanceId: string }): Promise<InstanceReply | null>
+  /** Its oldest request is read apart, a moment later. */
+  summary(projectId: string): Promise<Summary>
   /** The present states of those ids that exist. */
   states(ids: readonly string[]): Promise<Map<string, RequestState>>
 }
@@ -64,19 +56,8 @@ const MAX_WAITING_READS = 2000
 const STATUSES_PER_READ = 50
 const STATUS_READS_AT_ONCE = 2
 
-export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
-  const readSlots = createSlots({ slots, maxWaiting: MAX_WAITING_READS })
-
-  /** Tells an unreachable database from an error in the code. */
-  const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
-    try {
-      return await readSlots.run(read)
-    } catch (error) {
-      if (error instanceof NoSlotError || isFault(error)) throw error
-      if (classifyDatabaseError(error) === 'rejected') throw error
-      throw new DatabaseUnavailableError('the database does not answer', { cause: error })
-    }
-  }
+export function createReads({ database, limitOf, slots = 4 }: ReadsOptions): Reads {
+  const guarded = createGuardedReads({ slots, maxWaiting: MAX_WAITING_READS })
 
   const statusReads = createBatcher<RequestKey, RequestRow | null>({
     flush: (keys) => guarded(() => readRequests(database, keys)),
@@ -88,16 +69,19 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
     status: async (key) => {
       if (statusReads.size() >= MAX_WAITING_READS) throw new NoSlotError('too many status reads wait')
       const row = await statusReads.add(key)
-      return row && { id: row.id, status: requestStatus(row) }
+      if (row === null) return null
+      const status = requestStatus(row)
+      return { id: row.id, status, tag: entityTag([status], row.now) }
     },
 
-    list: ({ projectId, state, limit, before }) =>
+    list: (query) =>
       guarded(async () => {
-        const query = { projectId, of: pageOf(state), state, limit: limit + 1, before }
-        const rows = await readPage(database, query)
+        const { limit } = query
+        const rows = await readPage(database, { ...query, limit: limit + 1 })
         const page = rows.slice(0, limit)
         const lastId = rows.length > limit ? (page.at(-1)?.id ?? null) : null
-        return { requests: page.map(requestStatus), lastId }
+        const requests = page.map(requestStatus)
+        return { requests, lastId, tag: entityTag(requests, page[0]?.now ?? new Date(0), lastId) }
       }),
 
     history: (key) =>
@@ -122,17 +106,14 @@ export function createReads({ database, slots = 4 }: ReadsOptions): Reads {
         }
       }),
 
+    summary: (projectId) =>
+      guarded(async () => {
+        const row = await readSummary(database, projectId)
+        const keys = row.oldestWaiting === null ? [] : [{ projectId, requestId: row.oldestWaiting }]
+        const [oldest] = keys.length === 0 ? [] : await readRequests(database, keys)
+        return summaryOf(projectId, row, oldest ?? null, limitOf(projectId))
+      }),
+
     states: (ids) => guarded(() => readStates(database, ids)),
   }
-}
-
-/** An error of the code itself rather than of the database. */
-function isFault(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
-}
-
-function pageOf(state: RequestState | undefined): 'all' | 'open' | 'running' | 'exception' {
-  if (state === undefined) return 'all'
-  if (!isTerminal(state)) return 'open'
-  return state === 'running' ? 'running' : 'exception'
 }

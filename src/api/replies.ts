@@ -25,6 +25,21 @@ const ALLOW = {
   allow: { type: 'string', description: 'The methods that this path answers', examples: ['GET, HEAD'] },
 }
 
+/** Of replies that can be asked for again with If-None-Match. */
+export const TAGGED = {
+  etag: {
+    type: 'string',
+    description: 'Weak entity tag: the same as long as the reply says the same',
+    examples: ['W/"Rk1y7nOqS2dZ0bVw8xLh3A"'],
+  },
+}
+
+export const NOT_MODIFIED = {
+  description: 'The client has this reply: its tag is in `If-None-Match`. No body',
+  headers: TAGGED,
+  content: {},
+} as const
+
 const PROBLEMS = {
   400: {
     description: 'A parameter is not valid; `errors` lists the faults',

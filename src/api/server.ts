@@ -1,32 +1,44 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
-import type { Logger } from 'pino'
+import type { FastifyInstance } from 'fastify'
+import type { Access } from '../access/access.ts'
+import type { SealingKeys } from '../contracts/key-set.ts'
 import type { Service } from '../runtime/service.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type CancelRouteOptions, registerCancelRoute } from './cancel-route.ts'
-import { answerClientError, registerErrorReplies, replyWithError } from './error-replies.ts'
+import { registerConsoleRoutes } from './console-routes.ts'
 import { registerHealthRoutes } from './health-routes.ts'
 import { registerInstancesRoutes } from './instances-routes.ts'
+import { registerKeysRoute } from './keys-route.ts'
+import { createListener, type ListenerOptions } from './listener.ts'
+import { registerMetricsRoute } from './metrics-route.ts'
 import { registerOpenapi } from './openapi.ts'
-import { MAX_WAIT_MS } from './parameters.ts'
+import { type OperationsApi, registerOperationsRoutes } from './operations/operations-routes.ts'
 import { createReadiness, type ReadinessCheck } from './readiness.ts'
 import type { Reads } from './reads.ts'
 import { registerRequestsRoutes } from './requests-routes.ts'
+import { registerSessionRoutes } from './session-routes.ts'
 import type { StatusWatcher } from './status-watcher.ts'
+import { registerSummaryRoute } from './summary-route.ts'
 
-export interface ApiServerOptions {
+export interface ApiServerOptions extends ListenerOptions {
   reads: Reads
   cancel: CancelRouteOptions['cancel']
+  /** Who may ask; null, the default: everybody may do everything. */
+  access?: Access | null
+  operations: OperationsApi
+  /** Requests of one caller; ten seconds' worth may come at once. Default 100. */
+  requestsPerSecond?: number
   /** False for a process without the role api: it serves health and metrics only. Default true. */
   servesRequests?: boolean
+  /** The public keys to which producers seal passwords. */
+  publicKeys: SealingKeys
   /** What /readyz asks, by name. */
   checks: Readonly<Record<string, ReadinessCheck>>
   metrics: Metrics
-  logger: Logger
+  /** False where /metrics is on a port of its own. Default true. */
+  servesMetrics?: boolean
   /** Started and stopped with the server. */
   watcher: StatusWatcher
-  host: string
   /** 0 takes a free one. */
   port: number
   /**
@@ -39,14 +51,11 @@ export interface ApiServerOptions {
 }
 
 export interface ApiServer extends Service {
-  /** `http://host:port`; throws before the server listens. */
+  /** `http://host:port`, or https; throws before the server listens. */
   url(): string
   /** For tests: the routes without a socket. */
   readonly app: FastifyInstance
 }
-
-/** A reply may be held for MAX_WAIT_MS; whatever takes this much longer is stuck. */
-const STUCK_MS = MAX_WAIT_MS + 15_000
 
 /** The HTTP API with health and metrics. It listens from `start` on, whatever the state of database and broker. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -95,40 +104,12 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 }
 
 function buildApp(options: ApiServerOptions, isStopping: () => boolean): FastifyInstance {
-  const { reads, cancel, checks, metrics, logger, watcher, servesRequests = true } = options
-  const log: FastifyBaseLogger = logger
-  const app = fastify({
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: 65_536,
-    // The whole request must have arrived by then.
-    requestTimeout: 10_000,
-    // No byte either way; longer than any reply is held.
-    connectionTimeout: STUCK_MS,
-    handlerTimeout: STUCK_MS,
-    // Longer than common load balancers keep an idle connection, or they would use one that is closing.
-    keepAliveTimeout: 75_000,
-    http: { headersTimeout: 10_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5000 },
-    // As long as a request line may be: the schema of an id reports what is too long.
-    routerOptions: { maxParamLength: 16_384 },
-    // While closing, requests on open connections are still answered, with `connection: close`.
-    return503OnClosing: false,
-    frameworkErrors: replyWithError,
-    clientErrorHandler: (error, socket) => answerClientError(error, socket, log),
-  })
-  // No route takes a body: a body is read up to the limit and ignored, whatever its type.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
-  registerErrorReplies(app)
+  const { reads, cancel, operations, checks, metrics, watcher, servesRequests = true } = options
+  const { access = null, requestsPerSecond = 100, servesMetrics = true } = options
+  const app = createListener(options, { access, perSecond: requestsPerSecond })
 
   app.addHook('onSend', async (_request, reply) => {
     if (isStopping()) reply.header('connection', 'close')
-    reply.header('x-content-type-options', 'nosniff')
-    if (!reply.hasHeader('content-security-policy')) {
-      reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
-    }
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
   app.addHook('onResponse', async (request, reply) => {
@@ -149,8 +130,14 @@ function buildApp(options: ApiServerOptions, isStopping: () => boolean): Fastify
       registerRequestsRoutes(routes, { reads, watcher })
       registerCancelRoute(routes, { reads, cancel })
       registerInstancesRoutes(routes, { reads })
+      registerSummaryRoute(routes, { reads })
+      registerKeysRoute(routes, { publicKeys: options.publicKeys })
+      registerOperationsRoutes(routes, { ...operations, status: reads })
+      registerSessionRoutes(routes, { access })
+      registerConsoleRoutes(routes)
     }
-    registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping, metrics })
+    registerHealthRoutes(routes, { readiness: createReadiness(checks), isStopping })
+    if (servesMetrics) registerMetricsRoute(routes, { metrics })
   })
   return app
 }

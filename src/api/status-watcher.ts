@@ -11,10 +11,17 @@ const LOOK_MS = 500
 const BATCH = 1000
 /** Replies held at once by one replica: each costs a connection, and a read when it begins and when it ends. */
 const MAX_HELD = 1000
+/** Those of one caller: the others get theirs, however many this one asks for. */
+const MAX_HELD_BY_ONE = 200
 
 /** Thrown when more clients wait than one replica holds. */
 export class TooManyWaitersError extends Error {
   override readonly name = 'TooManyWaitersError'
+}
+
+/** Thrown when one caller waits for more than its share of what a replica holds. */
+export class TooManyWaitsError extends Error {
+  override readonly name = 'TooManyWaitsError'
 }
 
 export interface WaitOptions {
@@ -33,10 +40,10 @@ export type WaitEnd = 'changed' | 'timeout' | 'gone' | 'stopped'
 
 export interface StatusWatcher extends Service {
   /**
-   * Makes a reply that may be held, from its first read on. Throws a TooManyWaitersError, before anything is read, when
-   * too many are held already.
+   * Makes a reply that may be held, from its first read on. Throws a TooManyWaitersError or, where those of `holder` are
+   * too many, a TooManyWaitsError, before anything is read. Null: a holder without bounds of its own.
    */
-  hold<Reply>(make: () => Promise<Reply>): Promise<Reply>
+  hold<Reply>(holder: string | null, make: () => Promise<Reply>): Promise<Reply>
   /** Resolves when the wait ends, and never rejects. */
   waitForChange(options: WaitOptions): Promise<WaitEnd>
   /**
@@ -64,12 +71,14 @@ export function createStatusWatcher(options: {
   logger: Logger
   waiters?: Gauge
   maxHeld?: number
+  maxHeldByOne?: number
 }): StatusWatcher {
-  const { reads, logger, waiters: gauge, maxHeld = MAX_HELD } = options
+  const { reads, logger, waiters: gauge, maxHeld = MAX_HELD, maxHeldByOne = MAX_HELD_BY_ONE } = options
   const waiters = new Set<Waiter>()
   const waitersByKey = new Map<string, Set<Waiter>>()
   const changed = new Set<string>()
   let held = 0
+  const heldBy = new Map<string, number>()
   let nextLookAt = 0
   let stopped = false
 
@@ -85,6 +94,15 @@ export function createStatusWatcher(options: {
     others?.delete(waiter)
     if (others?.size === 0) waitersByKey.delete(waiter.key)
     gauge?.set(waiters.size)
+  }
+
+  /** Counts a reply of `holder` that begins (1) or ends (-1) being held. */
+  const count = (holder: string | null, change: 1 | -1) => {
+    held += change
+    if (holder === null) return
+    const own = (heldBy.get(holder) ?? 0) + change
+    if (own === 0) heldBy.delete(holder)
+    else heldBy.set(holder, own)
   }
 
   const look = async (looked: readonly Waiter[]) => {
@@ -127,13 +145,15 @@ export function createStatusWatcher(options: {
       for (const key of keys) if (waitersByKey.has(key)) changed.add(key)
       if (changed.size > 0) loop.wake()
     },
-    hold: async (make) => {
+    hold: async (holder, make) => {
+      if (holder !== null && (heldBy.get(holder) ?? 0) >= maxHeldByOne)
+        throw new TooManyWaitsError(`this replica holds ${maxHeldByOne} replies of this caller already`)
       if (held >= maxHeld) throw new TooManyWaitersError(`this replica holds ${maxHeld} replies already`)
-      held += 1
+      count(holder, 1)
       try {
         return await make()
       } finally {
-        held -= 1
+        count(holder, -1)
       }
     },
     waitForChange: ({ id, key, since, timeoutMs, signal }) => {

@@ -9,8 +9,12 @@ import type { Core } from './core.ts'
 import type { WakeUps } from './wake-ups.ts'
 
 /** Deliveries to rows, or to dead letters. */
-export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { services: Service[] } {
-  const { config, logger, metrics, quiet, database, broker, brokerReady, sealer, passwordDigester } = core
+export function buildIntake(
+  core: Core,
+  { onQueued, onWantsReading, onEvents }: WakeUps,
+): { services: Service[] } {
+  const { config, logger, metrics, quiet, database, broker, brokerReady, sealer, jweBox, passwordDigester } =
+    core
 
   const deadLetters = createPublisher({ broker, logger, name: 'dead letters', maxInFlight: 100 })
   const stuckDeliveries = createStuckDeliveries({
@@ -20,12 +24,23 @@ export function buildIntake(core: Core, { onQueued, onEvents }: WakeUps): { serv
   })
   const intake = createIntake({
     quiet,
-    store: createRequestStore({ database, limitOf: core.limits.of }),
+    store: createRequestStore({
+      database,
+      limitOf: core.limits.of,
+      credentialOf: core.credentialOf,
+      onHeld: onWantsReading,
+    }),
     publisher: deadLetters,
     sealer,
+    jweBox,
+    passwords: config.passwords,
+    exactDeadLetters: config.deadLetterExact,
     passwordDigester,
+    passwordTracer: core.passwordTracer,
+    preflight: config.preflight,
     logger,
     metrics: metrics.intake,
+    admission: { projects: config.projects, maxOpen: config.maxOpenRequests },
     batchSize: config.intakeBatchSize,
     deliveryLimit: config.deliveryLimit,
     onReceived: stuckDeliveries.received,

@@ -1,10 +1,11 @@
+import { createForecaster } from '../forecast/forecaster.ts'
 import { restorePolls } from '../readiness/restore-polls.sql.ts'
 import { createRetention } from '../retention/retention.ts'
 import type { Service } from '../runtime/service.ts'
 import { createPromiseWatch } from '../watch/promise-watch.ts'
 import type { Core } from './core.ts'
 
-/** Deletes what ended long ago, and watches promises that no other step checks. */
+/** Deletes what ended long ago, watches promises that no other step checks, and computes what is to be expected. */
 export function buildMaintenance(core: Core): { services: Service[] } {
   const { config, logger, metrics, database, replica, brokerReady } = core
 
@@ -25,5 +26,7 @@ export function buildMaintenance(core: Core): { services: Service[] } {
     logger,
   })
 
-  return { services: [retention, promiseWatch] }
+  const forecaster = createForecaster({ database, replica, metrics, logger })
+
+  return { services: [retention, promiseWatch, forecaster] }
 }

@@ -1,3 +1,4 @@
+import { createBootCurves } from '../forecast/boot-curves.ts'
 import { createReadinessPoller } from '../readiness/readiness-poller.ts'
 import type { Service } from '../runtime/service.ts'
 import { mayHoldPassword } from '../secrets/password-search.ts'
@@ -11,8 +12,9 @@ interface Readiness {
 
 /** Instances to states, and requests to their end. */
 export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
-  const { config, logger, metrics, database, client, passwordDigester, readinessShare } = core
+  const { config, logger, metrics, database, client, passwordDigester, passwordTracer, readinessShare } = core
 
+  const bootCurves = createBootCurves({ database, logger })
   const poller = createReadinessPoller({
     database,
     client,
@@ -24,13 +26,25 @@ export function buildReadiness(core: Core, { onEvents }: WakeUps): Readiness {
       serverWaitMs: config.pollMaxMs,
     },
     readinessShare,
+    ...(config.pollLearning ? { curveOf: bootCurves.of } : {}),
+    learnBoot: bootCurves.learn,
+    credentials: core.credentials,
     adaptive: config.rateAdaptive,
-    holdsPassword: (text, { digest, ...owner }) => mayHoldPassword(passwordDigester, text, owner, digest),
+    holdsPassword: (text, { digest, trace, projectId, requestId }) =>
+      mayHoldPassword(text, (password) => {
+        const owner = { projectId, requestId, password }
+        // Of an instance that turns up after the end there may be neither: then any password may be it.
+        if (trace !== null && !passwordTracer.mayMatch(owner, trace)) return false
+        return digest === null || passwordDigester.matches(owner, digest)
+      }),
     idleMs: core.idleMs,
     metrics,
     logger,
     onEvents,
   })
 
-  return { services: [poller], loops: { poller: { ...poller, serves: () => config.roles.has('readiness') } } }
+  return {
+    services: [bootCurves, poller],
+    loops: { poller: { ...poller, serves: () => config.roles.has('readiness') } },
+  }
 }

@@ -28,6 +28,7 @@ export function buildReconcile(core: Core, { onEvents, onSettled }: WakeUps): Re
     client,
     replica,
     installation: core.installation,
+    credentials: core.credentials,
     settleMs: config.reconcileSettleMs,
     maxAttempts: config.maxAttempts,
     pollTimes: core.pollTimes,

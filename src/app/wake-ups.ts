@@ -3,7 +3,16 @@ import { requestKey } from '../request/request-key.ts'
 import type { SharedLoop } from '../runtime/run-loop.ts'
 
 /** Loops that sleep while there is nothing for them to do; also what replicas say to each other to wake them. */
-export const SLEEPERS = ['dispatcher', 'sweeper', 'rescuer', 'reconciler', 'poller', 'relay'] as const
+export const SLEEPERS = [
+  'dispatcher',
+  'preflight',
+  'sweeper',
+  'rescuer',
+  'reconciler',
+  'poller',
+  'relay',
+  'runner',
+] as const
 export type Sleeper = (typeof SLEEPERS)[number]
 export type Loops<Some extends Sleeper = Sleeper> = Readonly<Record<Some, SharedLoop>>
 
@@ -14,12 +23,18 @@ const SOON_MS = 250
 export interface WakeUps {
   /** Requests stand in the queue, and events in the outbox. */
   onQueued(): void
+  /** A reading of a project's servers is wanted. */
+  onWantsReading(): void
   /** Events stand in the outbox; the requests of these keys (`project/request`) have changed. */
   onEvents(keys?: Iterable<string>): void
   /** Attempts are settled, and their requests' events stand in the outbox. */
   onSettled(settled: readonly SettledAttempt[]): void
   /** There is more to dispatch than this replica takes; under load, after each claim. */
   onSurplus(): void
+  /** An operator has asked for a run. */
+  onRun(): void
+  /** An operator has changed a call limit, or paused or resumed. */
+  onLimits(): void
   /** This replica has ended its lease. */
   onResigned(): void
 }
@@ -64,6 +79,7 @@ export function createWakeUps({
       wake('relay')
       wake('sweeper', SOON_MS)
     },
+    onWantsReading: () => wake('preflight'),
     onEvents,
     onSettled: (settled) => {
       onEvents(settled.map(requestKey))
@@ -76,6 +92,11 @@ export function createWakeUps({
       const now = performance.now()
       if (now - saidSurplusAt < SOON_MS) return
       saidSurplusAt = now
+      say('dispatcher')
+    },
+    onRun: () => wake('runner'),
+    onLimits: () => {
+      loops().dispatcher.wake()
       say('dispatcher')
     },
     onResigned: () => say('rescuer'),

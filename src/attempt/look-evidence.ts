@@ -12,6 +12,7 @@ const lookSchema = z.looseObject({
   listed: z.number().optional(),
   found: z.number().optional(),
   lookalikes: z.array(z.string()).optional(),
+  verdict: z.string().optional(),
   error: z.string().optional(),
   /** Looks in a row that failed in the same way. */
   times: z.number().optional(),
@@ -40,6 +41,24 @@ export function readEvidence(evidence: unknown): Omit<LookMemory, 'listingsWitho
 /** The part of the evidence that looks have found: what is kept while the doubt lasts (look.evidence). */
 export function foundBy(evidence: unknown): { reconciling: unknown } {
   return { reconciling: reconcilingOf(evidence) }
+}
+
+/** The instances with the attempt's marker, where the last complete listing held any: they exist. */
+export function heldByLastListing(evidence: unknown): readonly string[] {
+  const { looks, found } = reconcilingOf(evidence)
+  const last = looks.findLast(({ listed }) => listed !== undefined)
+  return (last?.found ?? 0) > 0 ? found : []
+}
+
+/** How many looks there have been. */
+export function lookCount(evidence: unknown): number {
+  return reconcilingOf(evidence).look_count
+}
+
+/** What the last look came to: its verdict, or the error that ended it; null before the first. */
+export function lastLook(evidence: unknown): string | null {
+  const last = reconcilingOf(evidence).looks.at(-1)
+  return last?.error ?? last?.verdict ?? null
 }
 
 /** The evidence that a settled doubt leaves in the history. */

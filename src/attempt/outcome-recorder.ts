@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import type { Database } from '../database/database.ts'
 import { isRejected, isRetryable } from '../database/errors.ts'
+import { isTerminal } from '../request/provision-request.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
@@ -39,7 +40,7 @@ export interface OutcomeRecorder {
 export interface OutcomeRecorderOptions {
   database: Database
   pollTimes: PollTimes
-  metrics: Pick<Metrics, 'dispatch'>
+  metrics: Pick<Metrics, 'dispatch' | 'requests'>
   logger: Logger
   /** Called after each commit. */
   onRecorded: (settled: readonly SettledAttempt[]) => void
@@ -81,6 +82,8 @@ export function createOutcomeRecorder(options: OutcomeRecorderOptions): OutcomeR
         onRecorded(settled)
         const keys = new Set(settled.map(keyOf))
         const tookEffect = settlements.map(({ row }) => keys.has(keyOf(row)))
+        const ended = settlements.filter(({ row }, at) => tookEffect[at] && isTerminal(row.to))
+        for (const { row } of ended) metrics.requests.ended.inc({ state: row.to })
         const stale = settlements.length - settled.length
         if (stale > 0) logger.warn({ attempts: stale }, 'outcomes came too late: settled by another replica')
         return tookEffect

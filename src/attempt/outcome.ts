@@ -1,10 +1,13 @@
 import { type CallEvidence, FAULT_CODES } from '../clouddc/evidence.ts'
 import { meaningOf, type RefusalReason } from '../clouddc/refusal.ts'
+import type { CredentialFault } from '../clouddc/unauthorized.ts'
 
 /** What a batch-create attempt came to. The fields beside the class are evidence. */
 export type Outcome = Classification & {
   /** CloudDC's id of the call, where an answer named one. */
   upstreamRequestId?: string
+  /** What is wrong with a credential that all its projects share, where the answer refuses it. */
+  credentialFault?: CredentialFault
 }
 
 type Classification =
@@ -68,8 +71,12 @@ const UNREADABLE_CODES: readonly string[] = [
 /** The one decision that keeps a server from being ordered twice. When in doubt: unknown. */
 export function classifyOutcome(evidence: CallEvidence, promised: Promised): Outcome {
   if (evidence.kind === 'no_response') return ofSilence(evidence)
-  const { upstreamRequestId } = evidence
-  return { ...ofAnswer(evidence, promised), ...(upstreamRequestId === null ? {} : { upstreamRequestId }) }
+  const { upstreamRequestId, credentialFault } = evidence
+  return {
+    ...ofAnswer(evidence, promised),
+    ...(upstreamRequestId === null ? {} : { upstreamRequestId }),
+    ...(credentialFault === undefined ? {} : { credentialFault }),
+  }
 }
 
 function ofAnswer(answer: Answer, promised: Promised): Classification {

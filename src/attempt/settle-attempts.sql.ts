@@ -48,6 +48,7 @@ moved AS (
     version = r.version + 1,
     claim_id = NULL,
     sealed_password = CASE WHEN i."to" IN ('queued', 'uncertain') THEN r.sealed_password END,
+    password_trace = CASE WHEN i."to" <> 'failed' THEN r.password_trace END,
     queue_rank = CASE
       WHEN i."to" = 'queued' AND i."retryInMs" IS NULL
       THEN r.created_at - make_interval(mins => r.priority * $2::int)

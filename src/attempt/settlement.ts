@@ -12,9 +12,14 @@ export interface OpenAttempt {
   minCount: number
   maxCount: number
   instanceName: string | null
+  /** Too few ready servers let it wait, instead of ending it. */
+  waitsForReady?: boolean
   /** The request as the claim saw it. */
   seen?: { version: number; historyBytes: number }
 }
+
+/** An order that waits for servers, and was refused for want of them, is tried again after this, in milliseconds. */
+const NOT_READY_MS = 30_000
 
 /** Milliseconds from an outcome to the reconciler's looks. */
 export interface LookTimes {
@@ -26,7 +31,7 @@ export interface LookTimes {
 
 /**
  * The record of an outcome: pure. Created: the instances' ids, in the transaction that handles the answer, and an audit
- * where it named fewer than it could. Refused: the end of the request. Nothing was done, through no fault of the
+ * where it named fewer than it could. Refused: the end of the request, unless it waits for servers. Nothing was done, through no fault of the
  * order: back into the queue, at no cost. Unknown: uncertain, and never sent again before it is reconciled.
  */
 export function settlementOf(
@@ -67,6 +72,15 @@ export function settlementOf(
       look: { purpose: 'doubt', inMs: firstLookMs },
     }
   }
+  if (outcome.reason === 'refused' && attempt.waitsForReady === true && isForWantOfServers(code)) {
+    return {
+      ...base,
+      to: 'queued',
+      change: { cause: 'not_ready', ...told, outcome: 'not_created', evidence },
+      refund: 1,
+      retryInMs: NOT_READY_MS,
+    }
+  }
   if (outcome.reason === 'refused') {
     return {
       ...base,
@@ -81,6 +95,11 @@ export function settlementOf(
     refund: 1,
     retryInMs: standAside(outcome.reason, attempt.attempt),
   }
+}
+
+/** Whether CloudDC refused an order because its servers were not ready, which may change. */
+export function isForWantOfServers(code: string): boolean {
+  return code.toLowerCase() === 'imetal.0101'
 }
 
 /** Which attempt a row settles. */

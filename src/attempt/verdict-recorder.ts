@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { Database } from '../database/database.ts'
 import { isRejected } from '../database/errors.ts'
+import { isTerminal } from '../request/provision-request.ts'
 import { resultOf, writeInHalves } from '../runtime/halves.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { addLook, foundBy, readEvidence, settledEvidence, timeAfter } from './look-evidence.ts'
@@ -19,7 +20,7 @@ const IDS_SHOWN = 20
 export interface VerdictRecorderOptions extends SettlementRules {
   database: Database
   pollTimes: PollTimes
-  metrics: Pick<Metrics, 'reconcile' | 'invariantViolations'>
+  metrics: Pick<Metrics, 'reconcile' | 'requests' | 'invariantViolations'>
   logger: Logger
   onSettled: (settled: readonly SettledAttempt[]) => void
 }
@@ -56,7 +57,7 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
   const { database, pollTimes, metrics, logger, onSettled } = options
 
   const record = async (judged: readonly Judged[]): Promise<readonly Judged[]> => {
-    const { current, settled } = await database.transaction(async (sql) => {
+    const { current, rows, settled } = await database.transaction(async (sql) => {
       const held = await lockClaimed(
         sql,
         judged.map(({ doubt }) => doubt),
@@ -68,8 +69,11 @@ export function createVerdictRecorder(options: VerdictRecorderOptions) {
         sql,
         current.flatMap((one) => lookRowOf(one, options)),
       )
-      return { current, settled }
+      return { current, rows, settled }
     })
+    const ids = new Set(settled.map(({ id }) => id))
+    const ended = rows.filter(({ id, to }) => ids.has(id) && isTerminal(to))
+    for (const { to } of ended) metrics.requests.ended.inc({ state: to })
     tell(current)
     if (settled.length > 0) onSettled(settled)
     return judged

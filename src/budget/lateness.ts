@@ -11,6 +11,8 @@ export interface PaidCall {
   roomMs: number
   /** UUID. The name of its payment, by which it is paid back if it is not made. */
   payment: string
+  /** The credential that has paid: the call may be made with this one only. */
+  credentialId: string
 }
 
 export interface Lateness {

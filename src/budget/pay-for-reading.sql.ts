@@ -1,12 +1,37 @@
 import type { Sql } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
 import { newUuid } from '../runtime/uuid.ts'
+import { AFTER_PROBE, credentialLevels, lockCredentials, READING_OF_CREDENTIAL } from './credential.sql.ts'
 import type { PaidCall } from './lateness.ts'
 import { keptByReading, levelOf, paymentOf, READ_RESERVE_MS, readingGrant } from './pay.sql.ts'
 
+/** How a call pays, from either bucket. */
+const PAYMENT = {
+  n: 'r.granted',
+  lateMs: '$4::float8',
+  reserveMs: `(${READ_RESERVE_MS} + $4::float8)`,
+  kept: keptByReading,
+}
+const ONE_FOR_A_LISTING = '(NOT level.closed AND level.tokens >= 1)::int'
+
+/** What a payment does to a bucket whose level is in row `level` (SQL). */
+const paidColumns = (bucket: string, level: string) => `
+    tokens = payment.tokens,
+    refilled_at = payment.refilled_at,
+    payment = CASE WHEN r.granted = 1 THEN $5::uuid ELSE ${bucket}.payment END,
+    poll_credit = CASE
+      WHEN NOT $2::bool THEN greatest(0, ${level}.poll_credit - r.granted)
+      WHEN r.granted = 1 OR ${level}.closed THEN ${level}.poll_credit
+      ELSE 1
+    END,
+    poll_wanted_until = CASE
+      WHEN r.granted = 0 AND NOT ($2::bool AND ${level}.closed) THEN clock.ts + interval '5 seconds'
+      WHEN $2::bool THEN ${bucket}.poll_wanted_until
+    END`
+
 /**
  * Pays for one reading call of a project: a poll of a single instance, by the rule of all polls (readingGrant), or one
- * page of a listing.
+ * page of a listing. Its credential pays as well, where that holds calls back (credential.sql.ts).
  *
  * For a listing somebody is waiting, because an order's outcome is unknown. So it need not earn its calls like
  * readiness: it takes any token that is there, and where there is none it lends the project the credit for one call,
@@ -25,41 +50,52 @@ bucket AS MATERIALIZED (
   WHERE b.project_id = $1
   FOR UPDATE OF b
 ),
+credentials AS MATERIALIZED (
+  ${lockCredentials('bucket')}
+),
+levels AS MATERIALIZED (
+  ${credentialLevels('$3::float8', `CASE WHEN $2::bool THEN ${ONE_FOR_A_LISTING} ELSE ${READING_OF_CREDENTIAL} END`)}
+),
 refilled AS MATERIALIZED (
-  SELECT level.*,
-    CASE WHEN $2::bool THEN (NOT level.closed AND level.tokens >= 1)::int ELSE ${readingGrant('1')} END AS granted
+  SELECT level.*, b.credential_id,
+    least(l.available, 1, CASE WHEN $2::bool THEN ${ONE_FOR_A_LISTING} ELSE ${readingGrant('1')} END) AS granted
   FROM bucket b
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf('$3::float8')} level
+  LEFT JOIN levels l USING (credential_id)
+),
+paid_credential AS (
+  UPDATE credential_bucket c
+  SET ${paidColumns('c', 'l')},
+    due_at = CASE WHEN l.probing AND r.granted = 1 THEN ${AFTER_PROBE} ELSE c.due_at END
+  FROM levels l
+  JOIN refilled r USING (credential_id)
+  CROSS JOIN clock
+  CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'l' })} payment
+  WHERE c.credential_id = l.credential_id
+  RETURNING c.credential_id, l.probing, l.closed, c.due_at, l.token_at, payment.room_ms
 )
 UPDATE rate_bucket b
-SET
-  tokens = payment.tokens,
-  refilled_at = payment.refilled_at,
-  payment = CASE WHEN r.granted = 1 THEN $5::uuid ELSE b.payment END,
-  poll_credit = CASE
-    WHEN NOT $2::bool THEN greatest(0, r.poll_credit - r.granted)
-    WHEN r.granted = 1 OR r.closed THEN r.poll_credit
-    ELSE 1
-  END,
-  poll_wanted_until = CASE
-    WHEN r.granted = 0 AND NOT ($2::bool AND r.closed) THEN clock.ts + interval '5 seconds'
-    WHEN $2::bool THEN b.poll_wanted_until
-  END
+SET ${paidColumns('b', 'r')}
 FROM refilled r
+LEFT JOIN paid_credential k USING (credential_id)
 CROSS JOIN clock
-CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$4::float8', reserveMs: `(${READ_RESERVE_MS} + $4::float8)`, kept: keptByReading })} payment
+CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'r' })} payment
 WHERE b.project_id = $1
 RETURNING
   r.granted = 1 AS "granted",
-  r.closed AS "closed",
-  r.refill AS "refillPerSecond",
-  payment.room_ms AS "roomMs",
+  r.closed OR coalesce(r.granted = 0 AND k.probing AND k.due_at > clock.ts, false) AS "closed",
+  least(r.refill, CASE WHEN k.credential_id IS NOT NULL THEN (SELECT l.refill FROM levels l) END) AS "refillPerSecond",
+  least(payment.room_ms, k.room_ms) AS "roomMs",
   CASE
     WHEN r.granted = 1 THEN 0
-    WHEN r.closed THEN extract(epoch FROM b.blocked_until - clock.ts)::float8 * 1000
-    ELSE extract(epoch FROM r.token_at - clock.ts)::float8 * 1000
-  END::float8 AS "waitMs"
+    ELSE extract(epoch FROM greatest(
+      CASE WHEN r.closed THEN b.blocked_until ELSE r.token_at END,
+      CASE WHEN k.probing THEN k.due_at ELSE k.token_at END
+    ) - clock.ts)::float8 * 1000
+  END::float8 AS "waitMs",
+  b.credential_id AS "credentialId",
+  k.probing AS "credentialProbing"
 `
 
 export interface ReadingPayment extends PaidCall {
@@ -71,6 +107,8 @@ export interface ReadingPayment extends PaidCall {
   refillPerSecond: number
   /** Milliseconds until it is worth trying again. */
   waitMs: number
+  /** Of a credential that may hold calls back, else null: whether the call is its probe. */
+  credentialProbing: boolean | null
 }
 
 /** Null when the project has no bucket, which no project with a request has. */

@@ -23,8 +23,9 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * The bucket keeps the name of its last payment (`payment`, made by the caller): a call that was not made is paid back
  * only while nothing was paid since, because how late later calls may be was reckoned without it.
  *
- * A second bucket per credential would be locked after the project's, and `granted` be the least of both; a pause would
- * make `closed` true.
+ * The project's credential may have a bucket as well (credential.sql.ts). It is locked after the projects', what is granted
+ * is the least of both, both are paid, and their calls may be late by the least of both rooms. A pause by a person holds
+ * back claims of orders only, and changes nothing here (pause.sql.ts).
  *
  * Made of it are claim-requests (creating), claim-polls (polls), and pay-for-reading (one poll of a single instance, one
  * page of a listing).
@@ -35,8 +36,8 @@ const TRANSIT_PART = 0.3
 /** The room that a full bucket makes for its calls, in seconds, with tokens that they do not need. */
 const SPARE_SECONDS = 0.5
 
-/** Whether bucket `b` is tight. */
-const TIGHT = '(b.capacity <= 1)'
+/** Whether a bucket is tight. */
+const tightOf = (b: string) => `(${b}.capacity <= 1)`
 /** The reserve of a creating call on a tight bucket, and of a reading one, which is not given back. */
 export const CREATE_RESERVE_MS = 1000
 export const READ_RESERVE_MS = 100
@@ -50,12 +51,12 @@ export const CLAIM_AHEAD_MS = 150
 export const AHEAD = `interval '${CLAIM_AHEAD_MS} ms'`
 
 /**
- * What bucket `b` holds at `clock.ts`, for a CROSS JOIN LATERAL named `level`; `share` (SQL, 0..1) of the inflow is
- * gathered for readiness. Columns: `capacity`, `rate` (calls per second that the limit allows), `refill` (calls per
- * second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
+ * What a bucket, by default `b`, holds at `clock.ts`, for a CROSS JOIN LATERAL named `level`; `share` (SQL, 0..1) of the
+ * inflow is gathered for readiness. `busy` (SQL) is whether creating waits for its tokens. Columns: `capacity`, `rate`
+ * (calls per second that the limit allows), `refill` (calls per second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
  * `busy` (creating waits for tokens), `closed` (blocked now), `tight`, `token_at` (when the next whole token is there).
  */
-export const levelOf = (share: string): string => `(
+export const levelOf = (share: string, b = 'b', busy = `${b}.due_at IS NOT NULL`): string => `(
     SELECT
       now.*,
       CASE
@@ -64,20 +65,20 @@ export const levelOf = (share: string): string => `(
       END AS token_at
     FROM (
       SELECT
-        b.capacity,
-        b.refill_per_second AS rate,
+        ${b}.capacity,
+        ${b}.refill_per_second AS rate,
         inflow.refill,
-        least(${ARRIVAL_SPREAD_SECONDS}, (b.capacity - 1) / b.refill_per_second) AS spread,
-        least(b.capacity, b.tokens + inflow.seconds * inflow.refill) AS tokens,
-        least(1, b.poll_credit + inflow.seconds * inflow.refill * ${share}) AS poll_credit,
-        greatest(b.refilled_at, clock.ts) AS refilled_at,
-        b.due_at IS NOT NULL AS busy,
-        coalesce(b.blocked_until > clock.ts, false) AS closed,
-        ${TIGHT} AS tight
+        least(${ARRIVAL_SPREAD_SECONDS}, (${b}.capacity - 1) / ${b}.refill_per_second) AS spread,
+        least(${b}.capacity, ${b}.tokens + inflow.seconds * inflow.refill) AS tokens,
+        least(1, ${b}.poll_credit + inflow.seconds * inflow.refill * ${share}) AS poll_credit,
+        greatest(${b}.refilled_at, clock.ts) AS refilled_at,
+        ${busy} AS busy,
+        coalesce(${b}.blocked_until > clock.ts, false) AS closed,
+        ${tightOf(b)} AS tight
       FROM (
         SELECT
-          b.refill_per_second * b.rate_factor AS refill,
-          greatest(0, extract(epoch FROM clock.ts - b.refilled_at))::float8 AS seconds
+          ${b}.refill_per_second * ${b}.rate_factor AS refill,
+          greatest(0, extract(epoch FROM clock.ts - ${b}.refilled_at))::float8 AS seconds
       ) inflow
     ) now
   )`
@@ -85,8 +86,9 @@ export const levelOf = (share: string): string => `(
 /**
  * What `n` calls (SQL) leave of the bucket whose level is in row `r`, for a CROSS JOIN LATERAL; `lateMs` (SQL) is what
  * all calls of the process are late by, `reserveMs` the reserve of a call on a tight bucket, `kept` (SQL) how many
- * tokens more others wait for. Columns: `tokens` and `refilled_at` of the bucket from now on, and `room_ms`: how long
- * after `clock.ts` (of a tight bucket after `token_at`) they may be written.
+ * tokens more others wait for, `tokenAt` (SQL) when a call on a tight bucket has all its tokens. Columns: `tokens` and
+ * `refilled_at` of the bucket from now on, and `room_ms`: how long after `clock.ts` (of a tight bucket after `tokenAt`)
+ * they may be written.
  */
 export const paymentOf = ({
   r,
@@ -94,18 +96,20 @@ export const paymentOf = ({
   lateMs,
   reserveMs,
   kept,
+  tokenAt = `${r}.token_at`,
 }: {
   r: string
   n: string
   lateMs: string
   reserveMs: string
   kept: string
+  tokenAt?: string
 }): string => `(
     SELECT
       CASE WHEN ${n} = 0 THEN ${r}.tokens ELSE greatest(0, counted.tokens - ${n}) END AS tokens,
       CASE
         WHEN ${n} = 0 THEN ${r}.refilled_at
-        WHEN ${r}.tight THEN greatest(${r}.refilled_at, ${r}.token_at + make_interval(secs => ${reserveMs} / 1000.0))
+        WHEN ${r}.tight THEN greatest(${r}.refilled_at, ${tokenAt} + make_interval(secs => ${reserveMs} / 1000.0))
         ELSE ${r}.refilled_at + make_interval(secs => greatest(0, ${n} - counted.tokens) / ${r}.refill)
       END AS refilled_at,
       CASE
@@ -125,6 +129,36 @@ export const paymentOf = ({
       END AS tokens
     ) counted
   )`
+
+/**
+ * The room of a payment in row `s` (SQL), counted from `at`, when a call has all its tokens; null where it is made at
+ * once.
+ */
+export const roomFrom = (s: string, at: string): string => `(${s}.room_ms - CASE
+    WHEN ${s}.tight THEN 0
+    ELSE greatest(0, coalesce(extract(epoch FROM ${at} - clock.ts), 0)) * 1000
+  END::float8)`
+
+/** Whether a reading call waits for its share of the bucket at its `level`: creating leaves one token for it. */
+export const readingWaits = (b: string): string =>
+  `coalesce(${b}.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false)`
+
+/** How many creating calls a bucket at its `level` pays for; a tight one gives its token a little before its time. */
+export const creatingGrant = (b: string): string => `CASE
+      WHEN level.closed THEN 0
+      WHEN ${b}.blocked_until IS NOT NULL THEN least(1, floor(level.tokens))
+      WHEN level.tight AND level.token_at <= clock.ts + ${AHEAD} AND NOT ${readingWaits(b)} THEN 1
+      ELSE floor(greatest(0, level.tokens - ${readingWaits(b)}::int))
+    END::int`
+
+/** How many tokens of a bucket at its `level` are worth a claim: at a high rate those of 50 ms. */
+export const WORTHWHILE = 'greatest(1, least(level.capacity / 2, level.refill * 0.05))'
+
+/** When tokens are there that are worth a claim, of a bucket of which a payment has left what is in row `s` (SQL). */
+export const nextTurn = (s: string): string => `(
+      greatest(clock.ts, ${s}.paid_at + make_interval(secs => greatest(0, (${s}.worthwhile - ${s}.tokens_left) / ${s}.refill)))
+      - CASE WHEN ${s}.tight THEN ${AHEAD} ELSE interval '0' END
+    )`
 
 /**
  * How many of `wanted` reading calls (SQL) bucket `b` at its `level` pays for: as many as it has tokens for while no

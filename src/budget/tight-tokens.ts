@@ -22,6 +22,7 @@ export interface TightToken {
 /** What a claim says of its token. */
 export interface ClaimedToken {
   projectId: string
+  credentialId: string
   /** When the token is there, in milliseconds of the database's clock; null where the bucket is not tight. */
   tokenAt: number | null
   /** UUID. The name of its payment. */
@@ -68,7 +69,7 @@ export function createTightTokens({
 
   return {
     answered: ({ clockMs, ...seen }) => clock.observe({ ...seen, databaseMs: clockMs }),
-    tokenOf: ({ projectId, tokenAt, payment }, { age, claimedAt }) => {
+    tokenOf: ({ projectId, credentialId, tokenAt, payment }, { age, claimedAt }) => {
       if (tokenAt === null) return null
       const { earliest, latest } = clock.locate(tokenAt)
       const lateMs = () => age() - (earliest - claimedAt)
@@ -85,7 +86,7 @@ export function createTightTokens({
           // Microtasks run after the write, so whatever delayed that counts as well.
           queueMicrotask(() => {
             endQuiet?.()
-            const note = { projectId, payment, lateMs: Math.max(0, lateMs()) }
+            const note = { projectId, credentialId, payment, lateMs: Math.max(0, lateMs()) }
             notes.add(note).catch((error: unknown) => {
               logger.debug({ err: error, projectId }, 'a bucket does not know when its call was written')
             })

@@ -14,6 +14,11 @@ const QUOTED_PASSWORD = /password\\*["']\s*[:=]\s*\\*["'][\s\S]*$/i
 const QUOTED_REQUEST =
   /(?:canonical[\s_-]*(?:request|string)|string[\s_-]*to[\s_-]*sign|SDK-HMAC-SHA256|x-sdk-date|x-security-token|\b(?:GET|POST|PUT|DELETE)(?:\s|\\+n)+\/)[\s\S]*$/i
 
+/** What an answer says before it begins to quote the request. */
+export function beforeQuotedRequest(text: string): string {
+  return text.replace(QUOTED_REQUEST, '')
+}
+
 /**
  * Text from outside, fit to be stored and shown: without any of the secrets, without control characters (Postgres
  * takes no NUL), at most `maxLength` UTF-16 units.

@@ -12,7 +12,8 @@ import { type Exchange, type ExchangeOptions, exchange } from './exchange.ts'
 import { collectPages, type Listing } from './paging.ts'
 import { readingError } from './reading-error.ts'
 import { refusesCredential } from './refusal.ts'
-import { credentialFault } from './unauthorized.ts'
+import { parseReadyCount, parseServers, type ServerPage } from './servers.ts'
+import { type CredentialFault, credentialFault } from './unauthorized.ts'
 import { createUpstreams, type Upstream } from './upstreams.ts'
 import {
   type InstancePage,
@@ -26,6 +27,7 @@ import {
 
 export type { CallEvidence } from './evidence.ts'
 export type { InstanceState } from './instance-state.ts'
+export type { ServerPage, UpstreamServer } from './servers.ts'
 export type { InstanceError, InstancePage, InstanceStatus, UpstreamInstance } from './wire.ts'
 
 const CREATE_ANSWER_BYTES = 1024 * 1024
@@ -45,6 +47,8 @@ export interface CloudDcClientOptions {
   callTimeoutMs: number
   /** Most connections of the reading calls to one endpoint. */
   connections: number
+  /** PEM: the authorities that are trusted instead of the usual ones. */
+  ca?: string | undefined
   logger: Logger
 }
 
@@ -90,6 +94,10 @@ export interface CloudDcClient {
     instanceId: string
     beforeWrite?: BeforeWrite
   }): Promise<InstanceStatus | 'not_found'>
+  /** One page of the project's servers, at most 1000. Throws CloudDcError. */
+  listServers(query: { projectId: string; marker?: string; beforeWrite?: BeforeWrite }): Promise<ServerPage>
+  /** How many of the project's servers are ready. Throws CloudDcError. */
+  countReadyServers(query: { projectId: string; beforeWrite?: BeforeWrite }): Promise<number>
   /** Refuses new calls and resolves when those in flight have ended. */
   close(): Promise<void>
 }
@@ -99,14 +107,22 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
   const { endpointOf, auth, callTimeoutMs, logger } = options
   const upstreams = createUpstreams(options)
 
-  /** Tells who holds the credentials of an answer that refuses one. */
-  const tellOf = (answer: Answer, projectId: string, used: Record<string, string>) => {
-    if (!refusesCredential(answerFacts(answer, []))) return
+  /**
+   * Tells who holds the credentials of an answer that refuses one. Returns what is wrong with it, where that is the same
+   * for all its projects.
+   */
+  const tellOf = (
+    answer: Answer,
+    projectId: string,
+    used: Record<string, string>,
+  ): CredentialFault | undefined => {
+    if (!refusesCredential(answerFacts(answer, []))) return undefined
     const words = answer.complete ? parseErrorBody(answer.body.toString('utf8')).message : null
     const refusal = { fault: credentialFault(words), date: dateOf(answer.headers.date) }
     auth.refused(projectId, used, refusal).catch((error: unknown) => {
       logger.warn({ reason: coerceError(error).message }, 'the CloudDC credential could not be renewed')
     })
+    return auth.isShared(projectId, used) ? refusal.fault : undefined
   }
 
   const call = async (
@@ -129,17 +145,18 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     }
     const address = query.length === 0 ? encodedPath : `${encodedPath}?${queryString(query)}`
     const result = await exchange({ ...request, origin, path: address, authorize, timeoutMs: callTimeoutMs })
+    let fault: CredentialFault | undefined
     if (result.kind === 'response') {
       if (isSuccess(result.status)) auth.answered(dateOf(result.headers.date))
-      else tellOf(result, projectId, credential)
+      else fault = tellOf(result, projectId, credential)
     }
-    return { result, credential }
+    return { result, credential, fault }
   }
 
   const batchCreate = async ({ projectId, body, beforeWrite }: BatchCreateCall): Promise<CallEvidence> => {
     const upstream = upstreams.at(endpointOf(projectId))
     const connection = upstream.creating.take()
-    const { result, credential } = await call(upstream, projectId, '/instances/batch-create', [], {
+    const { result, credential, fault } = await call(upstream, projectId, '/instances/batch-create', [], {
       dispatcher: connection.dispatcher,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
@@ -157,6 +174,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       ...facts,
       instanceIds: named?.ids ?? null,
       unusableIds: named?.unusable ?? 0,
+      ...(fault === undefined ? {} : { credentialFault: fault }),
     }
   }
 
@@ -167,7 +185,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     beforeWrite: BeforeWrite | undefined,
   ): Promise<Value> => {
     const upstream = upstreams.at(endpointOf(projectId))
-    const { result, credential } = await call(upstream, projectId, path, query, {
+    const { result, credential, fault } = await call(upstream, projectId, path, query, {
       dispatcher: upstream.reading,
       slots: upstream.readingSlots,
       method: 'GET',
@@ -179,7 +197,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
       const value = read(result.body.toString('utf8'))
       if (value !== null) return value
     }
-    throw readingError(result, secretsOf(undefined, credential))
+    throw readingError(result, secretsOf(undefined, credential), fault)
   }
 
   const listInstances = async (query: ListInstancesQuery): Promise<InstancePage> => {
@@ -216,15 +234,20 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
         throw error
       }
     },
+    listServers: ({ projectId, marker, beforeWrite }) => {
+      const query: [string, string][] = [['limit', String(MAX_LIMIT)]]
+      if (marker !== undefined) query.push(['marker', marker])
+      return get(projectId, { path: '/physicalservers', query }, parseServers, beforeWrite)
+    },
+    countReadyServers: ({ projectId, beforeWrite }) =>
+      get(projectId, { path: '/physicalservers/status' }, parseReadyCount, beforeWrite),
     close: upstreams.close,
   }
 }
 
 type Answer = Extract<Exchange, { kind: 'response' }>
 
-function dateOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? header : undefined
-}
+const dateOf = (header: string | string[] | undefined) => (typeof header === 'string' ? header : undefined)
 
 function endOf(result: Exchange): CallEnd {
   if (result.kind === 'response') return result.complete ? 'answered' : 'lost'

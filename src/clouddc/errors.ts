@@ -1,4 +1,5 @@
 import type { AccessTrouble } from './refusal.ts'
+import type { CredentialFault } from './unauthorized.ts'
 
 /** Facts that every failed reading call carries. */
 export interface CloudDcErrorFacts {
@@ -42,10 +43,18 @@ export class CloudDcAccessError extends CloudDcError {
   override readonly name = 'CloudDcAccessError'
   readonly retryable = true
   readonly trouble: AccessTrouble
+  /** What is wrong with a credential that all its projects share; null where it is not that. */
+  readonly credentialFault: CredentialFault | null
 
-  constructor(message: string, trouble: AccessTrouble, facts: Partial<CloudDcErrorFacts> = {}) {
+  constructor(
+    message: string,
+    trouble: AccessTrouble,
+    facts: Partial<CloudDcErrorFacts> = {},
+    credentialFault: CredentialFault | null = null,
+  ) {
     super(message, facts)
     this.trouble = trouble
+    this.credentialFault = credentialFault
   }
 }
 

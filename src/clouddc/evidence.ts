@@ -1,3 +1,5 @@
+import type { CredentialFault } from './unauthorized.ts'
+
 /**
  * What one batch-create call left behind: all that the decision about its outcome rests on. Neither the password nor
  * the request body is ever in it.
@@ -16,6 +18,8 @@ export type CallEvidence =
       /** CloudDC's error code, such as `iMetal.0101` or `APIGW.0308`. */
       code: string | null
       message: string
+      /** What is wrong with a credential that all its projects share, where the answer refuses it. */
+      credentialFault?: CredentialFault
     }
   | {
       kind: 'no_response'

@@ -12,6 +12,7 @@ import {
 import { FAULT_CODES } from './evidence.ts'
 import type { Exchange } from './exchange.ts'
 import { meaningOf } from './refusal.ts'
+import type { CredentialFault } from './unauthorized.ts'
 
 /** What CloudDC, its gateways and IAM use as codes. */
 const KNOWN_CODE = /^(?:iMetal|APIGW?|IAM|CloudDC|COM)\.\d{1,8}$/i
@@ -19,8 +20,13 @@ const KNOWN_CODE = /^(?:iMetal|APIGW?|IAM|CloudDC|COM)\.\d{1,8}$/i
 /**
  * The error for a reading call that gave nothing readable, cleaned of the given secrets. A listing concerns many
  * orders, and what it says may quote the password of any of them, so that of its words only a known code is kept.
+ * `fault` is what is wrong with a credential that all its projects share.
  */
-export function readingError(result: Exchange, secrets: readonly string[]): CloudDcError {
+export function readingError(
+  result: Exchange,
+  secrets: readonly string[],
+  fault?: CredentialFault,
+): CloudDcError {
   if (result.kind === 'no_response') {
     const { code } = result
     const message = cleanText(result.message, secrets)
@@ -38,7 +44,7 @@ export function readingError(result: Exchange, secrets: readonly string[]): Clou
   // A reading call leaves nothing in doubt: only what other calls would meet matters.
   switch (meaning.done === false ? meaning.reason : meaning.closes) {
     case 'unauthorized':
-      return new CloudDcAccessError(message, 'unauthorized', facts)
+      return new CloudDcAccessError(message, 'unauthorized', facts, fault)
     case 'forbidden':
       return new CloudDcAccessError(message, 'forbidden', facts)
     case 'misconfigured':

@@ -1,3 +1,5 @@
+import { beforeQuotedRequest } from './clean-text.ts'
+
 /** Why the gateway refuses a credential. */
 export type CredentialFault =
   /** It is over, or of another region, or it is not said why: another one may do. */
@@ -23,8 +25,11 @@ const WORDS: readonly (readonly [RegExp, CredentialFault])[] = [
 /** What a refusal of the credential says is wrong with it, by the words of the answer, null where it has none. Pure, total. */
 export function credentialFault(words: string | null): CredentialFault {
   if (words === null) return 'expired'
-  return WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? 'expired'
+  // A quoted request has words of its own, such as X-Sdk-Date.
+  return faultIn(beforeQuotedRequest(words)) ?? faultIn(words) ?? 'expired'
 }
+
+const faultIn = (words: string) => WORDS.find(([pattern]) => pattern.test(words))?.[1]
 
 /** Only what differs with the credential is worth another look: these are the same with any. */
 export function mayAnotherHelp(fault: CredentialFault): boolean {

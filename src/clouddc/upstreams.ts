@@ -20,17 +20,19 @@ export interface UpstreamsOptions {
   callTimeoutMs: number
   /** Most connections of the reading calls to one endpoint. */
   connections: number
+  /** PEM: the authorities that are trusted instead of the usual ones. */
+  ca?: string | undefined
 }
 
 /** The endpoints that calls go to, each with connections of its own from its first call on. */
-export function createUpstreams({ callTimeoutMs, connections }: UpstreamsOptions) {
+export function createUpstreams({ callTimeoutMs, connections, ca }: UpstreamsOptions) {
   const transport = {
     // After GOAWAY, undici sends requests of an HTTP/2 connection again by itself.
     allowH2: false,
     // The exchange has a deadline of its own over the whole call.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: { timeout: Math.min(callTimeoutMs, CONNECT_TIMEOUT_MS) },
+    connect: { timeout: Math.min(callTimeoutMs, CONNECT_TIMEOUT_MS), ...(ca === undefined ? {} : { ca }) },
   }
   const open = (endpoint: string): Upstream => {
     const { origin, host, pathname } = new URL(endpoint)

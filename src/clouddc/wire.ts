@@ -37,6 +37,7 @@ export interface UpstreamInstance extends InstanceStatus {
   description: string | null
   /** As CloudDC writes it: the format is not documented. */
   createdAt?: string
+  launchedAt?: string
 }
 
 export interface InstancePage {
@@ -88,6 +89,7 @@ const instanceSchema = statusSchema.extend({
   metadata: z.unknown().optional(),
   description: textSchema,
   created_at: textSchema,
+  launched_at: textSchema,
 })
 
 const interfaceSchema = z.object({ subnet_id: textSchema, ipv4_address: textSchema })
@@ -137,7 +139,7 @@ export function parseStatus(text: string): InstanceStatus | null {
   return statusOf(parsed.data)
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
@@ -146,7 +148,7 @@ function parseJson(text: string): unknown {
 }
 
 /** A marker is opaque, but one that is the next page's address stands for the `marker` in its query. */
-function markerOf(marker: string | null): string | null {
+export function markerOf(marker: string | null): string | null {
   if (marker === null) return null
   const query = /^(?:https?:\/\/|\/)[^?]*(?:\?(.*))?$/i.exec(marker)
   if (query === null) return marker
@@ -164,6 +166,7 @@ function instanceOf(item: z.output<typeof instanceSchema>): UpstreamInstance {
     metadata: metadataOf(item.metadata),
     description: item.description,
     ...(item.created_at === null ? {} : { createdAt: item.created_at }),
+    ...(item.launched_at === null ? {} : { launchedAt: item.launched_at }),
   }
 }
 

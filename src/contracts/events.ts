@@ -1,6 +1,6 @@
 import { requestKey } from '../request/request-key.ts'
 import { hashedUuid } from '../runtime/uuid.ts'
-import type { EventData, EventKind, NetworkInterface } from './event-schemas.ts'
+import { dataSchemaOf, type EventData, type EventKind, type NetworkInterface } from './event-schemas.ts'
 
 /** The events this service publishes, as CloudEvents 1.0 in structured mode. The README lists them. */
 
@@ -61,6 +61,7 @@ function createEvent<Kind extends EventKind>(
     subject: instanceId,
     time: new Date(at).toISOString(),
     datacontenttype: 'application/json',
+    dataschema: dataSchemaOf(kind),
     traceparent: traceparent ?? undefined,
     tracestate: tracestate ?? undefined,
     data: { project_id: projectId, request_id: requestId, ...data },

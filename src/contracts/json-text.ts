@@ -1,4 +1,5 @@
 const LINE_FEED = 0x0a
+const BACKSLASH = 0x5c
 
 /** Whether four hexadecimal digits stand there. */
 export function isHex(text: string, start: number): boolean {
@@ -25,4 +26,15 @@ export function position(text: string, at: number): string {
     lineStart = before + 1
   }
   return `at line ${line}, column ${at - lineStart + 1}`
+}
+
+/** In a well-formed text: the index of the quote that closes the string opened at `start`. */
+export function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  for (;;) {
+    let backslashes = 0
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes += 1
+    if (backslashes % 2 === 0) return end
+    end = text.indexOf('"', end + 1)
+  }
 }

@@ -1,19 +1,9 @@
 import { createDiscretion, type Secrets } from './discretion.ts'
 import { type Fault, type Findings, publishableFaults } from './fault.ts'
+import type { RejectionCode } from './rejection-code.ts'
 import type { FoundIds } from './request-ids.ts'
 import { CONTRACT_NAMES } from './request-schema.ts'
 import { publishableTracing, type Tracing, type TracingInput } from './tracing.ts'
-
-const REJECTION_CODES = [
-  'invalid_json',
-  'invalid_request',
-  'idempotency_conflict',
-  'message_too_large',
-  'unsupported_content_type',
-  'delivery_limit',
-] as const
-
-export type RejectionCode = (typeof REJECTION_CODES)[number]
 
 /** Why a message is not accepted; all of it may be shown to others. */
 export interface MessageRejection {

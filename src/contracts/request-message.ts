@@ -4,11 +4,19 @@ import { type BodyFormat, bodyFormat } from './content-type.ts'
 import { createFindings, type Fault, type Findings } from './fault.ts'
 import { briefMessage, describeIssues } from './issues.ts'
 import { findMisplacedPassword } from './misplaced-password.ts'
-import { createRejection, type MessageRejection, type RejectionCode } from './rejection.ts'
+import { passwordFaults } from './password.ts'
+import { createRejection, type MessageRejection } from './rejection.ts'
+import type { RejectionCode } from './rejection-code.ts'
 import { findIds, findRequestId } from './request-ids.ts'
 import { REQUEST_ID, REQUEST_ID_RULE, requestMessageSchema } from './request-schema.ts'
 import { parseDateTime } from './rfc3339.ts'
-import { countFaults, isPlainObject, normaliseSpec, type ProvisionSpec } from './spec.ts'
+import {
+  countFaults,
+  isPlainObject,
+  normaliseSpec,
+  type ProvisionSpec,
+  passwordChoiceFaults,
+} from './spec.ts'
 import { parseStrictJson, readSecrets } from './strict-json.ts'
 import { correlationFault, publishableTracing, type Tracing, type TracingInput } from './tracing.ts'
 
@@ -28,6 +36,8 @@ export interface ProvisionCommand {
   minCount: number
   maxCount: number
   deadline: Date | null
+  /** Too few ready servers let the order wait, instead of ending it. */
+  waitsForReady: boolean
 }
 
 export interface MessageInput extends TracingInput {
@@ -37,10 +47,23 @@ export interface MessageInput extends TracingInput {
   messageId: string | undefined
 }
 
+export interface ValidMessage {
+  ok: true
+  command: ProvisionCommand
+  tracing: Tracing
+}
+
+export type ParsedMessage = ValidMessage | MessageRejection
+
+/** A message that is valid as far as can be told without its password, which is sealed. */
+export interface SealedMessage {
+  ok: 'sealed'
+  /** What becomes of it. `open` opens a `password_jwe`, and gives undefined where that cannot be done. */
+  unseal(open: (jwe: string) => Promise<string | undefined>): Promise<ParsedMessage>
+}
+
 /** Reads a request message, whose members the README defines, in time proportional to its length. */
-export function parseRequestMessage(
-  input: MessageInput,
-): { ok: true; command: ProvisionCommand; tracing: Tracing } | MessageRejection {
+export function parseRequestMessage(input: MessageInput): ParsedMessage | SealedMessage {
   const { body, messageId } = input
   if (body.length > MAX_BODY_BYTES) {
     const message = `the body has ${body.length} bytes, ${MAX_BODY_BYTES} are allowed`
@@ -57,18 +80,43 @@ export function parseRequestMessage(
     return createRejection('invalid_json', { ...json.reading, ids, tracing: input })
   }
   const findings = json.ok ? createFindings() : json.reading.findings
-  const command = readMessage(json.value, format, input, findings)
-  if (command !== undefined) {
-    const tracing = publishableTracing(input, (text) => !text.includes(command.password))
-    return { ok: true, command, tracing }
+  const judge = (message: SoundMessage | undefined, password: string | undefined): ParsedMessage => {
+    const command = message && password !== undefined ? toCommand(message, password, findings) : undefined
+    if (command !== undefined) {
+      const tracing = publishableTracing(input, (text) => !text.includes(command.password))
+      return { ok: true, command, tracing }
+    }
+    const { values, complete } = json.ok ? readSecrets(body) : json.reading.secrets
+    return createRejection('invalid_request', {
+      findings,
+      ids: findIds(json.value, format, messageId, []),
+      tracing: input,
+      secrets: { values: password === undefined ? values : [...values, password], complete },
+      malformed: false,
+    })
   }
-  return createRejection('invalid_request', {
-    findings,
-    ids: findIds(json.value, format, messageId, []),
-    tracing: input,
-    secrets: json.ok ? readSecrets(body) : json.reading.secrets,
-    malformed: false,
-  })
+
+  const message = readMessage(json.value, format, input, findings)
+  if (typeof message?.body.spec.password_jwe !== 'string')
+    return judge(message, message?.body.spec.password ?? undefined)
+  const jwe = message.body.spec.password_jwe
+  return {
+    ok: 'sealed',
+    unseal: async (open) => {
+      const password = await open(jwe)
+      const path = [...message.prefix, 'spec', 'password_jwe']
+      const faults = password === undefined ? [NOT_OPENED] : sealedFaults(password)
+      for (const fault of faults) findings.add(path, fault)
+      return judge(message, password)
+    },
+  }
+}
+
+const NOT_OPENED = 'cannot be opened with a key of this service'
+
+/** What is wrong with a password that was sealed: JSON itself keeps NUL out of the others. */
+function sealedFaults(password: string): string[] {
+  return [...passwordFaults(password), ...(password.includes('\0') ? ['contains a NUL character'] : [])]
 }
 
 /** A rejection for a reason outside the body's rules; the ids are looked for all the same. */
@@ -102,13 +150,23 @@ function findingsOf({ path, message }: Fault): Findings {
   return findings
 }
 
-/** Checks and normalises; there is a command exactly when there are no faults. */
+/** A message that keeps all rules but those about the text of its password. */
+interface SoundMessage {
+  body: z.infer<typeof requestMessageSchema>
+  requestId: string
+  /** Where the request id and the correlation id stand, if outside the body. */
+  outside: Readonly<Record<string, unknown>>
+  /** Where the body stands in the message. */
+  prefix: readonly string[]
+}
+
+/** Checks; there is a message exactly when there are no faults. */
 function readMessage(
   value: unknown,
   format: BodyFormat,
   input: MessageInput,
   findings: Findings,
-): ProvisionCommand | undefined {
+): SoundMessage | undefined {
   const correlation = input.correlationId === undefined ? undefined : correlationFault(input.correlationId)
   if (correlation !== undefined) findings.add(['correlation_id'], correlation)
   if (!isPlainObject(value)) {
@@ -123,7 +181,8 @@ function readMessage(
   const data = format === 'cloudevents' ? value.data : value
   const issues = requestMessageSchema.safeParse(data, { error: briefMessage }).error?.issues ?? []
   describeIssues(issues, data, prefix, findings)
-  for (const { path, message } of countFaults(isPlainObject(data) ? data.spec : undefined))
+  const spec = isPlainObject(data) ? data.spec : undefined
+  for (const { path, message } of [...passwordChoiceFaults(spec), ...countFaults(spec)])
     findings.add([...prefix, 'spec', path], message)
 
   const requestId = findRequestId(value, format, input.messageId)
@@ -134,20 +193,36 @@ function readMessage(
   }
   if (findings.total() > 0) return undefined
 
-  // The schema checks and does not change: what it takes is used as it was read, whatever its keys are.
-  const message = data as z.infer<typeof requestMessageSchema>
-  const { password, ...shown } = message.spec
-  findMisplacedPassword({ ...message, spec: shown }, password, prefix, findings)
-  const own = requestId.path === 'request_id' ? {} : { [requestId.path]: requestId.value }
-  findMisplacedPassword({ ...own, correlation_id: input.correlationId }, password, [], findings)
+  return {
+    // The schema checks and does not change: what it takes is used as it was read, whatever its keys are.
+    body: data as z.infer<typeof requestMessageSchema>,
+    requestId: String(requestId.value),
+    outside: {
+      ...(requestId.path === 'request_id' ? {} : { [requestId.path]: requestId.value }),
+      correlation_id: input.correlationId,
+    },
+    prefix,
+  }
+}
+
+/** Normalises; undefined, and a finding, where the password stands in another place as well. */
+function toCommand(
+  { body, requestId, outside, prefix }: SoundMessage,
+  password: string,
+  findings: Findings,
+): ProvisionCommand | undefined {
+  const { password: _, password_jwe: __, ...shown } = body.spec
+  findMisplacedPassword({ ...body, spec: shown }, password, prefix, findings)
+  findMisplacedPassword(outside, password, [], findings)
   if (findings.total() > 0) return undefined
   return {
-    projectId: message.project_id,
-    requestId: String(requestId.value),
-    ...normaliseSpec(message.spec),
+    projectId: body.project_id,
+    requestId,
+    ...normaliseSpec(body.spec),
     password,
-    priority: (message.priority ?? 0) + 0,
-    deadline: message.deadline ? parseDateTime(message.deadline) : null,
+    priority: (body.priority ?? 0) + 0,
+    deadline: body.deadline ? parseDateTime(body.deadline) : null,
+    waitsForReady: body.when_not_ready === 'wait',
   }
 }
 

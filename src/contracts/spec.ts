@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { isLongerThan, passwordFaults } from './password.ts'
+import { COMPACT_JWE, JWE_ALG, JWE_ENC, MAX_PASSWORD_JWE, readJwe } from './jwe.ts'
+import { isLongerThan, PASSWORD_KEYWORDS, passwordFaults } from './password.ts'
+import { told } from './reply-members.ts'
 
 /**
  * The body of CloudDC's batch-create as this service takes it: the document's own rules, and three stricter ones.
@@ -17,6 +19,7 @@ const NAME = /^[A-Za-z0-9_.\p{Script=Han}-]{1,63}$/u
 const METADATA_KEY = /^[A-Za-z0-9 _:.-]{1,255}$/
 
 const identifier = z.string().min(1, 'must not be empty')
+const idOf = (what: string, example: string) => identifier.meta(told(`CloudDC's id of ${what}`, example))
 
 const password = z
   .string()
@@ -24,7 +27,39 @@ const password = z
     for (const message of passwordFaults(value)) issues.push({ code: 'custom', message, input: undefined })
   })
   .meta({
-    description: 'Initial password of the administrator. Write-only: it is sealed at once.',
+    ...told(
+      'Initial password of the administrator; either this or password_jwe. Write-only: it is sealed at once.',
+      'Sup3r-Secret!',
+    ),
+    ...PASSWORD_KEYWORDS,
+    writeOnly: true,
+  })
+
+const base64url = (text: string) => Buffer.from(text).toString('base64url')
+/** Of the form alone. */
+const EXAMPLE_JWE = [
+  base64url(JSON.stringify({ alg: JWE_ALG, enc: JWE_ENC, kid: 'k1', epk: { kty: 'EC', crv: 'P-256' } })),
+  ...['key', 'nonce', 'sealed', 'tag'].map(base64url),
+].join('.')
+
+const passwordJwe = z
+  .string()
+  .check(({ value, issues }) => {
+    const reject = (message: string) => issues.push({ code: 'custom', message, input: undefined })
+    if (value.length > MAX_PASSWORD_JWE) {
+      reject(`must have at most ${MAX_PASSWORD_JWE} characters`)
+      return
+    }
+    const reading = readJwe(value)
+    if (!reading.ok) reject(reading.fault)
+  })
+  .meta({
+    ...told(
+      `The password, sealed to a key of /.well-known/provisioner-keys: RFC 7516 compact, alg ${JWE_ALG}, enc ${JWE_ENC}.`,
+      EXAMPLE_JWE,
+    ),
+    maxLength: MAX_PASSWORD_JWE,
+    pattern: COMPACT_JWE.source,
     writeOnly: true,
   })
 
@@ -48,18 +83,21 @@ const metadata = z
     }
   })
   .meta({
+    ...told('Names and values that the servers carry in CloudDC', { team: 'blue' }),
     type: 'object',
     maxProperties: MAX_METADATA_PAIRS,
     propertyNames: { pattern: METADATA_KEY.source },
     additionalProperties: { type: 'string', maxLength: MAX_TEXT_LENGTH },
   })
 
-const count = z
-  .number()
-  .nullish()
-  .meta({
-    description: `Whole number from 1 to ${MAX_COUNT}, max_count not below min_count. Ignored beside a placement.`,
-  })
+const count = (description: string, example: number) =>
+  z
+    .number()
+    .meta({ type: 'integer' })
+    .nullish()
+    .meta(
+      told(`${description}. A whole number from 1 to ${MAX_COUNT}; of no effect beside a placement`, example),
+    )
 
 /** Of an array that is too long, no more elements are looked at than tell that it is. */
 function bounded<List extends z.ZodArray>(most: number, list: List) {
@@ -69,39 +107,84 @@ function bounded<List extends z.ZodArray>(most: number, list: List) {
   )
 }
 
-const interfaceSchema = z.strictObject({ subnet_id: identifier })
+const interfaceSchema = z
+  .strictObject({ subnet_id: idOf('the subnet', 'f2b1d3f4-6c5d-4a43-8d0e-6a1d3b2c4e5f') })
+  .meta({ title: 'NetworkInterface', description: 'An interface of each server' })
 
-const placementSchema = z.strictObject({
-  server_id_set: bounded(
-    MAX_SERVERS,
-    z
-      .array(identifier, 'must be an array of server ids')
-      .min(1, 'must name at least one server')
-      .max(MAX_SERVERS, `must name at most ${MAX_SERVERS} servers`),
-  ),
-})
+const placementSchema = z
+  .strictObject({
+    server_id_set: bounded(
+      MAX_SERVERS,
+      z
+        .array(identifier, 'must be an array of server ids')
+        .min(1, 'must name at least one server')
+        .max(MAX_SERVERS, `must name at most ${MAX_SERVERS} servers`),
+    ).meta(told("CloudDC's ids of the servers", ['a3d9a1de-4c6f-47c8-8d0b-fd1f0d1f7c21'])),
+  })
+  .meta({ title: 'Placement', description: 'Exactly these servers, all of them, instead of any' })
 
-export const specSchema = z.strictObject({
-  name: z.string().regex(NAME, 'must have 1 to 63 of: letters, digits, Chinese characters, _ - .'),
-  image_id: identifier,
-  vpc_id: identifier,
-  network_interfaces: bounded(
-    MAX_INTERFACES,
-    z
-      .array(interfaceSchema)
-      .min(1, 'must have at least one interface')
-      .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
-  ),
-  password,
-  metadata: metadata.nullish(),
-  description: z
-    .string()
-    .refine((text) => !isLongerThan(text, MAX_TEXT_LENGTH), `must have at most ${MAX_TEXT_LENGTH} characters`)
-    .nullish(),
-  placement: placementSchema.nullish(),
-  min_count: count,
-  max_count: count,
-})
+/** The rule of the counts, but for their order, which JSON Schema has no words for. */
+const COUNTS_WITHOUT_PLACEMENT = {
+  if: { properties: { placement: { type: 'null' } } },
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: {
+    properties: {
+      min_count: { type: ['integer', 'null'], minimum: 1, maximum: MAX_COUNT },
+      max_count: { type: ['integer', 'null'], minimum: 1, maximum: MAX_COUNT },
+    },
+  },
+}
+
+const given = { type: 'string' }
+const absent = { type: 'null' }
+
+/** There is one of the passwords, and not both; null means absent. */
+const ONE_PASSWORD = {
+  not: {
+    anyOf: [
+      { properties: { password: absent, password_jwe: absent } },
+      { required: ['password', 'password_jwe'], properties: { password: given, password_jwe: given } },
+    ],
+  },
+}
+
+export const specSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(NAME, 'must have 1 to 63 of: letters, digits, Chinese characters, _ - .')
+      .meta(told('Name of the servers; CloudDC numbers them', 'web')),
+    image_id: idOf('the image to install', '7d3cbb2a-a3a4-4d29-94a5-1b26fb1b6b25'),
+    vpc_id: idOf('the VPC', '8cf1b1fd-3b0f-4b9c-9f5e-2b8f7f0d3c11'),
+    network_interfaces: bounded(
+      MAX_INTERFACES,
+      z
+        .array(interfaceSchema)
+        .min(1, 'must have at least one interface')
+        .max(MAX_INTERFACES, `must have at most ${MAX_INTERFACES} interfaces`),
+    ).meta({ description: 'The interfaces of each server' }),
+    password: password.nullish(),
+    password_jwe: passwordJwe.nullish(),
+    metadata: metadata.nullish(),
+    description: z
+      .string()
+      .refine(
+        (text) => !isLongerThan(text, MAX_TEXT_LENGTH),
+        `must have at most ${MAX_TEXT_LENGTH} characters`,
+      )
+      .meta({ maxLength: MAX_TEXT_LENGTH })
+      .nullish()
+      .meta(told('What the servers are for, in words', 'the shop, second stage')),
+    placement: placementSchema.nullish(),
+    min_count: count('Servers to order at the least; absent means 1', 1),
+    max_count: count('Servers to order at the most, not below min_count; absent means min_count', 3),
+  })
+  .meta({
+    title: 'Spec',
+    description: "The body of CloudDC's batch-create, with its names and rules",
+    ...COUNTS_WITHOUT_PLACEMENT,
+    ...ONE_PASSWORD,
+  })
 
 /** The names of all members of a spec, but for those that metadata may have. */
 export const SPEC_NAMES = [specSchema, interfaceSchema, placementSchema].flatMap(({ shape }) =>
@@ -125,6 +208,15 @@ export type ProvisionSpec = {
   placement?: { server_id_set: string[] }
   min_count?: number
   max_count?: number
+}
+
+/** What is wrong with the choice between the two members for a password; `spec` may be anything. */
+export function passwordChoiceFaults(spec: unknown): { path: string; message: string }[] {
+  if (!isPlainObject(spec)) return []
+  const { password: plain = null, password_jwe: sealed = null } = spec
+  if (plain === null && sealed === null) return [{ path: 'password', message: 'is missing' }]
+  if (plain === null || sealed === null) return []
+  return [{ path: 'password_jwe', message: 'must not be given together with password' }]
 }
 
 /** What is wrong with the counts of a spec, by member; `spec` may be anything. */

@@ -37,18 +37,37 @@ const instanceStatusSchema = z
   })
   .meta({ id: 'InstanceStatus', description: 'An instance that was created for a request' })
 
-const waitingSchema = z
+export const waitingSchema = z
   .object({
     reason: z
       .enum(WAITING_REASONS)
       .meta(
         told(
-          'rate_limit: a call token; retry: its retry time; reconciling: the outcome of an attempt; ' +
+          'rate_limit: a call token; retry: its retry time; capacity: ready servers; ' +
+            'paused: the end of a pause by a person; reconciling: the outcome of an attempt; ' +
             'all others: the project is closed until a call gets through',
           'rate_limit',
         ),
       ),
-    until: time('When the request is looked at again; it may have to wait on after that'),
+    until: timeOrNull(
+      'When the request is looked at again; it may have to wait on after that. Null where a person has to end a pause',
+    ),
+    detail: textOrNull(
+      'What is missing; null where the reason says all',
+      '3 servers are ready, fewer than the 5 asked for',
+    ),
+    position: z
+      .int()
+      .min(1)
+      .nullable()
+      .meta(told("Place in its project's queue, from 1; null while it is in none, or not known yet", 12)),
+    estimated_dispatch_at: timeOrNull(
+      'When its order is expected to go out; null while nobody can know, as in a closed project',
+    ),
+    estimated_at: timeOrNull(
+      'When its servers are expected to run, by what instances of its image took so far; while none has run, when its ' +
+        'order is expected to go out; null while nobody can know',
+    ),
   })
   .meta({ id: 'Waiting', description: 'What a request waits for' })
 
@@ -73,6 +92,10 @@ export const requestStatusSchema = z
     state: requestStateSchema.describe('Where the request stands'),
     counts: countsSchema.describe('Instances ordered, created, running and failed'),
     instances: z.array(instanceStatusSchema).describe('The instances created so far'),
+    name: text('Name of the instances, as ordered', 'web'),
+    priority: z.int().min(0).max(9).meta(told('Higher goes first within the project', 0)),
+    deadline: timeOrNull('When it expires unless it was dispatched; null where it has none'),
+    correlation_id: textOrNull('The correlation id of its message; null where it had none', 'trace-42'),
     attempts: count('Calls of batch-create that may have reached CloudDC', 1),
     waiting: waitingSchema.nullable().describe('What the request waits for; null when for nothing'),
     error: requestFailureSchema.nullable().describe('Why the request failed or expired; null unless it did'),

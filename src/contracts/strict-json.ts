@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { mayHoldSecrets, type Secrets } from './discretion.ts'
 import { createFindings } from './fault.ts'
 import { type JsonReading, readJson } from './json-reader.ts'
+import { endOfString } from './json-text.ts'
 
 /** Levels of arrays and objects that a document may have; a request has five, in its CloudEvents envelope. */
 export const MAX_JSON_DEPTH = 32
@@ -66,7 +67,6 @@ function bytesFault(body: Buffer): string | undefined {
 }
 
 const QUOTE = 0x22
-const BACKSLASH = 0x5c
 const COLON = 0x3a
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
@@ -92,17 +92,6 @@ function measureText(text: string): { members: number; depth: number } {
     }
   }
   return { members, depth }
-}
-
-/** The index of the quote that closes the string opened at `start`. */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1)
-  for (;;) {
-    let backslashes = 0
-    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes += 1
-    if (backslashes % 2 === 0) return end
-    end = text.indexOf('"', end + 1)
-  }
 }
 
 function countMembers(value: unknown): number {

@@ -51,6 +51,11 @@ export function isTaken(error: unknown): boolean {
   return sqlState(error) === '23505'
 }
 
+/** Whether the role of the connection may not do it. */
+export function lacksRight(error: unknown): boolean {
+  return sqlState(error) === '42501'
+}
+
 /** Whether the statement will fail again, and so may go through without some of its rows. */
 export function isRejected(error: unknown): boolean {
   return classifyDatabaseError(error) === 'rejected'
@@ -60,6 +65,12 @@ export function isRejected(error: unknown): boolean {
 export function isRetryable(error: unknown, only?: 'conflict'): boolean {
   const found = classifyDatabaseError(error)
   return only === undefined ? found !== 'rejected' : found === only
+}
+
+/** Why a statement failed, without the words that Prisma puts around those of the database or its driver. */
+export function databaseWords(error: unknown): string {
+  const { message } = coerceError(error)
+  return /Message: `([^`]*)`/.exec(message)?.[1] ?? message
 }
 
 function prismaCode(error: unknown): string | undefined {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import type { withSchemaEngine as WithSchemaEngine } from './schema-engine.ts'
+import { parseDatabaseUrl } from './server-address.ts'
 
 const PRISMA_FOLDER = fileURLToPath(new URL('../../prisma/', import.meta.url))
 const MIGRATIONS_FOLDER = join(PRISMA_FOLDER, 'migrations')
@@ -37,7 +38,7 @@ export async function migrate({
   log = () => undefined,
 }: MigrateOptions): Promise<{ applied: string[] }> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...parseDatabaseUrl(databaseUrl),
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
   })

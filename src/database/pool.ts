@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { type Backend, endBackends, findLostBackends, THIS_BACKEND } from './backends.sql.ts'
+import { parseDatabaseUrl, type ServerAddress } from './server-address.ts'
 import { createSilenceWatch, type SilenceWatch } from './silence-watch.ts'
 import type { Sql } from './statement.ts'
 
@@ -44,6 +45,7 @@ export const SESSION_SETTINGS = {
  * pooler refuses or forgets those that come with the greeting; a connection that does not take them is not used.
  */
 export function createPool({ url, size, statementTimeoutMs, silentMs, logger }: PoolOptions): pg.Pool {
+  const address = parseDatabaseUrl(url)
   const settings = Object.entries({ ...SESSION_SETTINGS, statement_timeout: statementTimeoutMs })
   const setUp = {
     text: [...settings.map(([name, value]) => `SET ${name} = '${value}'`), THIS_BACKEND].join('; '),
@@ -52,13 +54,13 @@ export function createPool({ url, size, statementTimeoutMs, silentMs, logger }: 
   const silence = createSilenceWatch({
     silentMs,
     server: {
-      findLost: (backends) => apart(url, (sql) => findLostBackends(sql, backends, silentMs / 2)),
-      end: (backends) => apart(url, (sql) => endBackends(sql, backends)),
+      findLost: (backends) => apart(address, (sql) => findLostBackends(sql, backends, silentMs / 2)),
+      end: (backends) => apart(address, (sql) => endBackends(sql, backends)),
     },
     logger,
   })
   const pool = new pg.Pool({
-    connectionString: url,
+    ...address,
     max: size,
     connectionTimeoutMillis: POOL_WAIT_MS,
     Client: Connection,
@@ -102,9 +104,9 @@ function watchForSilence(silence: SilenceWatch, connection: pg.ClientBase, backe
 }
 
 /** Works on a connection of its own, since those of the pool may all be silent. */
-async function apart<Result>(url: string, work: (sql: Sql) => Promise<Result>): Promise<Result> {
+async function apart<Result>(address: ServerAddress, work: (sql: Sql) => Promise<Result>): Promise<Result> {
   const client = new pg.Client({
-    connectionString: url,
+    ...address,
     connectionTimeoutMillis: APART_TIMEOUT_MS,
     query_timeout: APART_TIMEOUT_MS,
   })

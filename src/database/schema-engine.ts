@@ -9,6 +9,7 @@ import {
 } from '@prisma/driver-adapter-utils'
 import type { SchemaEngine } from '@prisma/schema-engine-wasm'
 import pg from 'pg'
+import { parseDatabaseUrl } from './server-address.ts'
 
 /** Postgres' one-byte type "char", which its catalogs use and the adapter does not know. */
 const CHAR_TYPE = 18
@@ -41,7 +42,7 @@ export async function withSchemaEngine<Result>(
   engineClass ??= loadEngineClass()
   const Engine = await engineClass
   // One connection that is never let go: the engine holds its advisory lock on it.
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, idleTimeoutMillis: 0 })
+  const pool = new pg.Pool({ ...parseDatabaseUrl(databaseUrl), max: 1, idleTimeoutMillis: 0 })
   pool.on('error', () => undefined)
   try {
     const factory = bindMigrationAwareSqlAdapterFactory(createAdapterFactory(pool))

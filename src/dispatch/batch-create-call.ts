@@ -3,7 +3,9 @@ import { attemptMarker } from '../attempt/marker.ts'
 import { classifyOutcome, type Outcome } from '../attempt/outcome.ts'
 import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { NOT_SENDABLE } from '../budget/call-effect.ts'
+import { newsOfCreating } from '../budget/credential-effect.ts'
 import type { Lateness } from '../budget/lateness.ts'
+import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { TightToken } from '../budget/tight-tokens.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -34,13 +36,14 @@ export interface CallContext {
   replica: Replica
   /** Shared by all batch-create calls of the process. */
   lateness: Lateness
+  credentials: PayingCredentials
   callLog: CallLog
   metrics: Metrics
 }
 
 /** Makes the call, and returns its outcome. Never rejects. */
 export async function callBatchCreate(context: CallContext, call: ClaimedCall): Promise<Outcome> {
-  const { callLog, metrics } = context
+  const { credentials, callLog, metrics } = context
   const startedAt = performance.now()
   const outcome = await send(context, call).catch(unsent)
   const seconds = (performance.now() - startedAt) / 1000
@@ -48,7 +51,8 @@ export async function callBatchCreate(context: CallContext, call: ClaimedCall): 
   metrics.dispatch.callSeconds.observe({ outcome: outcome.class }, seconds)
   metrics.dispatch.calls.inc({ outcome: outcome.class, reason })
   if (reason === 'throttled') metrics.dispatch.throttled.inc({ call: 'batch_create' })
-  callLog.tell(call.request.projectId, outcome)
+  credentials.tell({ ...call.request, payment: call.claim.id }, newsOfCreating(outcome))
+  callLog.tell(call.request, outcome)
   return outcome
 }
 
@@ -76,12 +80,13 @@ async function send(context: CallContext, call: ClaimedCall): Promise<Outcome> {
 }
 
 /** Throws when the call must not be made any more; called in the instant before its first byte is written. */
-function refuseToSend({ replica, lateness }: CallContext, call: ClaimedCall): void {
+function refuseToSend({ replica, credentials, lateness }: CallContext, call: ClaimedCall): void {
   const { request, replicaId, age, tightToken } = call
   if (!replica.holdsLease() || replica.id() !== replicaId)
     throw new NotSentError('the lease of the claim is lost')
   if (request.deadlineInMs !== null && age() >= request.deadlineInMs)
     throw new NotSentError('the deadline has passed')
+  credentials.check({ ...request, age })
   lateness.check({ age: tightToken?.age ?? age, roomMs: request.roomMs })
   tightToken?.written()
 }

@@ -15,7 +15,7 @@ interface ProjectLog {
 
 export interface CallLog {
   /** Logs a batch-create call of the project, if it is news. */
-  tell(projectId: string, outcome: Outcome): void
+  tell(call: { projectId: string; credentialId: string }, outcome: Outcome): void
 }
 
 /**
@@ -53,7 +53,7 @@ export function createCallLog({
   }
 
   return {
-    tell: (projectId, outcome) => {
+    tell: ({ projectId, credentialId }, outcome) => {
       if (outcome.class === 'created' || (outcome.reason === 'refused' && outcome.code !== NOT_SENDABLE)) {
         projects.get(projectId)?.outage.recovered()
         return
@@ -64,7 +64,8 @@ export function createCallLog({
       const at = now()
       const log = logOf(projectId, at)
       log.failedAt = at
-      log.outage.failed({ cause, code, httpStatus, reason: message, upstreamRequestId }, cause)
+      const facts = { cause, code, httpStatus, reason: message, upstreamRequestId, credential: credentialId }
+      log.outage.failed(facts, cause)
     },
   }
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Installation } from '../attempt/installation.ts'
 import type { OpenClaim } from '../attempt/outcome-recorder.ts'
 import { createLateness } from '../budget/lateness.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import { createTightTokens, type TightTokens } from '../budget/tight-tokens.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
@@ -31,14 +32,21 @@ export interface DispatcherOptions extends RecordContext {
   client: CloudDcClient
   sealer: Sealer
   replica: Replica
-  /** Brings the buckets to the configured limits; called before each claim, so for itself it does so once. */
+  /** Brings the buckets to the limits in force; called before each claim, so for itself it does so only when needed. */
   syncLimits: () => Promise<void>
+  /** Told with each claim when the next limit or pause ends by itself; null where none does. */
+  onChangesIn?: (ms: number | null) => void
   installation: Installation
+  credentials?: PayingCredentials
   concurrency: number
   callTimeoutMs: number
   /** 0..1 of the call budget kept for readiness. */
   readinessShare: number
   idleMs?: IdleMs
+  /** Whether requests go only by a reading of their project's ready servers. */
+  preflight?: boolean
+  /** Such a reading is wanted. */
+  onWantsReading?: () => void
   /** A claim got all it asked for, so there may be more than this replica takes. */
   onSurplus?: () => void
   metrics: Metrics
@@ -48,6 +56,7 @@ export interface DispatcherOptions extends RecordContext {
 
 interface DispatchContext extends DispatcherOptions, CallContext {
   client: CloudDcClient
+  credentials: PayingCredentials
   pace: ClaimPace
   tightTokens: TightTokens
   unansweredClaims: UnansweredClaims
@@ -63,6 +72,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
   const { database, replica, concurrency, idleMs = asIfAlone, metrics, quiet, logger } = options
   const context: DispatchContext = {
     ...options,
+    credentials: options.credentials ?? NO_CREDENTIALS,
     pace: createClaimPace({
       concurrency,
       onRoom: (inMs) => loop.wake(inMs),
@@ -71,7 +81,12 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     lateness: createLateness(),
     callLog: createCallLog({ logger }),
     tightTokens: createTightTokens({ database, quiet, logger, onNoted: () => loop.wake() }),
-    unansweredClaims: createUnansweredClaims({ database, holderId: replica.id, logger }),
+    unansweredClaims: createUnansweredClaims({
+      database,
+      holderId: replica.id,
+      credentials: options.credentials ?? NO_CREDENTIALS,
+      logger,
+    }),
     inHand: new Set(),
   }
   const loop = createLoop({
@@ -82,7 +97,7 @@ export function createDispatcher(options: DispatcherOptions): Loop {
     runOnce: () => claimOnce(context),
     onStop: async () => {
       await Promise.all(context.inHand)
-      await context.tightTokens.drained()
+      await Promise.all([context.tightTokens.drained(), context.credentials.drained()])
     },
   })
   return loop
@@ -95,15 +110,20 @@ async function claimOnce(context: DispatchContext): Promise<RunResult> {
   const asked = pace.room()
   if (asked <= 0 || !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
   await context.syncLimits()
-  const { calls, tokenInMs, asleep } = await claim(context, asked, await context.installation())
+  const installation = await context.installation()
+  const { calls, tokenInMs, changesInMs, asleep, wantsReading } = await claim(context, asked, installation)
+  context.onChangesIn?.(changesInMs)
   const got = calls.length
   pace.claimed({ asked, got })
+  if (wantsReading) context.onWantsReading?.()
   for (const call of calls) setGoing(context, call)
   if ((await wakeProjects(database, asleep)).length > 0) return { again: true }
   if (got === asked) context.onSurplus?.()
   const next = pace.next({ got, tokenInMs })
   const isAllTaken = got < asked && tokenInMs === null && !unansweredClaims.any()
-  return next.again || isAllTaken ? next : { again: false, waitMs: Math.min(next.waitMs ?? IDLE_MS, IDLE_MS) }
+  if (next.again) return next
+  const mostMs = isAllTaken ? Number.POSITIVE_INFINITY : IDLE_MS
+  return { again: false, waitMs: Math.min(next.waitMs ?? mostMs, mostMs, Math.max(1, changesInMs ?? mostMs)) }
 }
 
 async function claim(context: DispatchContext, slots: number, installation: string) {
@@ -112,7 +132,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
   const age = startAge()
   const replicaId = replica.id()
   const claimId = newUuid()
-  const { clockMs, requests, waitMs, asleep } = await claimRequests(database, {
+  const { clockMs, requests, waitMs, changesInMs, asleep, wantsReading } = await claimRequests(database, {
     replicaId,
     claimId,
     slots,
@@ -120,6 +140,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
     probeMs: context.callTimeoutMs + 5000,
     readinessShare: context.readinessShare,
     lateMs: context.lateness.usualMs(),
+    preflight: context.preflight ?? false,
   }).catch((error: unknown) => {
     unansweredClaims.add({ replicaId, claimId })
     throw error
@@ -140,7 +161,7 @@ async function claim(context: DispatchContext, slots: number, installation: stri
       tightToken: tightTokens.tokenOf({ ...request, payment: claimId }, { age, claimedAt }),
     }),
   )
-  return { calls, tokenInMs: waitMs, asleep }
+  return { calls, tokenInMs: waitMs, changesInMs, asleep, wantsReading }
 }
 
 function setGoing(context: DispatchContext, call: ClaimedCall): void {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { namedOthers, type Outcome } from '../attempt/outcome.ts'
 import type { OutcomeRecorder, Settlement } from '../attempt/outcome-recorder.ts'
-import { type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
+import { isForWantOfServers, type LookTimes, type OpenAttempt, settlementOf } from '../attempt/settlement.ts'
 import { bucketEffect } from '../budget/call-effect.ts'
 import { isTaken } from '../database/errors.ts'
 import type { ClaimedCall } from './batch-create-call.ts'
@@ -10,6 +10,8 @@ export interface RecordContext extends LookTimes {
   recorder: OutcomeRecorder
   /** Whether a 429 slows the refill down. */
   adaptive?: boolean
+  /** CloudDC has refused an order of the project for want of ready servers. */
+  onNotReady?: (projectId: string) => void
   logger: Logger
 }
 
@@ -19,6 +21,8 @@ export async function recordOutcome(
   call: ClaimedCall,
   outcome: Outcome,
 ): Promise<void> {
+  if (outcome.class === 'not_created' && outcome.reason === 'refused' && isForWantOfServers(outcome.code))
+    context.onNotReady?.(call.request.projectId)
   try {
     await context.recorder.record(settlementFor(context, call, outcome))
   } catch (error) {
@@ -42,6 +46,7 @@ function settlementFor(
     minCount: request.minCount,
     maxCount: request.maxCount,
     instanceName: typeof name === 'string' ? name : null,
+    waitsForReady: request.waitsForReady,
     seen: { version: request.version, historyBytes: request.historyBytes },
   }
   return {

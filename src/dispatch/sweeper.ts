@@ -2,10 +2,12 @@ import type { Logger } from 'pino'
 import { RECOVERY_INTERVAL_MS, recoverRates } from '../budget/adaptive-rate.sql.ts'
 import { wakeProjects } from '../budget/wake-projects.sql.ts'
 import type { Database } from '../database/database.ts'
+import { wantForgottenReadings } from '../preflight/wanted-readings.sql.ts'
 import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { changeRequests } from '../request/change-requests.sql.ts'
 import { asIfAlone, createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { findExpired, findSleepingProjects, nextSweepMs, promoteRetries } from './due-sweeps.sql.ts'
 
 /** How soon what another replica has postponed is known, where replicas do not hear each other. */
@@ -19,6 +21,7 @@ export interface SweeperOptions {
   replica: Replica
   /** Whether rates are lowered by a 429, and recover. */
   adaptive?: boolean
+  metrics?: Pick<Metrics, 'requests'>
   logger: Logger
   /** Called after requests became eligible or ended. */
   onMoved: () => void
@@ -27,7 +30,7 @@ export interface SweeperOptions {
 
 /** Carries out time-driven changes: retries that are due, deadlines that have passed, rates that recover. */
 export function createSweeper(options: SweeperOptions): SharedLoop {
-  const { database, replica, adaptive = false, logger, onMoved, idleMs = asIfAlone } = options
+  const { database, replica, adaptive = false, metrics, logger, onMoved, idleMs = asIfAlone } = options
   const duty = createHeldDuty({ replica, duty: 'sweep' })
   let lookedForSleepingAt = Number.NEGATIVE_INFINITY
   let recoveredAt = performance.now()
@@ -45,6 +48,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
       database,
       due.map(({ id, version }) => ({ id, version, ...EXPIRY })),
     )
+    metrics?.requests.ended.inc({ state: 'expired' }, expired.size)
     return expired.size
   }
 
@@ -68,7 +72,7 @@ export function createSweeper(options: SweeperOptions): SharedLoop {
           logger.debug({ projects: sleeping.length }, 'projects with work were asleep')
           await wakeProjects(database, sleeping)
         }
-        moved.push(sleeping.length)
+        moved.push(sleeping.length, await wantForgottenReadings(database))
       }
       if (moved.some((count) => count > 0)) onMoved()
       return moved.some((count) => count >= BATCH)

@@ -8,6 +8,7 @@ import {
 } from '../attempt/settle-attempts.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { CLAIM_AHEAD_MS } from '../budget/pay.sql.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { Database } from '../database/database.ts'
 
 /** A claim takes effect at most this long after its connection was lost: its statement's own time limit, and more. */
@@ -39,12 +40,14 @@ export interface UnansweredClaims {
 export function createUnansweredClaims({
   database,
   holderId,
+  credentials = NO_CREDENTIALS,
   logger,
   now = () => performance.now(),
 }: {
   database: Database
   /** The replica's present id. Claims under a former one are rescued with its lease. */
   holderId: () => string
+  credentials?: Pick<PayingCredentials, 'putBack'>
   logger: Logger
   now?: () => number
 }): UnansweredClaims {
@@ -66,35 +69,49 @@ export function createUnansweredClaims({
       const lost = claims.filter(({ lostAt }) => at - lostAt >= CLAIM_AHEAD_MS).map(({ claimId }) => claimId)
       if (lost.length === 0) return
       const found = await findClaims(database, lost)
-      const settled = await release(database, found)
+      const released = await release(database, found)
+      for (const { projectId, payment } of released) credentials.putBack(projectId, payment)
       lookedAt = at
       const done = new Set(found.map(({ id }) => id))
       claims = claims.filter(({ claimId, lostAt }) => !done.has(claimId) && at - lostAt < DOUBT_MS)
-      if (settled > 0) logger.warn({ attempts: settled }, 'put back claims that were not answered')
+      if (released.length > 0)
+        logger.warn({ attempts: released.length }, 'put back claims that were not answered')
     },
   }
 }
 
-/** Puts back what the claims hold, and removes them; returns how many requests went back. */
-async function release(database: Database, claims: readonly HeldClaim[]): Promise<number> {
-  if (claims.length === 0) return 0
+/** Puts back what the claims hold, and removes them; returns the requests that went back, with their payments. */
+async function release(
+  database: Database,
+  claims: readonly HeldClaim[],
+): Promise<{ projectId: string; payment: string }[]> {
+  if (claims.length === 0) return []
   const rows = claims.flatMap(({ id, attempts }) => attempts.map((attempt) => unansweredOf(attempt, id)))
   const claimIds = claims.map(({ id }) => id)
   return database.transaction(async (sql) => {
     const settled = await settleAttempts(sql, rows, NO_POLLS, claimIds)
     await applyCallResults(sql, effectsOf(settled, claims))
-    return settled.length
+    const payments = paymentsOf(claims)
+    return settled.flatMap(({ id, projectId }) => {
+      const payment = payments.get(id)
+      return payment === undefined ? [] : [{ projectId, payment }]
+    })
   })
 }
 
 /** Their projects have work again, and their tokens back; the claim names its payments. Pure. */
 function effectsOf(settled: readonly SettledAttempt[], claims: readonly HeldClaim[]): BucketEffect[] {
-  const claimOf = new Map(claims.flatMap(({ id, attempts }) => attempts.map((attempt) => [attempt.id, id])))
+  const payments = paymentsOf(claims)
   const byProject = Map.groupBy(settled, ({ projectId }) => projectId)
   return [...byProject].map(([projectId, requests]) => {
-    const refunds = requests.flatMap(({ id }) => claimOf.get(id) ?? [])
+    const refunds = requests.flatMap(({ id }) => payments.get(id) ?? [])
     return { projectId, effect: 'work', blockMs: null, reason: null, refunds }
   })
+}
+
+/** By request, the name of its payment: the claim's. */
+function paymentsOf(claims: readonly HeldClaim[]): Map<string, string> {
+  return new Map(claims.flatMap(({ id, attempts }) => attempts.map((attempt) => [attempt.id, id] as const)))
 }
 
 /** The record of an attempt whose claim was not answered: no call was made, and it costs nothing. Pure. */

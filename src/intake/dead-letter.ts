@@ -4,7 +4,16 @@ import type { Delivery, MessageProperties, OutgoingMessage } from '../amqp/messa
 import { copyProperties } from '../amqp/republish.ts'
 import { DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import type { Fault } from '../contracts/fault.ts'
-import type { RejectionCode } from '../contracts/rejection.ts'
+import {
+  REJECTED_AT,
+  REJECTION_ALTERED,
+  REJECTION_CODE,
+  REJECTION_DETAIL,
+  REJECTION_HEADERS,
+} from '../contracts/letter-id.ts'
+import type { RejectionCode } from '../contracts/rejection-code.ts'
+import { isSealedLetter, SEALED_TYPE } from '../secrets/unseal-letter.ts'
+import type { Carried } from './sealed-letter.ts'
 
 export interface Reason {
   code: RejectionCode
@@ -19,40 +28,37 @@ const NAMES_BYTES = 4_000
 /** For the detail of a bare letter, which fits into the smallest frame that AMQP allows, 4 KiB. */
 const BARE_DETAIL_BYTES = 3_000
 
-const REASON_HEADERS = new Set([
-  'x-rejection-code',
-  'x-rejection-detail',
-  'x-rejected-at',
-  'x-rejection-altered',
-])
-
 /**
- * The message as it goes to the dead-letter queue: the body as it came, and the reason as headers. Of the sender's
+ * The message as it goes to the dead-letter queue: its body as it is carried, and the reason as headers. Of the sender's
  * properties, what AMQP or the broker would not carry again is left out and named in `x-rejection-altered`.
  */
-export function toDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+export function toDeadLetter({ delivery, altered }: Carried, reason: Reason): OutgoingMessage {
   const added = reasonHeaders(reason)
   const { properties, leftOut } = copyProperties(delivery, {
     headerBytes: HEADER_BYTES - NAMES_BYTES - tableBytes(added),
-    replaced: REASON_HEADERS,
+    replaced: REJECTION_HEADERS,
   })
   return letterOf(delivery, {
     ...properties,
-    headers: { ...properties.headers, ...added, ...alteredHeader(leftOut) },
+    headers: { ...properties.headers, ...added, ...alteredHeader([...altered, ...leftOut]) },
   })
 }
 
 /** The body and a reason of bounded length, for a message that did not go in any other form. */
-export function toBareDeadLetter(delivery: Delivery, reason: Reason): OutgoingMessage {
+export function toBareDeadLetter({ delivery, altered }: Carried, reason: Reason): OutgoingMessage {
   const detail = [...reason.detail]
   while (Buffer.byteLength(JSON.stringify(detail)) > BARE_DETAIL_BYTES) detail.pop()
   const names = Object.entries(delivery.properties).flatMap(([name, value]) =>
     value === undefined ? [] : [wireNameOf(name)],
   )
   const unread = delivery.unreadable.filter((name) => !name.startsWith('headers.'))
-  const leftOut = [...new Set([...names, ...unread])]
+  const isSealed = isSealedLetter(delivery)
+  const leftOut = new Set([...altered.map(namesOfHeaders), ...names, ...unread])
+  // Without it the letter could not be opened.
+  if (isSealed) leftOut.delete('content_type')
   return letterOf(delivery, {
-    headers: { ...reasonHeaders({ ...reason, detail }), ...alteredHeader(leftOut) },
+    ...(isSealed ? { contentType: SEALED_TYPE } : {}),
+    headers: { ...reasonHeaders({ ...reason, detail }), ...alteredHeader([...leftOut]) },
   })
 }
 
@@ -68,9 +74,9 @@ function letterOf({ body }: Delivery, properties: MessageProperties): OutgoingMe
 
 function reasonHeaders({ code, detail, at }: Reason) {
   return {
-    'x-rejection-code': code,
-    'x-rejection-detail': JSON.stringify(detail),
-    'x-rejected-at': at.toISOString(),
+    [REJECTION_CODE]: code,
+    [REJECTION_DETAIL]: JSON.stringify(detail),
+    [REJECTED_AT]: at.toISOString(),
   }
 }
 
@@ -78,7 +84,11 @@ function reasonHeaders({ code, detail, at }: Reason) {
 function alteredHeader(leftOut: readonly string[]) {
   if (leftOut.length === 0) return {}
   const names = JSON.stringify(leftOut)
-  if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { 'x-rejection-altered': names }
-  const short = leftOut.map((name) => (name.startsWith('headers.') ? 'headers' : name))
-  return { 'x-rejection-altered': JSON.stringify([...new Set(short)]) }
+  if (Buffer.byteLength(names) <= NAMES_BYTES - 100) return { [REJECTION_ALTERED]: names }
+  const short = leftOut.map(namesOfHeaders)
+  return { [REJECTION_ALTERED]: JSON.stringify([...new Set(short)]) }
+}
+
+function namesOfHeaders(name: string): string {
+  return name.startsWith('headers.') ? 'headers' : name
 }

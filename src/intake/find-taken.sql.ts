@@ -7,11 +7,12 @@ const TEXT = `
 SELECT
   i."id"::text AS "id",
   encode(coalesce(r.content_digest, k.content_digest), 'base64') AS "contentDigest",
-  coalesce(r.password_digest, k.password_digest) AS "passwordDigest"
+  coalesce(r.password_digest, k.password_digest) AS "passwordDigest",
+  encode(r.sealed_password, 'base64') AS "sealedPassword"
 FROM json_to_recordset($1::json) AS i("id" uuid, "projectId" text, "requestId" text)
 LEFT JOIN LATERAL (
   -- The limits make each of the two one index probe per row.
-  SELECT r.id, r.content_digest, r.password_digest
+  SELECT r.id, r.content_digest, r.password_digest, r.sealed_password
   FROM provision_request r
   WHERE r.project_id = i."projectId" AND r.request_id = i."requestId"
   LIMIT 1

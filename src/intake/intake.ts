@@ -6,13 +6,16 @@ import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import type { Quiet } from '../runtime/quiet.ts'
 import { createTurns } from '../runtime/turns.ts'
-import type { PasswordDigester } from '../secrets/digest.ts'
+import type { PasswordDigester, PasswordTracer } from '../secrets/digest.ts'
+import type { JweBox } from '../secrets/jwe-box.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { type AdmissionRules, createAdmission, OPEN_TO_ALL } from './admission.ts'
 import { createOneByOne } from './one-by-one.ts'
 import { createRejecter } from './rejecter.ts'
 import type { RequestStore } from './request-store.ts'
 import { createRequestWriter } from './request-writer.ts'
+import { type Carried, type Received, sealLetter } from './sealed-letter.ts'
 import { requeue, type TakeContext, takeDelivery } from './take-delivery.ts'
 import { createWriteRetry } from './write-retry.ts'
 
@@ -26,10 +29,20 @@ export interface IntakeOptions {
   store: RequestStore
   publisher: { publish(message: OutgoingMessage): Promise<void> }
   sealer: Sealer
+  jweBox: JweBox
+  /** Default: any. */
+  passwords?: 'any' | 'sealed_only'
+  /** Whether dead letters keep every byte, plain passwords included. Default false. */
+  exactDeadLetters?: boolean
   passwordDigester: PasswordDigester
+  passwordTracer: PasswordTracer
+  /** Whether orders of selected servers are held back until these have been looked at. Default false. */
+  preflight?: boolean
   logger: Logger
   metrics: Metrics['intake']
   now?: () => Date
+  /** Who may order, and how much. Default: everybody, any number. */
+  admission?: AdmissionRules
   /** Most messages of one insert. */
   batchSize?: number
   /** A message that was delivered without success this often is dead-lettered. */
@@ -95,16 +108,27 @@ export function createIntake(options: IntakeOptions): Intake {
       options.resumeConsuming?.()
     },
   })
-  const { store, sealer, passwordDigester } = options
-  const writer = createRequestWriter({ store, retry, passwordDigester, metrics, onStored })
+  const { store, sealer, jweBox, passwords = 'any', passwordDigester, passwordTracer } = options
+  const writer = createRequestWriter({ store, retry, sealer, passwordDigester, metrics, onStored })
+  const admission = createAdmission({ rules: options.admission ?? OPEN_TO_ALL, store, retry, writer })
+  const carry = async (received: Received): Promise<Carried> =>
+    options.exactDeadLetters ? { delivery: received.delivery, altered: [] } : sealLetter(jweBox, received)
   const context: TakeContext = {
     deliveryLimit,
     sealer,
+    jweBox,
+    passwords,
     passwordDigester,
+    passwordTracer,
+    preflight: options.preflight,
     writer,
-    batcher: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),
+    admission,
+    batchers: {
+      free: createBatcher({ maxSize: batchSize, concurrency: INSERTS_IN_FLIGHT, flush: writer.write }),
+      looked: createBatcher({ maxSize: batchSize, concurrency: 1, flush: admission.write }),
+    },
     suspects: createOneByOne(),
-    rejecter: createRejecter({ store, publisher, retry, logger, metrics, now, signal, onEvents }),
+    rejecter: createRejecter({ carry, store, publisher, retry, logger, metrics, now, signal, onEvents }),
     metrics,
     logger,
   }

@@ -2,6 +2,7 @@ import type { ProvisionCommand } from '../contracts/request-message.ts'
 import { requestKey } from '../request/request-key.ts'
 import { reached } from '../runtime/steps.ts'
 import type { PasswordDigester } from '../secrets/digest.ts'
+import { openIfPossible, type Sealer, sealContext } from '../secrets/seal.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { NewRequest } from './new-request.ts'
 import type { InsertOutcome, RequestStore } from './request-store.ts'
@@ -27,6 +28,7 @@ type RowOutcome = InsertOutcome | Extract<EntryOutcome, { kind: 'refused' | 'sto
 export interface RequestWriterOptions {
   store: RequestStore
   retry: WriteRetry
+  sealer: Sealer
   passwordDigester: PasswordDigester
   metrics: Metrics['intake']
   /** Called after rows were stored. */
@@ -39,11 +41,23 @@ export interface RequestWriter {
 }
 
 export function createRequestWriter(options: RequestWriterOptions): RequestWriter {
-  const { store, retry, passwordDigester, metrics, onStored } = options
+  const { store, retry, sealer, passwordDigester, metrics, onStored } = options
 
   const insert = async (rows: readonly NewRequest[]): Promise<RowOutcome[]> => {
     const results = await writeEach(retry, rows, store.insertRequests)
     return results.map((result) => (result.kind === 'written' ? result.value : result))
+  }
+
+  /** Where nothing is left of the other password that could be compared, the content alone counts. */
+  const hasPassword = (
+    command: ProvisionCommand,
+    { sealedPassword, passwordDigest }: InsertOutcome & { kind: 'existing' },
+  ): boolean => {
+    if (sealedPassword !== null) {
+      const other = openIfPossible(sealer, sealedPassword, sealContext(command.projectId, command.requestId))
+      if (other !== undefined) return other === command.password
+    }
+    return passwordDigest === null || passwordDigester.matches(command, passwordDigest)
   }
 
   const compare = (
@@ -52,9 +66,7 @@ export function createRequestWriter(options: RequestWriterOptions): RequestWrite
     other: InsertOutcome & { kind: 'existing' },
   ): EntryOutcome => {
     if (!row.contentDigest.equals(other.contentDigest)) return { kind: 'conflict', differs: 'content' }
-    if (!passwordDigester.matches(command, other.passwordDigest))
-      return { kind: 'conflict', differs: 'password' }
-    return { kind: 'duplicate' }
+    return hasPassword(command, other) ? { kind: 'duplicate' } : { kind: 'conflict', differs: 'password' }
   }
 
   const write = async (entries: readonly Entry[]): Promise<EntryOutcome[]> => {

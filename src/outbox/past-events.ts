@@ -3,7 +3,7 @@ import type { Event } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { parseHistory } from '../request/history.ts'
 import { byId } from '../runtime/by-id.ts'
-import { NIL_UUID } from '../runtime/uuid.ts'
+import { NIL_UUID, uuidAt } from '../runtime/uuid.ts'
 import { type EndedInstanceRow, readEndedInstances } from './read-facts.sql.ts'
 import { eventOf, instanceEventOf, type RequestFacts } from './render-events.ts'
 
@@ -23,25 +23,65 @@ const PAGE = 500
 /** Requests whose rows are read at once. */
 const CHUNK = 50
 
+/** Some requests' events, and how far those that were read go. */
+export interface EventsRead {
+  requests: Event[][]
+  /** Row id of the last request that was looked at. */
+  upTo: string
+}
+
 /**
  * The events of requests that are still stored, made of their rows again. Yields some requests at a time, each with its
  * events in the order in which they were published first; the requests come in the order in which they were stored.
+ * `after`: the row id to go on after.
  */
-export async function* readPastEvents(database: Database, wanted: PastEvents): AsyncGenerator<Event[][]> {
-  for await (const ids of changedRequests(database, wanted)) {
+export async function* readPastEvents(
+  database: Database,
+  wanted: PastEvents,
+  after: string = NIL_UUID,
+): AsyncGenerator<EventsRead> {
+  for await (const { ids, upTo } of changedRequests(database, wanted, after)) {
     for (let start = 0; start < ids.length; start += CHUNK) {
-      yield await eventsOf(database, ids.slice(start, start + CHUNK), wanted)
+      const chunk = ids.slice(start, start + CHUNK)
+      yield { requests: await eventsOf(database, chunk, wanted), upTo: chunk.at(-1) ?? upTo }
     }
+    yield { requests: [], upTo }
   }
+}
+
+/** Requests looked at for a sample. */
+const SAMPLED = 100
+/** By how much the clock that made a request's id may have been ahead of the database's. */
+const CLOCKS_APART_MS = 3_600_000
+
+/** One of the wanted events, of a request among the newest in that time; null where these have none. */
+export async function findSample(database: Database, wanted: PastEvents): Promise<Event | null> {
+  const { from, to, projectId, requestId } = wanted
+  const newest = await database.prisma.provisionRequest.findMany({
+    where: {
+      ...(projectId && { projectId }),
+      ...(requestId && { requestId }),
+      id: { lt: uuidAt(to.getTime() + CLOCKS_APART_MS) },
+    },
+    select: { id: true, createdAt: true, updatedAt: true },
+    orderBy: { id: 'desc' },
+    take: SAMPLED,
+  })
+  const ids = newest
+    .filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from)
+    .map(({ id }) => id)
+  const events = ids.length === 0 ? [] : await eventsOf(database, ids, wanted)
+  return events.flat()[0] ?? null
 }
 
 /** Ids of requests that may have changed in that time. The index of ids is walked: there is none of times. */
 async function* changedRequests(
   { prisma }: Database,
   { from, to, projectId, requestId }: PastEvents,
-): AsyncGenerator<string[]> {
+  start: string,
+): AsyncGenerator<{ ids: string[]; upTo: string }> {
   const where = { ...(projectId && { projectId }), ...(requestId && { requestId }) }
-  let after = NIL_UUID
+  let after = start
   for (;;) {
     const page = await prisma.provisionRequest.findMany({
       where: { ...where, id: { gt: after } },
@@ -49,9 +89,13 @@ async function* changedRequests(
       orderBy: { id: 'asc' },
       take: PAGE,
     })
-    yield page.filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from).map(({ id }) => id)
     const last = page.at(-1)
-    if (last === undefined || page.length < PAGE) return
+    if (last === undefined) return
+    const ids = page
+      .filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from)
+      .map(({ id }) => id)
+    yield { ids, upTo: last.id }
+    if (page.length < PAGE) return
     after = last.id
   }
 }

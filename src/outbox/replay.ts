@@ -6,7 +6,8 @@ import { REPLAY_EXCHANGE } from '../amqp/topology.ts'
 import type { Event } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
 import { jitteredBackoff } from '../runtime/backoff.ts'
-import { type PastEvents, readPastEvents } from './past-events.ts'
+import { createPace } from '../runtime/pace.ts'
+import { findSample, type PastEvents, readPastEvents } from './past-events.ts'
 import { messageOf } from './publish-event.ts'
 
 const RETRY_MS = { minMs: 100, maxMs: 5000 }
@@ -27,6 +28,12 @@ export interface ReplayOptions {
   perSecond: number
   /** An event was confirmed. */
   onSent: () => void
+  /** The row id of the last request of an earlier replay: go on after it. */
+  after?: string | undefined
+  /** All events of requests up to this row id are sent. */
+  onReached?: (rowId: string) => void
+  /** Ends the replay after the events that are being sent. */
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -36,16 +43,35 @@ export interface ReplayOptions {
  * @throws {PublishError} when the broker takes no event for too long
  */
 export async function replayEvents(options: ReplayOptions): Promise<void> {
-  const { database, events } = options
-  const wait = createPace(options.perSecond)
-  for await (const requests of readPastEvents(database, events)) {
+  const { database, events, after, onReached, signal } = options
+  const wait = createPace(options.perSecond, signal)
+  for await (const { requests, upTo } of readPastEvents(database, events, after)) {
+    if (signal?.aborted) return
     const stop = new AbortController()
+    const ending = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal])
     const sending = requests.map((ofOne) =>
-      sendInOrder(ofOne, options, wait, stop.signal).catch((error: unknown) => stop.abort(error)),
+      sendInOrder(ofOne, options, wait, ending).catch((error: unknown) => stop.abort(error)),
     )
     await Promise.all(sending)
     stop.signal.throwIfAborted()
+    if (!ending.aborted) onReached?.(upTo)
   }
+}
+
+/**
+ * Sends one of the events, to learn whether anybody gets them. Its copy in a replay has the same id.
+ * @throws {NoReplayQueue} when no queue is bound with the target
+ * @throws {PublishError} when the broker does not confirm it
+ */
+export async function tryTarget({
+  database,
+  publisher,
+  events,
+  target,
+}: Pick<ReplayOptions, 'database' | 'publisher' | 'events' | 'target'>): Promise<void> {
+  const event = await findSample(database, events)
+  if (event === null) return
+  await sendOnce(publisher, messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target }))
 }
 
 async function sendInOrder(
@@ -55,37 +81,34 @@ async function sendInOrder(
   signal: AbortSignal,
 ): Promise<void> {
   for (const event of events) {
-    await wait()
+    await wait().catch(() => undefined)
     if (signal.aborted) return
-    await send(publisher, messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target }))
+    await send(publisher, messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target }), signal)
     onSent()
   }
 }
 
-async function send(publisher: Pick<Publisher, 'publish'>, message: OutgoingMessage): Promise<void> {
+async function send(
+  publisher: Pick<Publisher, 'publish'>,
+  message: OutgoingMessage,
+  signal: AbortSignal,
+): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await publisher.publish(message)
+      return await sendOnce(publisher, message)
     } catch (error) {
       if (!(error instanceof PublishError)) throw error
-      if (error.kind === 'returned')
-        throw new NoReplayQueue(
-          `no queue is bound to ${REPLAY_EXCHANGE} with the key "${message.routingKey}"`,
-        )
-      if (error.kind === 'unencodable' || tries >= MAX_TRIES) throw error
+      if (error.kind === 'unencodable' || tries >= MAX_TRIES || signal.aborted) throw error
       await sleep(jitteredBackoff(tries, RETRY_MS))
     }
   }
 }
 
-/** Lets one pass every so often, in the order of the calls. */
-function createPace(perSecond: number): () => Promise<void> {
-  const gapMs = 1000 / perSecond
-  let nextAt = Number.NEGATIVE_INFINITY
-  return async () => {
-    const now = performance.now()
-    const at = Math.max(now, nextAt)
-    nextAt = at + gapMs
-    if (at > now) await sleep(at - now)
+async function sendOnce(publisher: Pick<Publisher, 'publish'>, message: OutgoingMessage): Promise<void> {
+  try {
+    await publisher.publish(message)
+  } catch (error) {
+    if (!(error instanceof PublishError) || error.kind !== 'returned') throw error
+    throw new NoReplayQueue(`no queue is bound to ${REPLAY_EXCHANGE} with the key "${message.routingKey}"`)
   }
 }

@@ -1,5 +1,12 @@
 import { gridSeconds, MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import {
+  AFTER_PROBE,
+  credentialLevels,
+  lockCredentials,
+  READING_OF_CREDENTIAL,
+} from '../budget/credential.sql.ts'
+import { dealOut } from '../budget/deal-out.sql.ts'
+import {
   keptByReading,
   levelOf,
   PROBING,
@@ -10,6 +17,13 @@ import {
 import type { Sql } from '../database/database.ts'
 import { DEAL_OUT } from './deal-polls.sql.ts'
 import { type MemberLimits, type PollMember, parseMembers } from './poll-member.ts'
+
+/** How a claim pays, from either bucket of its calls. */
+const PAYMENT = {
+  lateMs: '$11::float8',
+  reserveMs: `(${READ_RESERVE_MS} + $11::float8)`,
+  kept: keptByReading,
+}
 
 /**
  * Claims polls that are due, and a token of their project's call budget for each call. The members of the rows claimed
@@ -26,6 +40,8 @@ import { type MemberLimits, type PollMember, parseMembers } from './poll-member.
  *            (poll_wanted_until), and creating leaves one token. After a 429 or a refusal of us a project gets one call
  *            per claim, until an answer has shown that it is served again (probing). A bucket that creating has closed,
  *            because CloudDC was unreachable, only waits: the listing may still succeed
+ * afforded   what a project's credential (credential.sql.ts) grants besides, dealt out to its projects in a random order, so
+ *            that none is always the last
  * next       the calls, dealt out of the rows as far as tokens go (deal-polls)
  *
  * For `one_row_hint` see claim-requests.
@@ -90,12 +106,33 @@ buckets AS MATERIALIZED (
   ORDER BY b.project_id
   FOR UPDATE OF b
 ),
-refilled AS MATERIALIZED (
-  SELECT b.project_id, level.*, w.calls, ${PROBING} AS probing, b.troubles, ${readingGrant('w.calls')} AS granted
+credentials AS MATERIALIZED (
+  ${lockCredentials('buckets')}
+),
+asked AS MATERIALIZED (
+  SELECT b.project_id, b.credential_id, level.*, w.calls, ${PROBING} AS probing, b.troubles,
+    ${readingGrant('w.calls')} AS available, random() AS due_at
   FROM buckets b
   JOIN wanted w USING (project_id)
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf('$4::float8')} level
+),
+levels AS MATERIALIZED (
+  ${credentialLevels('$4::float8', READING_OF_CREDENTIAL)}
+),
+afforded AS MATERIALIZED (
+  ${dealOut({
+    from: `FROM (SELECT a.*, c.available AS affords FROM asked a JOIN levels c USING (credential_id)) d`,
+    slots: 'd.affords',
+    pool: 'd.credential_id',
+  })}
+),
+refilled AS MATERIALIZED (
+  SELECT a.*, c.probing AS credential_probing,
+    CASE WHEN c.credential_id IS NULL THEN a.available ELSE coalesce(f.n, 0) END AS granted
+  FROM asked a
+  LEFT JOIN levels c USING (credential_id)
+  LEFT JOIN afforded f USING (project_id)
 ),
 paid AS (
   UPDATE rate_bucket b
@@ -109,9 +146,33 @@ paid AS (
     END
   FROM refilled r
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', lateMs: '$11::float8', reserveMs: `(${READ_RESERVE_MS} + $11::float8)`, kept: keptByReading })} payment
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', ...PAYMENT })} payment
   WHERE b.project_id = r.project_id
   RETURNING b.project_id, payment.room_ms
+),
+paid_credentials AS (
+  UPDATE credential_bucket c
+  SET
+    tokens = payment.tokens,
+    refilled_at = payment.refilled_at,
+    payment = CASE WHEN r.granted > 0 THEN $12::uuid ELSE c.payment END,
+    poll_credit = greatest(0, r.poll_credit - r.granted),
+    poll_wanted_until = CASE
+      WHEN r.granted < r.calls THEN clock.ts + make_interval(secs => 5 * $5::float8 / 1000)
+    END,
+    due_at = CASE WHEN r.probing AND r.granted > 0 THEN ${AFTER_PROBE} ELSE c.due_at END
+  FROM (
+    SELECT l.*, taken.*
+    FROM levels l
+    CROSS JOIN LATERAL (
+      SELECT sum(r.granted)::int AS granted, sum(r.calls)::int AS calls FROM refilled r WHERE r.credential_id = l.credential_id
+    ) taken
+  ) r
+  JOIN LATERAL (SELECT r.credential_id OFFSET 0) one_row_hint USING (credential_id)
+  CROSS JOIN clock
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', ...PAYMENT })} payment
+  WHERE c.credential_id = r.credential_id
+  RETURNING c.credential_id, payment.room_ms
 ),
 ${DEAL_OUT}
 SELECT
@@ -129,10 +190,13 @@ LEFT JOIN (
     '[' || array_to_string(n.members, ',') || ']' AS "members",
     r.probing AS "probing",
     r.troubles AS "troubles",
-    p.room_ms AS "roomMs"
+    least(p.room_ms, k.room_ms) AS "roomMs",
+    r.credential_id AS "credentialId",
+    r.credential_probing AS "credentialProbing"
   FROM next n
   JOIN refilled r USING (project_id)
   JOIN paid p USING (project_id)
+  LEFT JOIN paid_credentials k USING (credential_id)
   WHERE n.call IS NOT NULL
 ) call ON true
 `
@@ -152,6 +216,10 @@ export interface ClaimedPoll {
   troubles: number
   /** How long after the claim the call may be made, in milliseconds (budget/pay.sql.ts). */
   roomMs: number
+  /** The credential that has paid: the call may be made with this one only. */
+  credentialId: string
+  /** Of a credential that may hold calls back, else null: whether the call is its probe. */
+  credentialProbing: boolean | null
 }
 
 export interface PollClaimParams extends MemberLimits {

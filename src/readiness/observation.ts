@@ -6,7 +6,15 @@ import { digestOf, type MemberLimits, type PollMember, type Shown } from './poll
 export type Sighting =
   | Pick<
       UpstreamInstance,
-      'name' | 'serverId' | 'imageId' | 'networkInterfaces' | 'state' | 'upstreamState' | 'error'
+      | 'name'
+      | 'serverId'
+      | 'imageId'
+      | 'networkInterfaces'
+      | 'state'
+      | 'upstreamState'
+      | 'error'
+      | 'createdAt'
+      | 'launchedAt'
     >
   | 'not_found'
 

@@ -1,7 +1,9 @@
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfRecovery } from '../budget/call-effect.ts'
+import { newsOfReading } from '../budget/credential-effect.ts'
 import type { Lateness, PaidCall } from '../budget/lateness.ts'
 import { payForReading } from '../budget/pay-for-reading.sql.ts'
+import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
@@ -10,6 +12,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { ClaimedPoll } from './claim-polls.sql.ts'
 import type { Sighting } from './observation.ts'
 import type { PollMember } from './poll-member.ts'
+import type { Reschedule } from './reschedule.ts'
 import type { RecordSightings } from './sighting-recorder.ts'
 
 /** Instances that one call asks for one by one afterwards, at most. */
@@ -26,13 +29,17 @@ export interface PollContext {
   readinessShare: number
   /** Shared by all polls of the process. */
   lateness: Lateness
+  credentials: PayingCredentials
   recordSightings: RecordSightings
+  /** Absent: times stay as the claim has set them. */
+  reschedule: Reschedule | undefined
   metrics: Metrics
 }
 
 /** A call that a claim has paid for. */
 export interface PaidPoll extends PaidCall {
   poll: ClaimedPoll
+  credentialProbing: boolean | null
 }
 
 /**
@@ -44,12 +51,11 @@ export async function pollInstances(
   paid: PaidPoll,
   signal: AbortSignal,
 ): Promise<void> {
-  const { database, client, lateness, recordSightings, metrics } = context
+  const { database, client, recordSightings } = context
   const { poll } = paid
   const { projectId, members, probing } = poll
   const instanceIds = members.map(({ id }) => id)
-  const beforeWrite = () => lateness.check(paid)
-  const page = await measured(metrics, 'list', () =>
+  const page = await call(context, paid, 'list', (beforeWrite) =>
     client.listInstances({ projectId, instanceIds, beforeWrite }),
   )
   reached('readiness.observed')
@@ -61,6 +67,8 @@ export async function pollInstances(
   await recordSightings(poll, sightings)
   if (probing) await applyCallResults(database, [effectOfRecovery(projectId)])
   if (unknown.length > 0) await askSingly(context, poll, unknown, signal)
+  const imageOf = new Map(page.instances.map(({ id, imageId }) => [id, imageId]))
+  await context.reschedule?.(poll, { ageMs: paid.age(), imageOf: (id) => imageOf.get(id) ?? null })
 }
 
 /**
@@ -98,37 +106,41 @@ async function askSingly(
   if (failures.length > 0) throw failures[0]
 }
 
-async function askForOne(
-  { client, lateness, recordSightings, metrics }: PollContext,
-  paid: PaidPoll,
-  instanceId: string,
-): Promise<void> {
+async function askForOne(context: PollContext, paid: PaidPoll, instanceId: string): Promise<void> {
+  const { client, recordSightings } = context
   const { poll } = paid
-  const beforeWrite = () => lateness.check(paid)
-  const status = await measured(metrics, 'status', () =>
+  const status = await call(context, paid, 'status', (beforeWrite) =>
     client.showInstanceStatus({ projectId: poll.projectId, instanceId, beforeWrite }),
   )
   const sighting = status === 'not_found' ? status : { ...UNLISTED, ...status }
   await recordSightings(poll, new Map([[instanceId, sighting]]))
 }
 
-async function measured<Answer>(
-  metrics: Metrics,
-  call: 'list' | 'status',
-  ask: () => Promise<Answer>,
+async function call<Answer>(
+  { lateness, credentials, metrics }: PollContext,
+  paid: PaidPoll,
+  kind: 'list' | 'status',
+  ask: (beforeWrite: () => void) => Promise<Answer>,
 ): Promise<Answer> {
   const startedAt = performance.now()
+  const { projectId } = paid.poll
   let result = 'ok'
+  let failure: unknown = null
   try {
-    return await ask()
+    return await ask(() => {
+      credentials.check({ ...paid, projectId })
+      lateness.check(paid)
+    })
   } catch (error) {
+    failure = error
     const isThrottled = error instanceof CloudDcThrottledError
-    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[call] })
+    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[kind] })
     result = isThrottled ? 'throttled' : 'failed'
     throw error
   } finally {
-    metrics.readiness.calls.inc({ call, result })
-    metrics.readiness.callSeconds.observe({ call }, (performance.now() - startedAt) / 1000)
+    credentials.tell(paid, newsOfReading(failure))
+    metrics.readiness.calls.inc({ call: kind, result })
+    metrics.readiness.callSeconds.observe({ call: kind }, (performance.now() - startedAt) / 1000)
   }
 }
 

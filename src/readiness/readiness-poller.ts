@@ -4,8 +4,10 @@ import { MEMBERS_PER_POLL } from '../attempt/insert-polls.sql.ts'
 import { applyCallResults, type BucketEffect } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, effectOfNoCall } from '../budget/call-effect.ts'
 import { createLateness } from '../budget/lateness.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcNotSentError } from '../clouddc/errors.ts'
+import type { BootCurve } from '../forecast/boot-curve.ts'
 import { startAge } from '../runtime/age.ts'
 import { asIfAlone, createLoop, type IdleMs, type Loop, type RunResult } from '../runtime/run-loop.ts'
 import { reached } from '../runtime/steps.ts'
@@ -14,6 +16,7 @@ import { claimPolls } from './claim-polls.sql.ts'
 import { pollIntervals } from './poll-schedule.ts'
 import { createProjectOutages, type ProjectOutages } from './project-outages.ts'
 import { type PaidPoll, type PollContext, pollInstances } from './project-poll.ts'
+import { createReschedule } from './reschedule.ts'
 import { createSightingRecorder, type SightingRecorderOptions } from './sighting-recorder.ts'
 
 /** Most polls due that one claim looks at. */
@@ -26,15 +29,19 @@ export interface ReadinessPollerOptions extends SightingRecorderOptions {
   client: CloudDcClient
   /** 0..1 of the call budget. */
   readinessShare: number
+  credentials?: PayingCredentials
   /** Whether a 429 lowers the rate of its project. */
   adaptive?: boolean
   pollMaxMs: number
+  /** What is known of boot times, to poll by it; absent: intervals grow. */
+  curveOf?: (key: { projectId: string; imageId: string }) => BootCurve | null
   idleMs?: IdleMs
   logger: Logger
 }
 
 interface PollerContext extends ReadinessPollerOptions, PollContext {
   client: CloudDcClient
+  credentials: PayingCredentials
   /** From one poll of an instance to the next (poll-schedule.ts). */
   intervalsMs: number[]
   /** The longest wait for calls under way, and for instances that are not known to be due. */
@@ -47,12 +54,15 @@ interface PollerContext extends ReadinessPollerOptions, PollContext {
 
 /** Claims polls that are due, asks CloudDC for up to 100 instances of a project per call, and records what it says. */
 export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
-  const { pollMinMs, pollMaxMs, idleMs = asIfAlone, logger } = options
+  const { database, pollMinMs, pollMaxMs, curveOf, idleMs = asIfAlone, logger } = options
+  const intervalsMs = pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs })
   const waitMs = Math.min(500, pollMinMs)
   const context: PollerContext = {
     ...options,
+    credentials: options.credentials ?? NO_CREDENTIALS,
     waitMs,
-    intervalsMs: pollIntervals({ minMs: pollMinMs, maxMs: pollMaxMs }),
+    intervalsMs,
+    reschedule: curveOf === undefined ? undefined : createReschedule({ database, intervalsMs, curveOf }),
     busy: new Map(),
     underWay: new Set(),
     outages: createProjectOutages({ logger, forgetMs: 2 * pollMaxMs }),
@@ -66,6 +76,7 @@ export function createReadinessPoller(options: ReadinessPollerOptions): Loop {
     runOnce: (signal) => pollOnce(context, signal),
     onStop: async () => {
       await Promise.all(context.busy.values())
+      await context.credentials.drained()
     },
   })
 }
@@ -97,7 +108,7 @@ async function pollOnce(context: PollerContext, signal: AbortSignal): Promise<Ru
   metrics.readiness.polls.inc(polls.reduce((sum, { members }) => sum + members.length, 0))
   const projects = Map.groupBy(polls, ({ projectId }) => projectId)
   for (const [projectId, claimed] of projects) {
-    const calls = claimed.map((poll) => ({ poll, age, roomMs: poll.roomMs, payment }))
+    const calls = claimed.map((poll) => ({ ...poll, poll, age, payment }))
     busy.set(projectId, pollProject(context, projectId, calls, signal))
   }
   // Nothing is due, so the next time is known; where nothing is pending, a settlement will tell. What calls under way

@@ -1,6 +1,7 @@
 import { demandAudits } from '../attempt/demand-audits.sql.ts'
 import type { Sql, ThroughPrisma } from '../database/database.ts'
 import { INSTANCE_NOT_FOUND } from '../request/instance.ts'
+import type { RequestState } from '../request/provision-request.ts'
 import { requestKey } from '../request/request-key.ts'
 import { findPending } from './find-pending.sql.ts'
 import { type KnownNews, type News, rowsOf } from './news.ts'
@@ -18,6 +19,8 @@ export interface RecordTimes extends MemberLimits {
 export interface RecordedReadiness {
   /** The instances that ended with this record, with the time from their creation until they ran or failed. */
   ended: { state: 'running' | 'failed'; ageMs: number }[]
+  /** The states that requests ended in with this record. */
+  completed: RequestState[]
   /** Keys of the requests with events: `<project id>/<request id>`. */
   changed: string[]
 }
@@ -36,6 +39,7 @@ export async function recordReadiness(
   times: RecordTimes,
 ): Promise<RecordedReadiness> {
   const ended: RecordedReadiness['ended'] = []
+  const completed: RequestState[] = []
   const changed = new Set<string>()
   let open = news
   for (let tries = 1; open.length > 0; tries += 1) {
@@ -58,13 +62,14 @@ export async function recordReadiness(
       ended.push({ state, ageMs: (member.ranMs ?? poll.claimedMs) - member.createdMs })
       changed.add(requestKey(facts))
     }
+    completed.push(...rows.requests.flatMap(({ id, to }) => (to !== null && won.has(id) ? [to] : [])))
     const membersOf = new Map(rows.polls.map(({ id, members }) => [id, members]))
     for (const { poll } of open) {
       if (recorded.settled.includes(poll.id)) poll.members = membersOf.get(poll.id) ?? poll.members
     }
     open = open.filter(({ poll }) => still.has(poll.id) && !recorded.settled.includes(poll.id))
   }
-  return { ended, changed: [...changed] }
+  return { ended, completed, changed: [...changed] }
 }
 
 /** The news of instances that are still pending. */

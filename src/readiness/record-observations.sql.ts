@@ -58,6 +58,7 @@ changed AS (
     error_code = coalesce(i."errorCode", r.error_code),
     error_message = coalesce(i."errorMessage", r.error_message),
     error_at = CASE WHEN i."errorCode" IS NULL THEN r.error_at ELSE ${CHANGED_AT} END,
+    password_trace = CASE WHEN i."to" IS NULL THEN r.password_trace END,
     completed_at = CASE WHEN i."to" IS NULL THEN r.completed_at ELSE ${CHANGED_AT} END,
     exception_state = CASE WHEN i."to" <> 'running' THEN i."to" ELSE r.exception_state END,
     updated_at = ${CHANGED_AT},

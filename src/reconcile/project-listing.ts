@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfNoCall } from '../budget/call-effect.ts'
-import { LateCallError, type Lateness, type PaidCall } from '../budget/lateness.ts'
-import { payForReading } from '../budget/pay-for-reading.sql.ts'
+import { newsOfReading } from '../budget/credential-effect.ts'
+import { LateCallError, type Lateness } from '../budget/lateness.ts'
+import { payForReading, type ReadingPayment } from '../budget/pay-for-reading.sql.ts'
+import { OtherCredentialError, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcError } from '../clouddc/errors.ts'
+import { CloudDcError, CloudDcNotSentError } from '../clouddc/errors.ts'
 import type { UpstreamInstance } from '../clouddc/wire.ts'
 import type { Database } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
@@ -53,6 +55,7 @@ export interface ProjectListingOptions {
   serverIds: (beganAt: number) => readonly string[]
   /** Shared by all listings of the process. */
   lateness: Lateness
+  credentials: PayingCredentials
   signal: AbortSignal
   onToken: () => void
 }
@@ -62,18 +65,27 @@ export interface ProjectListingOptions {
  * listing may take; a closed bucket is not waited for. A token that came too late is paid back.
  */
 export async function listProject(options: ProjectListingOptions): Promise<ProjectListing> {
-  const { database, client, projectId, keep, limitMs, serverIds, lateness, signal, onToken } = options
+  const { database, client, projectId, keep, limitMs, serverIds, lateness, credentials, signal, onToken } =
+    options
   const listingAge = startAge()
   let beganAt: number | undefined
-  let paid: PaidCall | undefined
+  let paid: ReadingPayment | undefined
   let calls = 0
   let refillPerSecond = Number.POSITIVE_INFINITY
 
   const beforeWrite = () => {
-    if (paid !== undefined) lateness.check(paid)
+    if (paid === undefined) return
+    credentials.check({ ...paid, projectId })
+    lateness.check(paid)
+  }
+  /** The call that was paid for last has ended, with an error or with none. */
+  const ended = (error: unknown) => {
+    if (paid !== undefined) credentials.tell(paid, newsOfReading(error))
+    paid = undefined
   }
 
   const pay = async (): Promise<void> => {
+    ended(null)
     for (;;) {
       signal.throwIfAborted()
       if (listingAge() > limitMs) {
@@ -92,7 +104,8 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
           beforeWrite()
           break
         } catch (error) {
-          if (!(error instanceof LateCallError)) throw error
+          if (!(error instanceof LateCallError || error instanceof OtherCredentialError)) throw error
+          ended(new CloudDcNotSentError(error.message))
           await applyCallResults(database, [effectOfNoCall({ projectId, payment: payment.payment })])
           continue
         }
@@ -105,24 +118,33 @@ export async function listProject(options: ProjectListingOptions): Promise<Proje
   }
 
   const instances = new Map<string, UpstreamInstance>()
-  const listing = await client.listAllInstances({ projectId, keep, beforeCall: pay, beforeWrite })
-  for (const instance of listing.instances) instances.set(instance.id, instance)
-  const listingBeganAt = beganAt ?? performance.now()
-  const servers = serverIds(listingBeganAt)
-  for (let from = 0; from < servers.length; from += SERVERS_PER_CALL) {
-    await pay()
-    const page = await client.listInstances({
-      projectId,
-      serverIds: servers.slice(from, from + SERVERS_PER_CALL),
-      beforeWrite,
-    })
-    for (const instance of page.instances.filter(keep)) instances.set(instance.id, instance)
+  const keepAll = (found: readonly UpstreamInstance[]) => {
+    for (const instance of found) instances.set(instance.id, instance)
   }
-  return {
-    instances: [...instances.values()],
-    listed: listing.size,
-    beganAt: listingBeganAt,
-    calls,
-    refillPerSecond,
+  try {
+    const listing = await client.listAllInstances({ projectId, keep, beforeCall: pay, beforeWrite })
+    keepAll(listing.instances)
+    const listingBeganAt = beganAt ?? performance.now()
+    const servers = serverIds(listingBeganAt)
+    for (let from = 0; from < servers.length; from += SERVERS_PER_CALL) {
+      await pay()
+      const page = await client.listInstances({
+        projectId,
+        serverIds: servers.slice(from, from + SERVERS_PER_CALL),
+        beforeWrite,
+      })
+      keepAll(page.instances.filter(keep))
+    }
+    ended(null)
+    return {
+      instances: [...instances.values()],
+      listed: listing.size,
+      beganAt: listingBeganAt,
+      calls,
+      refillPerSecond,
+    }
+  } catch (error) {
+    ended(error)
+    throw error
   }
 }

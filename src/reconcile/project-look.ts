@@ -11,6 +11,7 @@ import type { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
 import type { Lateness } from '../budget/lateness.ts'
+import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
@@ -46,6 +47,7 @@ export interface LookContext {
   moveOnMs: number
   pace: ListingPace
   lateness: Lateness
+  credentials: PayingCredentials
   /** Whether a 429 lowers the rate of its project. */
   adaptive?: boolean | undefined
   installation: Installation
@@ -113,7 +115,7 @@ function listFor(
   { projectId, doubts, claimedAt }: ProjectClaim,
   { sought, installation }: { sought: ReadonlyMap<OpenDoubt, SearchTarget>; installation: string },
 ): Promise<ProjectListing> {
-  const { database, client, settleMs, pace, tellOfForeign, lateness, metrics, signal } = context
+  const { database, client, settleMs, pace, tellOfForeign, lateness, credentials, metrics, signal } = context
   const isRelevant = relevanceTo([...sought.values()], installation)
   return listProject({
     database,
@@ -130,6 +132,7 @@ function listFor(
       return [...new Set(settled.flatMap((doubt) => sought.get(doubt)?.servers ?? []))]
     },
     lateness,
+    credentials,
     signal,
     onToken: () => metrics.dispatch.tokensTaken.inc(),
   })

@@ -6,6 +6,7 @@ import type { PollTimes, SettledAttempt } from '../attempt/settle-attempts.sql.t
 import { createUnexpectedInstances } from '../attempt/unexpected-instances.ts'
 import { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { createLateness } from '../budget/lateness.ts'
+import { NO_CREDENTIALS, type PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import type { Database } from '../database/database.ts'
 import { ASK_MS, createHeldDuty, type HeldDuty } from '../replica/held-duty.ts'
@@ -27,6 +28,7 @@ export interface ReconcilerOptions {
   client: Pick<CloudDcClient, 'listAllInstances' | 'listInstances'>
   replica: Replica
   installation: Installation
+  credentials?: PayingCredentials
   /** How long an attempt without an answer is looked for before it counts as not created. */
   settleMs: number
   /** Attempts of one request that may have reached CloudDC. */
@@ -84,6 +86,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
     moveOnMs: intervalMs,
     pace,
     lateness: createLateness(),
+    credentials: options.credentials ?? NO_CREDENTIALS,
     tellOfForeign: createForeignInstallations(logger),
     recordVerdicts: createVerdictRecorder(options),
     storeUnexpected: createUnexpectedInstances(options),
@@ -97,6 +100,7 @@ export function createReconciler(options: ReconcilerOptions): SharedLoop {
     runOnce: () => reconcileOnce(context),
     onStop: async () => {
       await Promise.all(context.looks.values())
+      await context.credentials.drained()
     },
   })
   return {

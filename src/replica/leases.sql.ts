@@ -1,16 +1,18 @@
 import type { Database, ThroughPrisma } from '../database/database.ts'
 
-/** Registers a replica. $1 replica, $2 lease in milliseconds. */
+/** Registers a replica. $1 replica, $2 lease in milliseconds, $3 host, $4 version, $5 roles. */
 const REGISTER = `
-INSERT INTO replica (id, started_at, lease_until)
-VALUES ($1::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8 / 1000))
-ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+INSERT INTO replica (id, started_at, lease_until, host, version, roles)
+VALUES (
+  $1::uuid, clock_timestamp(), clock_timestamp() + make_interval(secs => $2::float8 / 1000), $3, $4, $5::text[]
+)
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, seen_at = clock_timestamp()
 `
 
 /** Renews a lease that has not run out; a replica whose lease has is gone for good. */
 const RENEW = `
 UPDATE replica
-SET lease_until = clock_timestamp() + make_interval(secs => $2::float8 / 1000)
+SET lease_until = clock_timestamp() + make_interval(secs => $2::float8 / 1000), seen_at = clock_timestamp()
 WHERE id = $1::uuid AND lease_until > clock_timestamp()
 RETURNING id::text AS "id"
 `
@@ -45,12 +47,21 @@ export async function nextLeaseEndMs({ throughPrisma }: ThroughPrisma, replicaId
   return row?.inMs ?? Number.POSITIVE_INFINITY
 }
 
+/** What operators know a replica by. */
+export interface ReplicaLabel {
+  /** Name of its machine or container. */
+  host: string
+  version: string
+  roles: readonly string[]
+}
+
 export async function registerReplica(
   { throughPrisma }: ThroughPrisma,
   replicaId: string,
   leaseMs: number,
+  { host, version, roles }: ReplicaLabel = { host: '', version: '', roles: [] },
 ): Promise<void> {
-  await throughPrisma.query(REGISTER, replicaId, leaseMs)
+  await throughPrisma.query(REGISTER, replicaId, leaseMs, host, version, [...roles])
 }
 
 /** False when the lease had run out: the replica must go on under a new id. */

@@ -5,10 +5,27 @@ import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
 import { newUuid } from '../runtime/uuid.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { holdDuty, registerReplica, releaseDuties, renewReplica, resignReplica } from './leases.sql.ts'
+import {
+  holdDuty,
+  type ReplicaLabel,
+  registerReplica,
+  releaseDuties,
+  renewReplica,
+  resignReplica,
+} from './leases.sql.ts'
 
 /** Duties that one replica at a time carries out. */
-export type Duty = 'relay' | 'reconcile' | 'rescue' | 'sweep' | 'retention' | 'promises'
+export const DUTIES = [
+  'relay',
+  'reconcile',
+  'rescue',
+  'sweep',
+  'retention',
+  'promises',
+  'runs',
+  'forecast',
+] as const
+export type Duty = (typeof DUTIES)[number]
 
 export interface Replica extends Service {
   /** The present identity; a new one after a lost lease. */
@@ -26,6 +43,8 @@ export interface Replica extends Service {
 export interface ReplicaOptions {
   database: Database
   leaseMs: number
+  /** What operators are told of it, besides its host. */
+  label?: Omit<ReplicaLabel, 'host'>
   logger: Logger
   metrics?: Pick<Metrics, 'replica'>
   /** The lease is ended before its time, and whatever was claimed under it is for others. */
@@ -36,7 +55,9 @@ export interface ReplicaOptions {
  * This process among its peers: an identity with a lease in the database. All attempts in flight belong to that one
  * lease, so that keeping it costs one statement whatever the load.
  */
-export function createReplica({ database, leaseMs, logger, metrics, onResigned }: ReplicaOptions): Replica {
+export function createReplica(options: ReplicaOptions): Replica {
+  const { database, leaseMs, label = { version: '', roles: [] }, logger, metrics, onResigned } = options
+  const host = hostname()
   const marginMs = Math.min(1000, leaseMs / 10)
   let id = newUuid()
   let registered = false
@@ -49,9 +70,9 @@ export function createReplica({ database, leaseMs, logger, metrics, onResigned }
     runOnce: async () => {
       const start = { monotonic: performance.now(), wall: Date.now() }
       if (!registered) {
-        await registerReplica(database, id, leaseMs)
+        await registerReplica(database, id, leaseMs, { host, ...label })
         registered = true
-        logger.info({ replicaId: id, host: hostname() }, 'replica registered')
+        logger.info({ replicaId: id, host }, 'replica registered')
       } else if (!(await renewReplica(database, id, leaseMs))) {
         logger.warn({ replicaId: id }, 'lease lost, going on under a new id')
         id = newUuid()

@@ -27,6 +27,12 @@ export function newUuid(): string {
   return v7({ random, msecs: millisecond, seq: sequence })
 }
 
+/** The least UUID of this time (milliseconds since 1970, not below 0): every UUIDv7 made from then on is greater. */
+export function uuidAt(milliseconds: number): string {
+  const hex = Math.max(0, Math.floor(milliseconds)).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
+}
+
 /** The UUIDv8 of a name: always the same for the same name (RFC 9562, 5.8; made like B.2 from SHA-256). */
 export function hashedUuid(name: string): string {
   const hex = hash('sha256', name, 'hex')

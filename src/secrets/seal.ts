@@ -111,3 +111,17 @@ export function parseSecretKeys(text: string): SecretKey[] {
 export function sealContext(projectId: string, requestId: string): string {
   return `${projectId}/${requestId}`
 }
+
+/** What is sealed, or undefined where it cannot be opened. */
+export function openIfPossible(
+  sealer: Pick<Sealer, 'open'>,
+  envelope: Uint8Array,
+  context: string,
+): string | undefined {
+  try {
+    return sealer.open(envelope, context)
+  } catch (error) {
+    if (error instanceof SealError) return undefined
+    throw error
+  }
+}

@@ -11,8 +11,11 @@ const DEADLINE_MS = 3000
 /** The shortest time between two reads, in milliseconds, however often and by whomever /metrics is asked. */
 const FRESH_MS = 5000
 
+/** So many credentials are shown by name, those that are refused first. */
+const MOST_CREDENTIALS = 100
+
 /** Bytes of an event's reference in a segment, with its comma (request/change.sql.ts). */
-const BYTES_PER_REF = 43
+export const BYTES_PER_REF = 43
 
 /**
  * Everything a scrape wants to know about rows, from small tables and partial indexes: counts end at the cap, ages come
@@ -21,13 +24,17 @@ const BYTES_PER_REF = 43
  * dispatching  a claim counts as a whole until the last of its requests has its outcome
  * doubts       a request without an outcome was last changed when it became uncertain
  * waiting      a segment's events by its size, which is known without reading it; rejections one by one
- * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck
+ * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck. A project is not
+ *              due while its credential is not, nor while it is paused
  *
  * $1 the cap.
  */
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
+),
+pauses AS MATERIALIZED (
+  SELECT p.project_id FROM pause p, clock WHERE p.until IS NULL OR p.until > clock.ts
 )
 SELECT
   (SELECT count(*) FROM (
@@ -49,8 +56,16 @@ SELECT
     FROM outbox_segment ORDER BY position LIMIT 1
   ), 0)::float8 AS "outboxAge",
   coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - due_at))
-    FROM rate_bucket WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1
+    SELECT greatest(0, extract(epoch FROM clock.ts - min(greatest(b.due_at, k.due_at))))
+    FROM (
+      SELECT due_at, credential_id
+      FROM rate_bucket
+      WHERE due_at IS NOT NULL
+        AND '*' NOT IN (SELECT project_id FROM pauses) AND project_id NOT IN (SELECT project_id FROM pauses)
+      ORDER BY due_at
+      LIMIT $1::int
+    ) b
+    LEFT JOIN credential_bucket k USING (credential_id)
   ), 0)::float8 AS "dispatchOverdue",
   coalesce((
     SELECT greatest(0, extract(epoch FROM clock.ts - retry_at))
@@ -70,13 +85,28 @@ SELECT
   (
     SELECT coalesce(json_object_agg(by_reason.blocked_reason, by_reason.n), '{}')
     FROM (
-      SELECT blocked_reason, count(*)::int AS n
+      SELECT capped.blocked_reason, count(*)::int AS n
       FROM (
-        SELECT blocked_reason FROM rate_bucket WHERE due_at IS NOT NULL AND blocked_reason IS NOT NULL LIMIT $1::int
+        SELECT coalesce(nullif(k.blocked_reason, 'unproven'), b.blocked_reason) AS blocked_reason
+        FROM rate_bucket b
+        LEFT JOIN credential_bucket k USING (credential_id)
+        WHERE b.due_at IS NOT NULL
+        LIMIT $1::int
       ) capped
-      GROUP BY blocked_reason
+      WHERE capped.blocked_reason IS NOT NULL
+      GROUP BY capped.blocked_reason
     ) by_reason
   ) AS "blockedBuckets",
+  (
+    SELECT coalesce(json_object_agg(k.credential_id, k.blocked), '{}')
+    FROM (
+      SELECT credential_id, (coalesce(blocked_reason, 'unproven') <> 'unproven')::int AS blocked
+      FROM credential_bucket
+      ORDER BY blocked DESC, credential_id
+      LIMIT ${MOST_CREDENTIALS}
+    ) k
+  ) AS "blockedCredentials",
+  (SELECT count(*) FROM pauses)::int AS "pauses",
   (SELECT count(*) FROM replica WHERE lease_until > clock.ts)::int AS "replicas"
 FROM clock
 CROSS JOIN LATERAL (

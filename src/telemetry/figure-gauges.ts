@@ -21,6 +21,10 @@ export interface Figures {
   reconcileOverdue: number
   /** By reason, those that there are. */
   blockedBuckets: Partial<Record<BlockedReason, number>>
+  /** By id: 1 while CloudDC refuses it. */
+  blockedCredentials: Record<string, number>
+  /** Of projects, and of all of them. */
+  pauses: number
   replicas: number
 }
 
@@ -87,6 +91,17 @@ export const FIGURE_GAUGES: readonly FigureGauge[] = [
     label: 'reason',
     values: ({ blockedBuckets }) =>
       Object.fromEntries(BLOCKED_REASONS.map((reason) => [reason, blockedBuckets[reason] ?? 0])),
+  },
+  {
+    name: 'credential_blocked',
+    help: '1 while a credential is refused, for all its projects, until a call with it gets through',
+    label: 'credential',
+    values: ({ blockedCredentials }) => blockedCredentials,
+  },
+  {
+    name: 'pauses',
+    help: 'Pauses by operators that are in force, that of all projects counted as one',
+    values: ({ pauses }) => pauses,
   },
   { name: 'replicas', help: 'Replicas whose lease holds', values: (figures) => figures.replicas },
 ]

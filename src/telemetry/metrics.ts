@@ -81,6 +81,14 @@ export function createMetrics() {
       ]),
     },
 
+    requests: {
+      ended: counter(
+        'requests_ended_total',
+        'Requests that ended, by state: running, partially_running, failed, expired, cancelled',
+        ['state'],
+      ),
+    },
+
     dispatch: {
       claimSeconds: histogram('dispatch_claim_seconds', 'Duration of one claim with its tokens', SECONDS),
       claimed: counter('dispatch_claimed_requests_total', 'Requests claimed, each with a token'),
@@ -103,6 +111,46 @@ export function createMetrics() {
         SECONDS,
       ),
       throttled: counter('throttled_calls_total', 'Calls that CloudDC answered with 429, by call', ['call']),
+    },
+
+    credential: {
+      calls: counter(
+        'credential_calls_total',
+        'Calls by credential and what they say of it: accepted, refused, unused (not made), silent',
+        ['credential', 'result'],
+      ),
+      fetched: gauge(
+        'credential_fetched_timestamp_seconds',
+        'When a token or temporary keys of a credential were fetched last, Unix time',
+        ['credential'],
+      ),
+      ends: gauge(
+        'credential_ends_timestamp_seconds',
+        'When what was fetched last for a credential ends, Unix time',
+        ['credential'],
+      ),
+    },
+
+    preflight: {
+      readings: counter(
+        'preflight_readings_total',
+        "Readings of a project's ready servers by result: read, failed, not_allowed, not_paid",
+        ['result'],
+      ),
+      orders: counter(
+        'preflight_orders_total',
+        'Orders that a reading has decided on: failed, waiting, released',
+        ['decision'],
+      ),
+    },
+
+    forecast: {
+      error: histogram(
+        'forecast_error_ratio',
+        'How far off a forecast was, as a part of how far it looked ahead, by what of: dispatch, running',
+        [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5],
+        ['of'],
+      ),
     },
 
     reconcile: {

@@ -36,8 +36,17 @@ const SECRET_KEYS = new Set([
   'connectionstring',
 ])
 
-/** Keys that hold somebody's whole message: too large to log, and not ours to show. */
-const BODY_KEYS = new Set(['body', 'payload', 'content', 'spec', 'rawbody', 'requestbody', 'responsebody'])
+/** Keys that hold somebody's whole message, or certificate: too large to log, and not ours to show. */
+const BODY_KEYS = new Set([
+  'body',
+  'payload',
+  'content',
+  'spec',
+  'rawbody',
+  'requestbody',
+  'responsebody',
+  'cert',
+])
 
 const MAX_TEXT = 4096
 const MAX_ENTRIES = 100

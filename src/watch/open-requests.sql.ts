@@ -5,7 +5,7 @@ import { hashOfInstance } from './polled-instances.sql.ts'
 /**
  * One page of the requests that have not ended, in the order of their index. Of those that have not changed lately:
  *
- * idle          nothing points to them: no bucket that is due, no claim, no doubt. A retry and a deadline are columns of
+ * idle          nothing points to them: no bucket that is due, no reading of servers, no claim, no doubt. A retry and a deadline are columns of
  *               the request itself
  * provisioning  the instances whose polls are for the caller to look for
  *
@@ -15,7 +15,7 @@ import { hashOfInstance } from './polled-instances.sql.ts'
 const TEXT = `
 WITH page AS MATERIALIZED (
   SELECT id, project_id, request_id, state, version, retry_at, expires_at, updated_at, claim_id, attempt_number,
-    instance_ids, created_count - running_count - failed_count AS pending
+    held_rank, instance_ids, created_count - running_count - failed_count AS pending
   FROM provision_request
   WHERE completed_at IS NULL AND (project_id, id) > ($1, $2::uuid)
   ORDER BY project_id, id
@@ -33,7 +33,9 @@ idle AS (
   FROM unchanged
   WHERE NOT CASE
     WHEN state = 'queued' THEN EXISTS (
-      SELECT FROM rate_bucket b WHERE b.project_id = unchanged.project_id AND b.due_at IS NOT NULL
+      SELECT FROM rate_bucket b
+      WHERE b.project_id = unchanged.project_id
+        AND CASE WHEN held_rank IS NULL THEN b.due_at ELSE b.preflight_at END IS NOT NULL
     )
     WHEN state = 'dispatching' THEN EXISTS (
       SELECT FROM claim c WHERE c.id = unchanged.claim_id AND unchanged.id = ANY(c.request_ids)

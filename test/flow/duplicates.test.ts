@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type AppWorld, createAppWorld } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
@@ -42,23 +43,66 @@ test('the same order in other words is a duplicate', async () => {
   )
   await taken()
   expect(world.calls(project_id)).toHaveLength(1)
-  expect(world.deadLetters().filter((letter) => letter.body.includes(`"${project_id}"`))).toEqual([])
+  expect(world.deadLetters().filter((letter) => letter.content.body.includes(`"${project_id}"`))).toEqual([])
 })
 
-test.each([
-  ['another spec', { spec: { max_count: 2 } }, ''],
-  ['another password', { spec: { password: 'Another-Passw0rd!' } }, 'spec.password'],
-])('the same id with %s is a dead letter, and changes nothing', async (_, change, path) => {
+test.each([['another spec', { spec: { max_count: 2 } }, '']])(
+  'the same id with %s is a dead letter, and changes nothing',
+  async (_, change, path) => {
+    const project_id = world.newProject()
+    const key = await world.order({ project_id, request_id: 'taken' })
+    await world.allEventsOf(key)
+    const before = await world.statusOf(key)
+    const messageId = `conflict-${project_id}`
+    await world.order({ project_id, request_id: 'taken', ...change }, { messageId })
+    expect(await world.deadLetterOf(messageId)).toMatchObject({ code: 'idempotency_conflict', paths: [path] })
+    await eventually(() => expect(world.kindsOf(key).at(-1)).toBe('request.rejected'))
+    expect(await world.statusOf(key)).toEqual(before)
+    expect(world.calls(project_id)).toHaveLength(1)
+  },
+)
+
+const KEPT = `
+  SELECT password_digest IS NOT NULL AS digest, password_trace, sealed_password FROM provision_request
+  WHERE project_id = $1`
+
+test('another password is a conflict for as long as the first one is sealed, and then a duplicate', async () => {
   const project_id = world.newProject()
-  const key = await world.order({ project_id, request_id: 'taken' })
+  const fault = { kind: 'hold', operation: 'RunInstances', count: 1 } as const
+  const hold = world.simulator.faults.add({ ...fault, project: project_id })
+  const key = await world.order({ project_id, request_id: 'waiting' })
+  await world.simulator.faults.struck(hold.id, 1)
+  const messageId = `other-${project_id}`
+  const other = { project_id, request_id: 'waiting', spec: { password: 'Another-Passw0rd!' } }
+  await world.order(other, { messageId })
+  const conflict = { code: 'idempotency_conflict', paths: ['spec.password'] }
+  expect(await world.deadLetterOf(messageId)).toMatchObject(conflict)
+  world.simulator.faults.remove(hold.id)
   await world.allEventsOf(key)
-  const before = await world.statusOf(key)
-  const messageId = `conflict-${project_id}`
-  await world.order({ project_id, request_id: 'taken', ...change }, { messageId })
-  expect(await world.deadLetterOf(messageId)).toMatchObject({ code: 'idempotency_conflict', paths: [path] })
-  await eventually(() => expect(world.kindsOf(key).at(-1)).toBe('request.rejected'))
-  expect(await world.statusOf(key)).toEqual(before)
-  expect(world.calls(project_id)).toHaveLength(1)
+
+  const letters = world.deadLetters().length
+  await world.order(other)
+  await taken()
+  expect(world.deadLetters()).toHaveLength(letters)
+  expect(await world.database.query(KEPT, [project_id])).toEqual([
+    { digest: false, password_trace: null, sealed_password: null },
+  ])
+})
+
+test('with keys for digests, another password stays a conflict', async () => {
+  const settings = { DIGEST_KEYS: `d:${randomBytes(32).toString('base64')}` }
+  await using digesting = await createAppWorld({ settings })
+  await digesting.startApp()
+  const project_id = digesting.newProject()
+  const key = await digesting.order({ project_id, request_id: 'kept' })
+  await digesting.allEventsOf(key)
+  const other = { project_id, request_id: 'kept', spec: { password: 'Another-Passw0rd!' } }
+  await digesting.order(other, { messageId: 'other' })
+  const conflict = { code: 'idempotency_conflict', paths: ['spec.password'] }
+  expect(await digesting.deadLetterOf('other')).toMatchObject(conflict)
+  expect(await digesting.database.query(KEPT, [project_id])).toEqual([
+    { digest: true, password_trace: null, sealed_password: null },
+  ])
 })
 
 test('the same id in two projects is two orders', async () => {
@@ -84,7 +128,7 @@ test('one bad message among 500 leaves 499 stored', async () => {
     expect(row?.stored).toBe(499)
   })
   await taken()
-  const letters = world.deadLetters().filter((letter) => letter.body.includes(`"${project_id}"`))
+  const letters = world.deadLetters().filter((letter) => letter.content.body.includes(`"${project_id}"`))
   expect(letters.map(({ code, paths }) => ({ code, paths }))).toEqual([
     { code: 'invalid_request', paths: ['spec.max_count'] },
   ])

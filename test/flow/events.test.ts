@@ -4,7 +4,7 @@ import { readEvent } from '../../checker/event-contract.ts'
 import { EVENT_EXCHANGE } from '../../src/amqp/topology.ts'
 import { type AppWorld, createAppWorld, type RequestKey } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
-import { receiveReplay, runReplay } from '../support/replay-command.ts'
+import { receiveReplay, sendAgain } from '../support/replay.ts'
 
 let world: AppWorld
 let connection: ChannelModel
@@ -73,14 +73,8 @@ describe('events', () => {
   test('can be sent again, in order, each as it was', async () => {
     const channel = await connection.createChannel()
     const messages = await receiveReplay(channel, 'again')
-    const { stdout } = await runReplay(urlsOf(world), [
-      ...SINCE_EVER,
-      '--target',
-      'again',
-      '--per-second',
-      '500',
-    ])
-    await eventually(() => expect(stdout).toBe(`replay: ${messages.length} events sent to "again"\n`))
+    const sent = await sendAgain(urlsOf(world), 'again', sinceEver())
+    await eventually(() => expect(messages).toHaveLength(sent))
     await channel.close()
     const replayed = messages.map(({ content, properties }) => ({
       messageId: properties.messageId,
@@ -124,7 +118,7 @@ describe('a consumer that binds its queue only later', () => {
       await own.ended(key)
       const types = await bind(other, '#')
       const messages = await receiveReplay(await other.createChannel(), 'late')
-      await runReplay(urlsOf(own), [...SINCE_EVER, '--target', 'late'])
+      await sendAgain(urlsOf(own), 'late', sinceEver())
       await eventually(() =>
         expect(messages.map(({ properties }) => properties.type)).toEqual([
           'provisioner.request.accepted',
@@ -141,7 +135,7 @@ describe('a consumer that binds its queue only later', () => {
   })
 })
 
-const SINCE_EVER = ['--from', '2020-01-01T00:00:00Z']
+const sinceEver = () => ({ from: new Date('2020-01-01T00:00:00Z'), to: new Date() })
 
 function urlsOf({ database, broker }: AppWorld) {
   return { databaseUrl: database.url, amqpUrl: broker.url }

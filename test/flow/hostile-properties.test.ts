@@ -85,7 +85,7 @@ describe('an invalid message with', () => {
       const body = Buffer.from(`${what}: no JSON`)
       await raw.publish({ routingKey: 'provision.requests', body, properties })
       const letter = await eventually(() => {
-        const found = world.deadLetters().find((each) => each.body.equals(body))
+        const found = world.deadLetters().find((each) => each.content.body.equals(body))
         expect(found).toBeDefined()
         return found
       })
@@ -100,7 +100,7 @@ test('a valid order is refused when events cannot carry its correlation id, and 
   const properties = { correlationId: shortstr(NOISE) }
   await raw.publish({ routingKey: 'provision.requests', body, properties })
   const letter = await eventually(() => {
-    const found = world.deadLetters().find((each) => each.body.equals(body))
+    const found = world.deadLetters().find((each) => each.content.body.equals(body))
     expect(found).toBeDefined()
     return found
   })

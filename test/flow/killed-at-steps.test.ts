@@ -104,6 +104,7 @@ describe('a replica that is killed', () => {
     const evidence = await collectEvidence({
       ...urls,
       apiUrls: [replica.url],
+      apiKey: null,
       ledger: createLedgerReader(simulator.admin),
       events: observer.events,
       published: publisher.published,

@@ -207,7 +207,12 @@ describe('a token that CloudDC refuses', () => {
     await writeFile(file, 'stale-token\n')
     const own = await createAppWorld({ simulator: { authTokens: ['fresh-token'] } })
     try {
-      const app = await own.startApp({ CLOUDDC_AUTH_TOKEN: undefined, CLOUDDC_AUTH_TOKEN_FILE: file })
+      const app = await own.startApp({
+        CLOUDDC_AUTH_TOKEN: undefined,
+        CLOUDDC_AUTH_TOKEN_FILE: file,
+        // A reading would meet the refusal before the first order does.
+        PREFLIGHT: 'off',
+      })
       const key = await own.order({ project_id: 'p' })
       const waiting = await own.statusWhen(key, (status) =>
         expect(status.waiting?.reason).toBe('unauthorized'),

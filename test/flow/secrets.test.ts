@@ -97,7 +97,11 @@ test('no password and no token is ever seen, whatever happens to its request', a
   const rejected: [string, unknown][] = [
     [
       'taken',
-      { request_id: 'order-1', project_id: project, spec: buildSpec({ password: 'Other-Canary-9' }) },
+      {
+        request_id: 'order-1',
+        project_id: project,
+        spec: buildSpec({ password: 'Other-Canary-9', name: 'other' }),
+      },
     ],
     ['weak', { project_id: project, request_id: 'weak', spec: buildSpec({ password: `${CANARY}root` }) }],
     ['typo', { project_id: project, request_id: 'typo', spec: buildSpec({ pasword: CANARY }) }],
@@ -109,8 +113,8 @@ test('no password and no token is ever seen, whatever happens to its request', a
   ]
   for (const [messageId, body] of rejected) await world.publish(body, { messageId })
   for (const [messageId] of rejected) {
-    const { properties } = await world.deadLetterOf(messageId)
-    expectNoSecret(`dead letter ${messageId}`, JSON.stringify(properties))
+    const { properties, body } = await world.deadLetterOf(messageId)
+    expectNoSecret(`dead letter ${messageId}`, `${JSON.stringify(properties)} ${body}`)
   }
   await eventually(async () => {
     // The listings that were refused have closed the project, for ever longer.

@@ -35,7 +35,7 @@ test('times are those of the database, whatever zone its sessions have by defaul
   const { database, created } = await openDatabase({ timeZone: 'America/New_York' })
   await insertRequestRow(database, { requestId: 'order-1' })
   await created.query(`UPDATE provision_request SET updated_at = '2026-11-23T12:00:00.123Z'`)
-  const { api } = createApi(createReads({ database }))
+  const { api } = createApi(createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) }))
   const reply = await api.app.inject('/v1/p/provision-requests/order-1')
   expect(reply.json()).toMatchObject({ updated_at: '2026-11-23T12:00:00.123Z' })
 })
@@ -43,7 +43,7 @@ test('times are those of the database, whatever zone its sessions have by defaul
 test('while the database is unreachable the API says so, and works again by itself', async () => {
   const { database, proxy } = await openDatabase()
   await insertRequestRow(database, { requestId: 'order-1' })
-  const { api } = createApi(createReads({ database }))
+  const { api } = createApi(createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) }))
   const get = (path: string) => api.app.inject(path)
   const paths = [
     '/v1/p/provision-requests/order-1',
@@ -70,7 +70,7 @@ test('a database without tables is one that is away', async () => {
     await database.close()
     await created.drop()
   })
-  const { api } = createApi(createReads({ database }))
+  const { api } = createApi(createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) }))
   expect((await api.app.inject('/v1/p/provision-requests')).statusCode).toBe(503)
 })
 

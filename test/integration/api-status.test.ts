@@ -59,6 +59,10 @@ describe('the status', () => {
           error: null,
         },
       ],
+      name: 'web',
+      priority: 0,
+      deadline: null,
+      correlation_id: null,
       attempts: 2,
       waiting: null,
       error: null,
@@ -99,32 +103,56 @@ describe('the status', () => {
 })
 
 describe('waiting', () => {
-  const waitingOf = async () =>
-    ((await world.get('/v1/p/provision-requests/order-1')).body as RequestStatus).waiting
+  /** Without what is to be expected: see forecast.test.ts. */
+  const waitingOf = async () => {
+    const { waiting } = (await world.get('/v1/p/provision-requests/order-1')).body as RequestStatus
+    if (waiting === null) return null
+    const { reason, until, detail } = waiting
+    return { reason, until, detail }
+  }
 
   test('for a retry', async () => {
     const retryAt = soon()
     await insertRequestRow(world.database, { requestId: 'order-1', retryAt })
-    expect(await waitingOf()).toEqual({ reason: 'retry', until: retryAt.toISOString() })
+    expect(await waitingOf()).toEqual({ reason: 'retry', until: retryAt.toISOString(), detail: null })
   })
 
   test('for a token', async () => {
     const dueAt = soon()
     await insertBucketRow(world.database, { dueAt })
     await insertRequestRow(world.database, { requestId: 'order-1' })
-    expect(await waitingOf()).toEqual({ reason: 'rate_limit', until: dueAt.toISOString() })
+    expect(await waitingOf()).toEqual({ reason: 'rate_limit', until: dueAt.toISOString(), detail: null })
   })
 
   test('for a token, in a project without a bucket', async () => {
     await insertRequestRow(world.database, { requestId: 'order-1' })
-    expect(await waitingOf()).toEqual({ reason: 'rate_limit', until: TIME })
+    expect(await waitingOf()).toEqual({ reason: 'rate_limit', until: TIME, detail: null })
   })
 
   test('for a bucket that is closed', async () => {
     const blockedUntil = soon()
     await insertBucketRow(world.database, { dueAt: blockedUntil, blockedUntil, blockedReason: 'throttled' })
     await insertRequestRow(world.database, { requestId: 'order-1' })
-    expect(await waitingOf()).toEqual({ reason: 'throttled', until: blockedUntil.toISOString() })
+    expect(await waitingOf()).toEqual({
+      reason: 'throttled',
+      until: blockedUntil.toISOString(),
+      detail: null,
+    })
+  })
+
+  test('for servers that a reading has found missing', async () => {
+    const preflightAt = soon()
+    await insertBucketRow(world.database, {})
+    await world.database.query('UPDATE rate_bucket SET preflight_at = $1', preflightAt)
+    const id = await insertRequestRow(world.database, { requestId: 'order-1' })
+    const heldFor = '1 server is ready, fewer than the 2 asked for'
+    await world.database.query(
+      'UPDATE provision_request SET held_rank = queue_rank, queue_rank = NULL, held_for = $2 WHERE id = $1::uuid',
+      id,
+      heldFor,
+    )
+    const until = preflightAt.toISOString()
+    expect(await waitingOf()).toEqual({ reason: 'capacity', until, detail: heldFor })
   })
 
   test('for the next look at an attempt without an outcome', async () => {
@@ -133,7 +161,11 @@ describe('waiting', () => {
     const requestRow = await insertRequestRow(world.database, row)
     await insertLookRow(world.database, { requestRow, attempt: 1, purpose: 'audit', dueAt: new Date() })
     await insertLookRow(world.database, { requestRow, attempt: 2, dueAt: reconcileAt })
-    expect(await waitingOf()).toEqual({ reason: 'reconciling', until: reconcileAt.toISOString() })
+    expect(await waitingOf()).toEqual({
+      reason: 'reconciling',
+      until: reconcileAt.toISOString(),
+      detail: null,
+    })
   })
 })
 

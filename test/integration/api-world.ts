@@ -1,11 +1,14 @@
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import { EXAMPLES } from '../../src/api/examples.ts'
 import { createReads } from '../../src/api/reads.ts'
 import { type ApiServer, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
 import type { Database } from '../../src/database/database.ts'
+import { createOperationsReads } from '../../src/operations/reads.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { NO_OPERATIONS } from '../support/operations-stub.ts'
 import { clearTables, openTestDatabase } from '../support/store-database.ts'
 
 export interface ApiWorld {
@@ -24,7 +27,7 @@ export function useApi(): ApiWorld {
     const { database } = opened
     const logger = pino({ level: 'silent' })
     const metrics = createMetrics()
-    const reads = createReads({ database })
+    const reads = createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) })
     const watcher = createStatusWatcher({ reads, logger, waiters: metrics.http.waiters })
     addDatabaseFigures({ metrics, database, logger })
     const checks = {
@@ -35,6 +38,8 @@ export function useApi(): ApiWorld {
     const api = createApiServer({
       reads,
       cancel: async () => 'unknown',
+      publicKeys: EXAMPLES.keySet,
+      operations: { ...NO_OPERATIONS, reads: createOperationsReads({ database }) },
       checks,
       metrics,
       logger,

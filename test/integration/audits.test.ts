@@ -31,7 +31,7 @@ async function record(world: ReconcileWorld, id: string, sightingOf: (instanceId
   const news = rows.flatMap(({ id: pollId, projectId, members }) => {
     const poll = {
       ...{ id: pollId, projectId, members: parseMembers(`[${members}]`), claimedMs: Date.now() },
-      ...{ probing: false, troubles: 0, roomMs: 1000 },
+      ...{ probing: false, troubles: 0, roomMs: 1000, credentialId: 'c', credentialProbing: null },
     }
     const own = poll.members.filter((member) => instanceIds.includes(member.id))
     return own.map((member) => ({

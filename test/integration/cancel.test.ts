@@ -129,7 +129,7 @@ describe('POST /cancel', () => {
     app.setValidatorCompiler(validatorCompiler)
     app.setSerializerCompiler(serializerCompiler)
     registerErrorReplies(app)
-    const reads = createReads({ database })
+    const reads = createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) })
     registerCancelRoute(app, { reads, cancel: (key) => cancelRequest(database, key) })
     const url = `/v1/${PROJECT}/provision-requests/${requestId}/cancel`
     const reply = await app.inject({ method: 'POST', url })

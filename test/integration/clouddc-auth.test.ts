@@ -62,6 +62,7 @@ it('a 401 starts one renewal; other refusals start none', async () => {
     headersFor: async () => ({ 'X-Auth-Token': 't' }),
     answered: () => undefined,
     credentialOf: () => 'c',
+    isShared: () => true,
     refused: async () => {
       renewals += 1
       return false

@@ -122,6 +122,15 @@ describe('an agency', () => {
     expect(world.iam.arrivals[1]?.headers['x-auth-token']).toBe('token-of-acc')
   })
 
+  it('is asked for with the account of the keys, signed, where that is known', async () => {
+    world.iam.setScript(answer(201, keysAnswer()))
+    await headersFor(world.authOf({ base: { ...KEYS, domainId: 'account-1' }, main: AGENCY }))
+    const { headers = {} } = world.iam.arrivals[0] ?? {}
+    expect(headers['x-domain-id']).toBe('account-1')
+    expect(headers.authorization).toContain('SignedHeaders=content-type;host;x-domain-id;x-sdk-date,')
+    expect(headers).not.toHaveProperty('x-project-id')
+  })
+
   it('of keys is temporary keys, asked for by a signed call', async () => {
     world.iam.setScript(answer(201, keysAnswer()))
     const headers = await headersFor(world.authOf({ base: KEYS, main: AGENCY }))

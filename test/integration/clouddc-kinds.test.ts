@@ -83,6 +83,13 @@ it.each<[string, (simulator: Simulator) => Record<string, object> | Promise<Reco
     () => ({ main: { kind: 'agency', of: 'own', domain: 'other', agency: 'orders' }, own: AKSK }),
   ],
   [
+    'keys of an agency, by an account that is named',
+    () => ({
+      main: { kind: 'agency', of: 'own', domain: 'other', agency: 'orders' },
+      own: { ...AKSK, domain_id: 'account-1' },
+    }),
+  ],
+  [
     'keys of an agency, by those of the machine',
     ({ iamUrl }) => ({
       main: { kind: 'agency', of: 'own', domain: 'other', agency: 'orders' },

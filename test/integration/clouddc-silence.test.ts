@@ -139,6 +139,7 @@ describe('before the request was started, nothing was created', () => {
       refused: async () => false,
       answered: () => undefined,
       credentialOf: () => 'c',
+      isShared: () => true,
     }
     const client = clients.open(cloud.endpoint, { auth, callTimeoutMs: 20 })
     const evidence = await client.batchCreate(CALL)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { dealOut } from '../../src/dispatch/deal-out.sql.ts'
+import { dealOut } from '../../src/budget/deal-out.sql.ts'
 import { useTestDatabase } from '../support/store-database.ts'
 
 const database = await useTestDatabase()

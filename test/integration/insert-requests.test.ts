@@ -6,6 +6,7 @@ import type { NewRequest } from '../../src/intake/new-request.ts'
 import { createRequestStore } from '../../src/intake/request-store.ts'
 import { parseHistory } from '../../src/request/history.ts'
 import { requestKey } from '../../src/request/request-key.ts'
+import { buildRejected } from '../support/rejected-message.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { storedEvents } from '../support/stored-events.ts'
 import { buildNewRequest, claim, placeRequests, readBucket, setBucket } from './statement-world.ts'
@@ -55,6 +56,7 @@ describe('a batch', () => {
     expect(stored).toMatchObject({ deadline, expiresAt: deadline, priority: 9, ...tracing })
     expect(JSON.parse(stored.spec)).toEqual(spec)
     expect(Buffer.from(stored.sealedPassword ?? '')).toEqual(row.sealedPassword)
+    expect(stored.passwordTrace).toBe(row.passwordTrace)
     expect(Buffer.from(stored.contentDigest)).toEqual(row.contentDigest)
     expect(queueRank).toEqual(new Date(stored.createdAt.getTime() - 9 * 10 * 60_000))
   })
@@ -70,6 +72,7 @@ describe('a batch', () => {
       kind: 'existing',
       contentDigest: first.contentDigest,
       passwordDigest: first.passwordDigest,
+      sealedPassword: first.sealedPassword,
     })
     expect(await storedEvents(database)).toHaveLength(2)
     expect(await database.prisma.provisionRequest.count()).toBe(2)
@@ -119,12 +122,18 @@ test('rejections are one segment, and the time of their events is its own', asyn
     detail: [{ path: 'spec', message: 'is missing' }],
   }
   const store = createRequestStore({ database, limitOf: () => LIMIT })
-  await store.insertRejections([rejection, rejection])
+  await store.insertRejections([buildRejected(rejection), buildRejected(rejection), buildRejected(null)])
   const [segment, ...others] = await database.prisma.outboxSegment.findMany()
   expect(others).toEqual([])
   expect(segment).toMatchObject({ refs: null, createdAt: expect.any(Date) })
   const stored = { ...rejection, requestId: 'order\ufffd 1' }
   expect(JSON.parse(segment?.rejections ?? '')).toEqual([stored, stored])
+  const letters = await database.prisma.deadLetter.findMany()
+  expect(letters.map(({ code, requestId }) => [code, requestId]).toSorted()).toEqual([
+    ['invalid_json', null],
+    ['invalid_request', 'order\ufffd 1'],
+    ['invalid_request', 'order\ufffd 1'],
+  ])
 })
 
 describe('the limits of the buckets', () => {

@@ -2,8 +2,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { addBoots, curveOf } from '../../src/forecast/boot-curve.ts'
 import type { ReadinessLimits } from '../../src/readiness/observation.ts'
-import { createReadinessPoller, POLLS_AT_ONCE } from '../../src/readiness/readiness-poller.ts'
+import {
+  createReadinessPoller,
+  POLLS_AT_ONCE,
+  type ReadinessPollerOptions,
+} from '../../src/readiness/readiness-poller.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { createClients } from '../support/clouddc-client.ts'
 import { eventually } from '../support/eventually.ts'
@@ -19,8 +24,11 @@ async function startPoller(
   {
     pollMaxMs = 50,
     metrics = createMetrics(),
+    learnBoot = () => undefined,
+    curveOf = () => null,
     ...limits
-  }: Partial<ReadinessLimits> & { pollMaxMs?: number; metrics?: Metrics } = {},
+  }: Partial<ReadinessLimits> &
+    Pick<ReadinessPollerOptions, 'learnBoot' | 'curveOf'> & { pollMaxMs?: number; metrics?: Metrics } = {},
 ): Promise<string[]> {
   const server = createServer((request, response) => answer(callOf(request), response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -35,6 +43,8 @@ async function startPoller(
     pollMinMs: 50,
     pollMaxMs,
     limits: { provisionTimeoutMs: 3_600_000, visibilityMs: 0, serverWaitMs: 50, ...limits },
+    learnBoot,
+    curveOf,
     readinessShare: 0.5,
     holdsPassword: async (text, { requestId }) => text.includes(`password of ${requestId}`),
     metrics,
@@ -337,4 +347,64 @@ test('projects that fail are one outage in the log, until the last one is well',
   repaired = true
   await eventually(() => expect(said().at(-1)).toBe('readiness polling: works again'))
   expect(said()).toHaveLength(2)
+})
+
+describe('boot times', () => {
+  const launched = (seconds: number) => ({
+    state: 'running',
+    server_id: 's-1',
+    image: { id: 'image-1' },
+    created_at: '2026-11-26T10:00:00Z',
+    launched_at: new Date(Date.parse('2026-11-26T10:00:00Z') + seconds * 1000).toISOString(),
+  })
+
+  test('of instances that run are learned, by image', async () => {
+    await placePending(database, { ids: ['i-1', 'i-2'] })
+    const learned: unknown[] = []
+    await startPoller(
+      (call, response) =>
+        reply(response, 200, { instances: (call.listed ?? []).map((id) => ({ id, ...launched(4) })) }),
+      { learnBoot: (key, bootMs) => learned.push([key, bootMs]) },
+    )
+    const one = [{ projectId: 'p', imageId: 'image-1' }, 4000]
+    await eventually(() => expect(learned).toEqual([one, one]))
+  })
+
+  test('that are known set the time of the next poll', async () => {
+    await placePending(database, { ids: ['i-1'] })
+    const curve = curveOf(
+      addBoots(
+        [],
+        Array.from({ length: 50 }, () => 40_000),
+      ),
+    )
+    await startPoller(
+      (call, response) =>
+        reply(response, 200, {
+          instances: (call.listed ?? []).map((id) => ({ id, state: 'pending', image: { id: 'image-1' } })),
+        }),
+      { pollMaxMs: 60_000, curveOf: ({ imageId }) => (imageId === 'image-1' ? curve : null) },
+    )
+    // By growing intervals it would be 75 ms.
+    await eventually(async () => {
+      const [poll] = await database.query<{ seconds: number }>(
+        'SELECT extract(epoch FROM due_at - clock_timestamp())::float8 AS "seconds" FROM poll',
+      )
+      expect(poll?.seconds).toBeGreaterThan(20)
+      expect(poll?.seconds).toBeLessThan(50)
+    })
+  })
+
+  test('that are not known leave growing intervals', async () => {
+    await placePending(database, { ids: ['i-1'] })
+    let listings = 0
+    await startPoller(
+      (call, response) => {
+        listings += 1
+        list(response, call.listed ?? [], 'pending')
+      },
+      { pollMaxMs: 200, curveOf: () => null },
+    )
+    await eventually(() => expect(listings).toBeGreaterThan(3))
+  })
 })

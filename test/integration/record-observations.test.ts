@@ -143,7 +143,7 @@ describe('an observation', () => {
     const { id, poll } = await claimOne(['a', 'late'])
     await database.query(
       `UPDATE provision_request SET state = 'failed', previous_state = 'provisioning', completed_at = now(),
-         exception_state = 'failed' WHERE id = $1::uuid`,
+         exception_state = 'failed', password_trace = NULL WHERE id = $1::uuid`,
       id,
     )
     const before = await readRequest(id)
@@ -176,7 +176,11 @@ describe('an observation', () => {
   test('of an instance that is gone with its request only takes it out of its poll', async () => {
     const { poll } = await claimOne(['a', 'b'])
     await database.query(`DELETE FROM instance WHERE id = 'a'`)
-    expect(await record(newsOf(poll, { a: seen('failed') }))).toEqual({ ended: [], changed: [] })
+    expect(await record(newsOf(poll, { a: seen('failed') }))).toEqual({
+      ended: [],
+      completed: [],
+      changed: [],
+    })
     expect(await readPolls(database)).toMatchObject([{ members: [{ id: 'b' }] }])
   })
 
@@ -230,7 +234,11 @@ describe('an instance that runs and is not listed so', () => {
     const { id, poll } = await claimOne(['other', 'ran'])
     await database.query(`UPDATE poll SET due_at = now() + interval '1 hour'`)
     const before = await readClock(database)
-    expect(await record(newsOf(poll, { ran: seen('running', UNLISTED) }))).toEqual({ ended: [], changed: [] })
+    expect(await record(newsOf(poll, { ran: seen('running', UNLISTED) }))).toEqual({
+      ended: [],
+      completed: [],
+      changed: [],
+    })
     const after = await readClock(database)
     const [, instance] = await readInstances()
     expect(instance).toMatchObject({ state: 'pending', runningAt: expect.any(Date), serverId: null })

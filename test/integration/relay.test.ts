@@ -13,6 +13,7 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { silentLogger } from '../support/clouddc-client.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { buildRejected } from '../support/rejected-message.ts'
 import { createTestRelay } from '../support/relay-world.ts'
 import { insertHistoryPart, insertRequestRow } from '../support/request-rows.ts'
 import { clearTables } from '../support/store-database.ts'
@@ -278,7 +279,7 @@ describe('events are made of rows', () => {
       tracestate: null,
     }
     const rejections = ['one', 'two'].map((code) => ({ ...subject, id: uuidv7(), code, detail: [] }))
-    await store.insertRejections(rejections)
+    await store.insertRejections(rejections.map((rejection) => buildRejected(rejection)))
     const { messages } = await startRelay()
     await eventually(() => expect(messages).toHaveLength(2))
     const [segment] = messages.map(({ body }) => JSON.parse(String(body)))

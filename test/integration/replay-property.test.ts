@@ -23,7 +23,7 @@ async function replayed(
   wanted: Partial<Parameters<typeof readPastEvents>[1]> = {},
 ): Promise<OutgoingMessage[]> {
   const messages: OutgoingMessage[] = []
-  for await (const requests of readPastEvents(database, { ...EVER, ...wanted })) {
+  for await (const { requests } of readPastEvents(database, { ...EVER, ...wanted })) {
     messages.push(...requests.flat().map((event) => messageOf(event)))
   }
   return messages

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ResolveError, resolveByHand } from '../../src/reconcile/resolve-by-hand.ts'
+import { ResolveError, resolveByHand } from '../../src/operations/resolve-by-hand.ts'
 import {
   createReconcileWorld,
   POLL_TIMES,
@@ -10,6 +10,7 @@ import {
 
 const database = await useTestDatabase()
 
+const BY = { who: 'key:console', reason: 'looked it up in the console' }
 const RULES = { settleMs: 1000, maxAttempts: 3, pollTimes: POLL_TIMES }
 
 async function uncertain(world: ReconcileWorld) {
@@ -23,17 +24,29 @@ test('a person adopts what the call created', async () => {
   const world = await createReconcileWorld(database)
   const { id, key } = await uncertain(world)
   const ids = world.creations().flatMap((call) => call.instance_ids)
-  expect(await resolveByHand(database, key, { adopt: ids }, RULES)).toBe('provisioning')
+  expect(await resolveByHand(database, key, { adopt: ids }, RULES, BY)).toMatchObject({
+    state: 'provisioning',
+  })
   const request = await world.request(id)
   expect(request).toMatchObject({ state: 'provisioning', createdCount: 1, attempt: { state: 'adopted' } })
   expect(request.attempt?.evidence).toHaveProperty('resolved_by_hand')
   expect((await world.events(key.requestId)).at(-1)?.kind).toBe('request.dispatched')
+  expect(await database.prisma.auditEntry.findMany()).toMatchObject([
+    {
+      ...BY,
+      verb: 'resolve',
+      projectId: PROJECT,
+      target: key.requestId,
+      before: { state: 'uncertain', attempt: 1 },
+      after: { state: 'provisioning', adopted: ids },
+    },
+  ])
 })
 
 test('a person finds that nothing was created', async () => {
   const world = await createReconcileWorld(database)
   const { id, key } = await uncertain(world)
-  expect(await resolveByHand(database, key, 'void', RULES)).toBe('queued')
+  expect(await resolveByHand(database, key, 'void', RULES, BY)).toMatchObject({ state: 'queued' })
   expect(await world.request(id)).toMatchObject({ state: 'queued', attempt: { state: 'void' } })
 })
 
@@ -45,11 +58,13 @@ test('what cannot be is refused, and changes nothing', async () => {
   const { id, key } = await uncertain(world)
   const before = await world.request(id)
   const refuse = (verdict: Parameters<typeof resolveByHand>[2], of = key) =>
-    expect(resolveByHand(database, of, verdict, RULES)).rejects.toBeInstanceOf(ResolveError)
+    expect(resolveByHand(database, of, verdict, RULES, BY)).rejects.toBeInstanceOf(ResolveError)
   await refuse({ adopt: [] })
   await refuse({ adopt: [theirs?.id ?? ''] })
   await refuse('void', { ...key, requestId: 'nothing' })
+  await refuse({ adopt: ['one', 'two'] })
   expect(await world.request(id)).toEqual(before)
-  await resolveByHand(database, key, 'void', RULES)
+  expect(await database.prisma.auditEntry.count()).toBe(0)
+  await resolveByHand(database, key, 'void', RULES, BY)
   await refuse('void')
 })

@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createRequestStore, type InsertOutcome } from '../../src/intake/request-store.ts'
 import { parseHistory } from '../../src/request/history.ts'
@@ -91,6 +92,7 @@ describe('retention', () => {
       kind: 'existing',
       contentDigest: Buffer.from(first.contentDigest),
       passwordDigest: first.passwordDigest,
+      sealedPassword: null,
     })
     expect(await countRows()).toMatchObject({ requests: 0, keys: 1 })
     expect(await insertOutcome('order-2')).toEqual({ kind: 'inserted' })
@@ -181,4 +183,35 @@ test('no more keys are stored ahead than it is told', async () => {
   for (let n = 0; n < 5; n += 1) await ended(31)
   expect(await keepKeys(database, { olderThanDays: 30, limit: 10, ahead: 3 })).toBe(3)
   expect(await keepKeys(database, { olderThanDays: 30, limit: 10, ahead: 3 })).toBe(0)
+})
+
+test('what tells of letters goes with the requests, the audit and runs that are over with the keys, what was done in a day', async () => {
+  const text = { who: 'key:a', verb: 'resolve', reason: 'looked it up' }
+  for (const days of [20, 40, 100]) {
+    const at = daysAgo(days)
+    await database.prisma.deadLetter.create({
+      data: { id: uuidv7(), at, code: `${days}`, faults: '[]', bytes: 1 },
+    })
+    await database.prisma.auditEntry.create({ data: { ...text, at, target: `${days}` } })
+    const over = { startedAt: at, finishedAt: at }
+    await database.prisma.operationRun.create({
+      data: { id: uuidv7(), kind: `${days}`, params: {}, createdAt: at, ...over },
+    })
+  }
+  await database.prisma.operationRun.create({
+    data: { id: uuidv7(), kind: 'open', params: {}, createdAt: daysAgo(100) },
+  })
+  const flow = { accepted: 1, dispatched: 0, running: 0, failed: 0, published: 0 }
+  for (const days of [0.9, 1.1, 20])
+    await database.prisma.flowCount.create({ data: { at: daysAgo(days), replicaId: uuidv7(), ...flow } })
+  await runRetention()
+  await eventually(async () => {
+    expect(await database.prisma.flowCount.count()).toBe(1)
+    const letters = await database.prisma.deadLetter.findMany()
+    const entries = await database.prisma.auditEntry.findMany({ orderBy: { id: 'asc' } })
+    const runs = await database.prisma.operationRun.findMany()
+    expect(letters.map(({ code }) => code)).toEqual(['20'])
+    expect(entries.map(({ target }) => target)).toEqual(['20', '40'])
+    expect(runs.map(({ kind }) => kind).toSorted()).toEqual(['20', '40', 'open'])
+  })
 })

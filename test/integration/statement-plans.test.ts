@@ -9,22 +9,58 @@ import { createTestDatabase } from '../support/database.ts'
 
 /** Files of src/ that are not explained, and why. */
 const NOT_EXPLAINED: Readonly<Record<string, string>> = {
+  'ask-database': 'asks the server about itself, once',
   backends: 'asks the server for its connections, and no table',
   change: 'pieces of other statements',
+  credential: 'pieces of what pays for calls',
   'deal-out': 'a piece of claim-requests',
   'deal-polls': 'a piece of claim-polls',
   'doubt-row': 'a piece of claim-doubts and find-doubt',
+  forecast: 'a piece of read-requests',
+  gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
+  'limit-override': 'changes by people, of a few rows',
+  'missing-rights': "asks the server's catalogue",
+  pause: 'a piece of claim-requests and others; changes by people, of a few rows',
   pay: 'pieces of what pays for calls',
 }
 
 /** Statements that read a table, or an index of all of its rows, without a key; what is in them, and why that is fine. */
 const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'boot-curves forget': { boot_curve: 'now and then' },
   'claim-polls': { poll_due_at_idx: 'its first row' },
+  'retire-operations': { audit_entry_pkey: 'its first rows', operation_run_pkey: 'its first rows' },
   'retire-requests delete': { outbox_segment_pkey: 'its first row' },
   'due-sweeps sleeping': { rate_bucket_pkey: 'one row per project' },
   'due-audits find': { rate_bucket_pkey: 'one row per project' },
   'next-look': { rate_bucket_pkey: 'one row per project' },
+  'reopen-credentials': { rate_bucket_pkey: 'one row per project, when a secret has changed' },
+  'label-projects': { rate_bucket_pkey: 'all rows, now and then' },
+  'store-forecasts': { forecast: 'one row per project with work' },
+  'sync-credentials': { credential_bucket_pkey: 'one row per credential' },
+  'claim-requests': {
+    credential_bucket: 'one row per credential',
+    pause: 'one row per pause',
+    limit_override: 'one row per limit that a person has set',
+  },
+  'read-queues': { pause: 'one row per pause' },
+  'find-projects': {
+    rate_bucket_pkey: 'one row per project',
+    pause_pkey: 'one row per pause',
+    limit_override_pkey: 'one row per limit that a person has set',
+  },
+  'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
+  'begin-reading': { claim: 'what is in flight' },
+  'idle-buckets mark': {
+    rate_bucket_pkey: 'one row per project',
+    poll: 'once a minute',
+    look: 'once a minute',
+  },
+  'idle-buckets delete': {
+    rate_bucket_pkey: 'one row per project',
+    poll: 'once a minute',
+    look: 'once a minute',
+  },
   'sync-buckets': { rate_bucket_pkey: 'all rows, at the start' },
   'adaptive-rate': { rate_bucket_pkey: 'one row per project' },
   'rescue-claims stranded': { claim_pkey: 'what is in flight' },
@@ -33,21 +69,42 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'polled-instances': { poll: 'all rows, once a round' },
   'restore-polls': { poll: 'all rows, after a loss' },
   'database-figures': {
+    credential_bucket: 'one row per credential',
     claim: 'up to the cap',
+    pause: 'one row per pause',
     poll: 'up to the cap',
     poll_due_at_idx: 'its first row',
     outbox_segment: 'up to the cap',
     outbox_segment_pkey: 'its first row',
     replica: 'one row per replica',
   },
+  'read-standing': {
+    replica: 'one row per replica',
+    duty_lease: 'one row per duty',
+    outbox_segment_pkey: 'its first rows, up to the cap',
+    poll_due_at_idx: 'its first row',
+  },
+  'read-levels': {
+    credential_bucket: 'one row per credential',
+    rate_bucket_pkey: 'one row per project',
+    limit_override: 'one row per project with a limit of its own',
+    pause: 'one row per paused project',
+  },
   // These are to be given a key.
   'apply-call-results': { rate_bucket_pkey: 'one row per project' },
-  'note-written': { rate_bucket_pkey: 'one row per project' },
+  'note-written': {
+    rate_bucket_pkey: 'one row per project',
+    credential_bucket_pkey: 'one row per credential',
+  },
+  'apply-credential-results': { credential_bucket_pkey: 'one row per credential' },
 }
 
 /** Statements whose probes bring up more than the row that they look for. */
 const MORE_PER_PROBE: Readonly<Record<string, string>> = {
   'claim-requests': 'a probe finds the first requests of a project',
+  'read-queues': 'the queue of a project, up to a limit',
+  'count-open': 'the open requests of a project, up to the cap',
+  'read-waiting': 'the open requests of a project, up to the cap',
   'restore-polls': 'all polls for each project, after a loss',
 }
 
@@ -119,11 +176,36 @@ describe('statements planned on empty tables', () => {
       'poll_pkey',
       'provision_request_pkey',
     ])
+    expect(indexesOf('count-open', 'provision_request')).toEqual(['provision_request_live_idx'])
     expect(indexesOf('read-segments', '')).toEqual(['outbox_segment_pkey'])
     expect(indexesOf('open-requests', 'provision_request')).toEqual(['provision_request_live_idx'])
     expect(indexesOf('read-requests by key', 'provision_request')).toEqual([
       'provision_request_project_id_request_id_key',
     ])
+    const byProject = 'provision_request_project_id_id_idx'
+    const pages = {
+      all: [byProject],
+      times: [byProject],
+      open: ['provision_request_live_idx'],
+      running: [byProject],
+      failed: ['provision_request_exception_idx'],
+      error: ['provision_request_error_idx'],
+      correlation: ['provision_request_correlation_idx'],
+      bulk: ['provision_request_project_id_request_id_key'],
+    }
+    for (const [kind, indexes] of Object.entries(pages)) {
+      const used = indexesOf(`read-page ${kind}`, 'provision_request')
+      expect({ kind, used: used?.filter((name) => name !== 'provision_request_pkey') }).toEqual({
+        kind,
+        used: indexes,
+      })
+    }
+    expect(indexesOf('find-failures', '')).toEqual(['provision_request_failure_idx'])
+    expect(indexesOf('read-waiting', 'provision_request')).toEqual(['provision_request_live_idx'])
+    expect(indexesOf('read-flow', '')).toEqual(['flow_count_pkey'])
+    expect(indexesOf('count-letters', '')).toEqual(['dead_letter_open_idx'])
+    expect(indexesOf('find-uncertain', 'look')).toEqual(['look_doubt_idx'])
+    expect(indexesOf('carry-run take', '')).toEqual(['operation_run_open_idx', 'operation_run_pkey'])
     expect(indexesOf('read-history', '')).toEqual([
       'history_part_pkey',
       'look_pkey',

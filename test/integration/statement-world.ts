@@ -53,10 +53,13 @@ export function buildNewRequest(changes: Partial<NewRequest> = {}): NewRequest {
       max_count: 1,
     },
     sealedPassword: Buffer.from('sealed'),
+    passwordTrace: 'k:0abcd',
     priority: 0,
     minCount: 1,
     maxCount: 1,
     deadline: null,
+    waitsForReady: false,
+    held: false,
     correlationId: null,
     traceparent: null,
     tracestate: null,
@@ -82,10 +85,24 @@ export async function placeRequests(
 /** Claims for this replica with so many free slots. */
 export async function claim(
   sql: Sql,
-  { slots = 10, replicaId = REPLICA, claimId = uuidv7(), probeMs = 60_000, lateMs = 0 } = {},
+  {
+    slots = 10,
+    replicaId = REPLICA,
+    claimId = uuidv7(),
+    probeMs = 60_000,
+    lateMs = 0,
+    preflight = false,
+  } = {},
 ): Promise<ClaimResult & { claimId: string }> {
   const times = { probeMs, readinessShare: SHARE, lateMs }
-  const result = await claimRequests(sql, { replicaId, claimId, slots, maxProjects: 100, ...times })
+  const result = await claimRequests(sql, {
+    replicaId,
+    claimId,
+    slots,
+    maxProjects: 100,
+    preflight,
+    ...times,
+  })
   return { ...result, claimId }
 }
 

@@ -48,6 +48,7 @@ describe('a request', () => {
          queue_rank = CASE WHEN $2 = 'queued' THEN now() END,
          claim_id = CASE WHEN $2 = 'dispatching' THEN id END,
          sealed_password = CASE WHEN $2::text = ANY($4::text[]) THEN '\\x00'::bytea END,
+         password_trace = NULL,
          dispatched_at = now(),
          completed_at = CASE WHEN $2::text = ANY($5::text[]) THEN now() END,
          exception_state = NULL

@@ -37,7 +37,7 @@ const millisecondsOf = async (expression: string): Promise<number> => {
 }
 
 const note = ({ claimId }: { claimId: string }, lateMs: number) =>
-  noteWritten(database, [{ projectId: 'p', payment: claimId, lateMs }])
+  noteWritten(database, [{ projectId: 'p', credentialId: 'none', payment: claimId, lateMs }])
 
 describe('a bucket of a burst below two', () => {
   test('gives a token a little before its time, with the time', async () => {

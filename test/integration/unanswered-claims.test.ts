@@ -1,5 +1,8 @@
+import { pino } from 'pino'
 import { expect, test } from 'vitest'
+import { createPayingCredentials } from '../../src/budget/paying-credentials.ts'
 import type { Database } from '../../src/database/database.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { runDispatcher } from '../support/dispatch-world.ts'
 import { eventually } from '../support/eventually.ts'
 import { createReconcileWorld } from '../support/reconcile-world.ts'
@@ -61,12 +64,19 @@ test('a claim that was committed and never answered goes back to the queue, and 
   expect(world.simulator.ledger.calls({ operation: 'RunInstances' })).toHaveLength(1)
 })
 
-test('its token goes back too, so that it is not the next one that the request waits for', async () => {
+test('its tokens go back too, so that they are not the next ones that the request waits for', async () => {
   const world = await createReconcileWorld(database)
   const { id } = await world.place()
   await database.query('UPDATE rate_bucket SET tokens = 1, capacity = 1, refill_per_second = 0.001')
+  await database.query(
+    `INSERT INTO credential_bucket (credential_id, refill_per_second, capacity, tokens, refilled_at)
+     VALUES ('none', 0.001, 1, 1, now())`,
+  )
+  const logger = pino({ level: 'silent' })
+  const credentialOf = () => 'none'
+  const credentials = createPayingCredentials({ database, credentialOf, metrics: createMetrics(), logger })
   const { lossy, taken } = losingOneClaim()
-  await runDispatcher(world, { database: lossy })
+  await runDispatcher(world, { database: lossy, credentials })
   expect(await taken).toEqual([id])
   await eventually(async () => expect((await world.request(id)).state).toBe('provisioning'))
 })

@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
+import { EXAMPLES } from '../../src/api/examples.ts'
 import type { Reads } from '../../src/api/reads.ts'
 import { type ApiServer, type ApiServerOptions, createApiServer } from '../../src/api/server.ts'
 import { createStatusWatcher, type StatusWatcher } from '../../src/api/status-watcher.ts'
@@ -7,6 +8,7 @@ import type { RequestStatus } from '../../src/contracts/status.ts'
 import { createLogger } from '../../src/logger.ts'
 import type { RequestState } from '../../src/request/provision-request.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
+import { NO_OPERATIONS } from './operations-stub.ts'
 
 export const ROW_ID = '0198170e-4ca7-7ee4-89a7-fa631843920b'
 export const NOW = new Date('2026-11-23T12:00:00.123Z')
@@ -19,6 +21,10 @@ export function buildStatus(changes: Partial<RequestStatus> = {}): RequestStatus
     state: 'queued',
     counts: { min: 1, max: 1, created: 0, running: 0, failed: 0 },
     instances: [],
+    name: 'web',
+    priority: 0,
+    deadline: null,
+    correlation_id: null,
     attempts: 0,
     waiting: null,
     error: null,
@@ -36,14 +42,19 @@ export function createOneRequestReads(state: RequestState = 'queued') {
   const reads: Reads = {
     status: async () => {
       world.statusReads += 1
-      return world.exists ? { id: ROW_ID, status: buildStatus({ state: world.state }) } : null
+      return world.exists
+        ? { id: ROW_ID, status: buildStatus({ state: world.state }), tag: `W/"${world.state}"` }
+        : null
     },
     states: async (ids) => {
       world.statesAsked.push([...ids])
       return new Map(ids.filter((id) => world.exists && id === ROW_ID).map((id) => [id, world.state]))
     },
-    list: async () => ({ requests: [], lastId: null }),
+    list: async () => ({ requests: [], lastId: null, tag: 'W/"empty"' }),
     history: async () => null,
+    summary: async () => {
+      throw new Error('nobody asks for a summary here')
+    },
     instance: async () => null,
   }
   return { world, reads }
@@ -60,11 +71,12 @@ export interface ApiWorld {
 /** An API over the given reads, stopped when the test ends; not yet listening. */
 export function createApi(
   reads: Reads,
-  options: Partial<Pick<ApiServerOptions, 'cancel' | 'checks' | 'servesRequests' | 'drainMs' | 'closeMs'>> & {
+  options: Partial<Omit<ApiServerOptions, 'reads' | 'metrics' | 'logger' | 'watcher' | 'port'>> & {
     maxHeld?: number
+    maxHeldByOne?: number
   } = {},
 ): ApiWorld {
-  const { maxHeld, ...server } = options
+  const { maxHeld, maxHeldByOne, ...server } = options
   const lines: string[] = []
   const logger = createLogger({ level: 'debug', destination: { write: (line) => lines.push(line) } })
   const metrics = createMetrics()
@@ -73,17 +85,20 @@ export function createApi(
     logger: pino({ level: 'silent' }),
     waiters: metrics.http.waiters,
     ...(maxHeld === undefined ? {} : { maxHeld }),
+    ...(maxHeldByOne === undefined ? {} : { maxHeldByOne }),
   })
   const api = createApiServer({
     cancel: async () => 'cancelled',
+    publicKeys: EXAMPLES.keySet,
+    operations: NO_OPERATIONS,
     checks: {},
     drainMs: 0,
+    host: '127.0.0.1',
     ...server,
     reads,
     metrics,
     logger,
     watcher,
-    host: '127.0.0.1',
     port: 0,
   })
   onTestFinished(() => api.stop())

@@ -83,12 +83,18 @@ export async function createAppWorld({
   const broker: TestBroker = stack.use(await createTestBroker())
   const simulator: Simulator = await createSimulator({ bootMinMs: 20, bootMaxMs: 50, ...knobs })
   stack.defer(simulator.close)
-  const messaging = await openMessaging(broker.url)
+  const secretKeys = settings.SECRET_KEYS ?? `test:${randomBytes(32).toString('base64')}`
+  const messaging = await openMessaging(broker.url, secretKeys)
   stack.defer(messaging.close)
   let observer: EventObserver | undefined
   if (consumers) {
     observer = await observeEvents(broker.url)
-    stack.defer(observer.stop)
+    const { events, stop } = observer
+    stack.defer(async () => {
+      await stop()
+      // Whatever a test looks at, all that was published has the published form.
+      for (const { body } of events) readEvent(body)
+    })
     await messaging.collectDeadLetters()
   }
 
@@ -97,7 +103,7 @@ export async function createAppWorld({
     AMQP_URL: broker.url,
     CLOUDDC_ENDPOINT: simulator.url,
     CLOUDDC_AUTH_TOKEN: AUTH_TOKEN,
-    SECRET_KEYS: `test:${randomBytes(32).toString('base64')}`,
+    SECRET_KEYS: secretKeys,
     ...SETTINGS,
     ...settings,
   }

@@ -4,6 +4,7 @@ import type { Walk } from '../../dev/bench/explain.ts'
 import { BATCH, claimAll, openAttempt, store } from '../../dev/bench/hot-statements.ts'
 import { readHistory } from '../../src/api/read-history.sql.ts'
 import { readRequestOfInstance, readStates } from '../../src/api/read-requests.sql.ts'
+import { readSummary } from '../../src/api/read-summary.sql.ts'
 import { addInstances } from '../../src/attempt/add-instances.sql.ts'
 import { claimDoubts } from '../../src/attempt/claim-doubts.sql.ts'
 import { demandAudits } from '../../src/attempt/demand-audits.sql.ts'
@@ -17,17 +18,42 @@ import { deleteGoneReplicas, findClaims, findStranded } from '../../src/attempt/
 import { settleAttempts } from '../../src/attempt/settle-attempts.sql.ts'
 import { settlementOf } from '../../src/attempt/settlement.ts'
 import { recoverRates } from '../../src/budget/adaptive-rate.sql.ts'
+import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
+import { labelProjects } from '../../src/budget/label-projects.sql.ts'
 import { payForReading } from '../../src/budget/pay-for-reading.sql.ts'
+import { reopenCredentials } from '../../src/budget/reopen-credentials.sql.ts'
 import { syncBuckets } from '../../src/budget/sync-buckets.sql.ts'
+import { syncCredentials } from '../../src/budget/sync-credentials.sql.ts'
 import {
   findExpired,
   findSleepingProjects,
   nextSweepMs,
   promoteRetries,
 } from '../../src/dispatch/due-sweeps.sql.ts'
+import { askBucket } from '../../src/doctor/ask-bucket.sql.ts'
+import { forgetCurves, readCurves, writeCurves } from '../../src/forecast/boot-curves.sql.ts'
+import { readFollowed } from '../../src/forecast/followed.sql.ts'
+import { forecastsOf } from '../../src/forecast/forecasts.ts'
+import { readBudgets, readQueues } from '../../src/forecast/read-queues.sql.ts'
+import { storeForecasts } from '../../src/forecast/store-forecasts.sql.ts'
+import { countOpen } from '../../src/intake/count-open.sql.ts'
 import { findTaken } from '../../src/intake/find-taken.sql.ts'
+import { insertRejections } from '../../src/intake/insert-rejections.sql.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
+import { recordRun, takeRun } from '../../src/operations/carry-run.sql.ts'
+import { countLetters } from '../../src/operations/count-letters.sql.ts'
+import { findFailures } from '../../src/operations/find-failures.sql.ts'
+import { findProjects } from '../../src/operations/find-projects.sql.ts'
+import { findUncertain } from '../../src/operations/find-uncertain.sql.ts'
+import { insertRun } from '../../src/operations/insert-run.sql.ts'
+import { markReplayed } from '../../src/operations/mark-replayed.sql.ts'
+import { readFlow } from '../../src/operations/read-flow.sql.ts'
+import { readLevels } from '../../src/operations/read-levels.sql.ts'
+import { readStanding } from '../../src/operations/read-standing.sql.ts'
+import { readWaiting } from '../../src/operations/read-waiting.sql.ts'
+import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
+import { reschedulePolls } from '../../src/readiness/reschedule-polls.sql.ts'
 import { restorePolls } from '../../src/readiness/restore-polls.sql.ts'
 import {
   holdDuty,
@@ -37,17 +63,23 @@ import {
   resignReplica,
 } from '../../src/replica/leases.sql.ts'
 import { changeRequests } from '../../src/request/change-requests.sql.ts'
+import { deleteIdleBuckets, markIdleBuckets } from '../../src/retention/idle-buckets.sql.ts'
+import { retireOperations } from '../../src/retention/retire-operations.sql.ts'
 import {
   deleteRetiredKeys,
   deleteRetiredRequests,
   keepKeys,
 } from '../../src/retention/retire-requests.sql.ts'
+import { NIL_UUID } from '../../src/runtime/uuid.ts'
+import { addFlow } from '../../src/telemetry/add-flow.sql.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
 import { readPolledInstances } from '../../src/watch/polled-instances.sql.ts'
 import { restoreClaims } from '../../src/watch/restore-claims.sql.ts'
 import { restoreDoubts } from '../../src/watch/restore-doubts.sql.ts'
+import { walkPreflight } from './preflight-statements.ts'
+import { buildRejected } from './rejected-message.ts'
 
 const FIRST_NUMBER = 950_000_000
 const POLL_TIMES = { firstPollMs: 1, provisionTimeoutMs: 3_600_000 }
@@ -57,12 +89,14 @@ const LOOK_TIMES = { firstLookMs: 1, settleMs: 60_000 }
 export async function walkColdWays(walk: Walk): Promise<void> {
   const waiting = await store(walk.plain, FIRST_NUMBER)
   await sweep(walk, waiting)
+  await walkPreflight(walk)
   const provisioning = await dispatch(walk, 'created')
   await readiness(walk, provisioning)
   await store(walk.plain, FIRST_NUMBER + BATCH)
   await rescue(walk)
   await reconcile(walk)
   await budget(walk, provisioning)
+  await operate(walk)
   await watch(walk)
   await keep(walk)
 }
@@ -70,10 +104,24 @@ export async function walkColdWays(walk: Walk): Promise<void> {
 /** What waits in the queue: duplicates, deadlines, retries, cancelling. */
 async function sweep({ as }: Walk, waiting: readonly NewRequest[]): Promise<void> {
   await findTaken(as('find-taken'), waiting)
+  await countOpen(as('count-open'), [...new Set(waiting.map(({ projectId }) => projectId))], 1000)
   await nextSweepMs(as('due-sweeps next'))
   await promoteRetries(as('due-sweeps promote'), BATCH)
   await findExpired(as('due-sweeps expired'), BATCH)
   await findSleepingProjects(as('due-sweeps sleeping'))
+  await readFollowed(
+    as('followed'),
+    waiting.map(({ id }) => id),
+  )
+  const queues = await readQueues(as('read-queues'), { mostProjects: 1000, mostCounted: BATCH })
+  await readBudgets(
+    as('read-queues budgets'),
+    queues.map(({ credentialId }) => credentialId),
+  )
+  await storeForecasts(
+    as('store-forecasts'),
+    forecastsOf(queues, [], () => 1),
+  )
   const note = { to: null, change: { cause: 'noted' } }
   await changeRequests(
     as('change-requests'),
@@ -113,6 +161,8 @@ async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promis
   await readHistory(as('read-history'), { projectId, requestId, maxParts: 10 })
   await readRequestOfInstance(as('read-requests by instance'), { projectId, instanceId })
   await readStates(as('read-requests states'), ids)
+  await readSummary(as('read-summary'), projectId)
+  await askBucket(as('ask-bucket'), projectId)
   const ownIds = placed.filter((one) => one.projectId === projectId).map((one) => one.instanceId)
   await findPasswordDigests(as('password-digests'), projectId, ownIds)
   await findOwners(as('find-owners'), projectId, ownIds)
@@ -132,6 +182,15 @@ async function readiness({ as, plain }: Walk, placed: readonly Placed[]): Promis
       instanceIds: [uuidv7()],
     })),
     POLL_TIMES,
+  )
+  const curves = [{ projectId, imageId: 'image-1', counts: [1], quantilesMs: null }]
+  await readCurves(as('boot-curves read'), curves)
+  await writeCurves(as('boot-curves write'), curves)
+  await forgetCurves(as('boot-curves forget'), { days: 30, most: 1000 })
+  const polls = await plain.query<{ id: string }>('SELECT id FROM poll')
+  await reschedulePolls(
+    as('reschedule-polls'),
+    polls.map(({ id }) => ({ id, inMs: 1000 })),
   )
   await plain.query('DELETE FROM poll')
   await restorePolls(as('restore-polls'), ids)
@@ -158,11 +217,14 @@ async function rescue(walk: Walk): Promise<void> {
   await deleteGoneReplicas(as('rescue-claims gone replicas'))
 }
 
-async function reconcile({ as, plain }: Walk): Promise<void> {
+async function reconcile(walk: Walk): Promise<void> {
+  const { as, plain } = walk
   await plain.query(`UPDATE look SET due_at = clock_timestamp() - interval '1 second'`)
   await nextDueLookMs(as('next-look'))
   const params = { exceptProjects: [], maxProjects: 100, moveOnMs: 1000 }
+  await overview(walk)
   const doubts = await claimDoubts(as('claim-doubts'), params)
+  await findUncertain(as('find-uncertain'), { after: NIL_UUID, limit: BATCH })
   const [first] = doubts
   if (first === undefined) throw new Error('nothing is in doubt')
   await lockDoubt(as('find-doubt'), first)
@@ -189,8 +251,42 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
     true,
   )
   await recoverRates(as('adaptive-rate'), 1000)
+  const credentialId = 'key'
+  await reopenCredentials(as('reopen-credentials'), ['default'])
+  await syncCredentials(as('sync-credentials'), [{ credentialId, refillPerSecond: 5, capacity: 10 }])
+  await labelProjects(as('label-projects'), [{ projectId: first?.projectId ?? '', credentialId }])
+  await applyCredentialResults(as('apply-credential-results'), [
+    { credentialId, effect: 'clear', leastMs: null, locks: false, refunds: [] },
+  ])
   const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
   await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })
+}
+
+async function operate({ as }: Walk): Promise<void> {
+  await insertRejections(as('insert-rejections'), [buildRejected(null)])
+  const since = new Date(0)
+  await markReplayed(as('mark-replayed'), [uuidv7()], since)
+  const run = { id: uuidv7(), holder: uuidv7() }
+  await insertRun(as('insert-run'), { id: run.id, kind: 'events', params: {} })
+  const taken = await takeRun(as('carry-run take'), run.holder)
+  if (taken === null) throw new Error('there is no run')
+  await recordRun(as('carry-run record'), run, taken)
+  await findFailures(as('find-failures'), { since, limit: 1000, projectsNamed: 10 })
+  await findProjects(as('find-projects'), { after: undefined, limit: 1000 })
+  await writeAudit(as('write-audit'), {
+    ...{ who: 'key:console', reason: 'to see how it is planned', verb: 'resolve' },
+    ...{ projectId: 'p', target: 'order', before: null, after: { state: 'queued' }, until: null },
+  })
+}
+
+/** While there are doubts, polls, events and claims. */
+async function overview({ as }: Walk): Promise<void> {
+  await addFlow(as('add-flow'), uuidv7(), { accepted: 1, dispatched: 1, running: 1, failed: 1, published: 1 })
+  await readFlow(as('read-flow'), 15)
+  await readStanding(as('read-standing'), { mostReplicas: 100, mostSegments: 100 })
+  await readWaiting(as('read-waiting'), { mostProjects: 100, most: BATCH, atLeast: 1 })
+  await readLevels(as('read-levels'), 100)
+  await countLetters(as('count-letters'), { codes: ['invalid_json'], most: 100 })
 }
 
 async function watch({ as }: Walk): Promise<void> {
@@ -207,5 +303,8 @@ async function keep({ as, plain }: Walk): Promise<void> {
   const params = { olderThanDays: 30, limit: BATCH, ahead: 1000 }
   await keepKeys(as('retire-requests keep'), params)
   await deleteRetiredRequests(as('retire-requests delete'), { ...params, keptForMs: 0 })
+  await retireOperations(as('retire-operations'), { letterDays: 0, auditDays: 0, limit: BATCH })
+  await markIdleBuckets(as('idle-buckets mark'), { idleMs: 1000, limit: BATCH })
+  await deleteIdleBuckets(as('idle-buckets delete'), { idleMs: 1000, limit: BATCH, keptForMs: 0 })
   await deleteRetiredKeys(as('retire-requests keys'), { olderThanDays: 365, limit: BATCH })
 }

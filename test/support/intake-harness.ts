@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import type { Delivery, MessageProperties, OutgoingMessage } from '../../src/amqp/message.ts'
 import type { Rejection } from '../../src/contracts/events.ts'
+import type { IndexedLetter, RejectedMessage } from '../../src/intake/insert-rejections.sql.ts'
 import { createIntake, type IntakeOptions } from '../../src/intake/intake.ts'
 import type { NewRequest } from '../../src/intake/new-request.ts'
 import type { RequestStore } from '../../src/intake/request-store.ts'
 import { requestKey } from '../../src/request/request-key.ts'
-import { createPasswordDigester } from '../../src/secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../../src/secrets/digest.ts'
+import { createJweBox } from '../../src/secrets/jwe-box.ts'
 import { createSealer } from '../../src/secrets/seal.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { buildRequest, toBody } from './request-builder.ts'
@@ -45,14 +47,18 @@ export function buildDelivery(
  */
 export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   const rows = new Map<string, NewRequest>()
+  /** Keys of requests whose password is not sealed in the store any more. */
+  const shredded = new Set<string>()
   const rejections: Rejection[] = []
+  const index: IndexedLetter[] = []
   const deadLetters: OutgoingMessage[] = []
   const batches: number[] = []
   const log: string[] = []
   const lines: string[] = []
   const hooks = {
     insertRequests: async (_rows: readonly NewRequest[]): Promise<void> => undefined,
-    insertRejections: async (_rejections: readonly Rejection[]): Promise<void> => undefined,
+    insertRejections: async (_rejected: readonly RejectedMessage[]): Promise<void> => undefined,
+    countOpen: async (_projectIds: readonly string[]): Promise<void> => undefined,
     publish: async (_message: OutgoingMessage): Promise<void> => undefined,
   }
   const store: RequestStore = {
@@ -67,13 +73,28 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
           rows.set(key, row)
           return { kind: 'inserted' }
         }
-        return { kind: 'existing', contentDigest: other.contentDigest, passwordDigest: other.passwordDigest }
+        const { contentDigest, passwordDigest } = other
+        const sealedPassword = shredded.has(key) ? null : other.sealedPassword
+        return { kind: 'existing', contentDigest, passwordDigest, sealedPassword }
       })
+    },
+    countOpen: async (projectIds, most) => {
+      await hooks.countOpen(projectIds)
+      log.push(`count ${projectIds.join(' ')}`)
+      const open = (projectId: string) => [...rows.values()].filter((row) => row.projectId === projectId)
+      return new Map(
+        projectIds.map((projectId) => [projectId, Math.min(most, open(projectId).length)] as const),
+      )
+    },
+    findTaken: async (batch) => {
+      if (batch.length > 0) log.push(`look ${batch.length}`)
+      return batch.filter((row) => rows.has(requestKey(row)))
     },
     insertRejections: async (batch) => {
       await hooks.insertRejections(batch)
       log.push(`rejections ${batch.length}`)
-      rejections.push(...batch)
+      rejections.push(...batch.flatMap(({ event }) => event ?? []))
+      index.push(...batch.map(({ letter }) => letter))
     },
   }
   const publisher = {
@@ -85,12 +106,15 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
   }
   const keys = [{ id: 'k1', key: randomBytes(32) }]
   const sealer = createSealer(keys)
+  const jweBox = createJweBox(keys)
   const metrics = createMetrics()
   const intake = createIntake({
     store,
     publisher,
     sealer,
-    passwordDigester: createPasswordDigester(keys),
+    jweBox,
+    passwordDigester: createPasswordDigester([]),
+    passwordTracer: createPasswordTracer(keys),
     logger: pino({ level: 'trace' }, { write: (line: string) => lines.push(line) }),
     metrics: metrics.intake,
     pauseConsuming: () => {
@@ -106,7 +130,21 @@ export function createIntakeHarness(options: Partial<IntakeOptions> = {}) {
     deliveryLimit: 20,
     ...options,
   })
-  return { intake, sealer, hooks, rows, rejections, deadLetters, batches, log, lines, metrics }
+  return {
+    intake,
+    sealer,
+    jweBox,
+    hooks,
+    rows,
+    shredded,
+    rejections,
+    index,
+    deadLetters,
+    batches,
+    log,
+    lines,
+    metrics,
+  }
 }
 
 /** Why a message was dead-lettered: the code, and the paths of the faults. */

@@ -60,6 +60,7 @@ export function modelRun(mistake: Mistake = 'none'): MutableEvidence {
     calls: [],
     ledgerInstances: [],
     limit: LIMIT,
+    userLimit: null,
     texts: [{ source: 'replica-1.log', text: '{"level":30,"msg":"started"}\n' }],
     secrets: [],
   }
@@ -110,11 +111,25 @@ function messageOf(number: number): PublishedMessage {
   }
 }
 
+/** A body that nobody can read, as far as the judge can tell. */
+function sealedWhole({ contentType }: PublishedMessage): Pick<DeadLetter, 'body' | 'contentType'> {
+  const header = Buffer.from(JSON.stringify({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', cty: contentType }))
+  return {
+    body: Buffer.from(`${header.toString('base64url')}.key.nonce.text.tag`),
+    contentType: 'application/jose',
+  }
+}
+
+/** The body with its password sealed, as far as the judge can tell. */
+export function withSealedPassword(body: Buffer): Buffer {
+  const text = body.toString('utf8')
+  return Buffer.from(text.replace(/"password":"[^"]*"/, '"password_jwe":"head.key.nonce.text.tag"'))
+}
+
 function rejectInvalid(evidence: MutableEvidence, outbox: OutboxEvent[], message: PublishedMessage): void {
   const detail = [{ path: 'spec.name', message: 'is missing' }]
   const letter: DeadLetter = {
-    body: message.body,
-    contentType: message.contentType,
+    ...sealedWhole(message),
     messageId: message.messageId,
     correlationId: message.correlationId,
     headers: {
@@ -165,6 +180,7 @@ function carryOut(
     hasPassword: mistake === 'password_kept' && number === 5,
     waiting: null,
     deadline: null,
+    createdAt: new Date(START_MS),
     completedAt: new Date(START_MS + 60_000),
   }
   evidence.requests.push(row)
@@ -277,6 +293,7 @@ function place(
     n,
     at_ms: pace.take(project),
     project,
+    user: 'orderer',
     operation: 'RunInstances',
     path: `/v1/${project}/instances/batch-create`,
     status: refused ? 400 : answerLost ? null : 202,
@@ -329,6 +346,7 @@ function append(outbox: OutboxEvent[], message: PublishedMessage, kind: string, 
         ...instance,
         time: new Date(START_MS).toISOString(),
         datacontenttype: 'application/json',
+        dataschema: `urn:provisioner:${kind}:1`,
         data: { project_id: projectId, request_id: requestId, ...data },
       }),
     },

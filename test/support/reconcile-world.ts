@@ -89,10 +89,13 @@ export async function createReconcileWorld(database: Database, options: Simulato
         passwordDigest: `k:${randomBytes(8).toString('base64')}`,
         spec: whole,
         sealedPassword: Buffer.from(PASSWORD),
+        passwordTrace: 'k:0abcd',
         priority: 0,
         minCount: servers?.length ?? Number(whole.min_count),
         maxCount: servers?.length ?? Number(whole.max_count),
         deadline: changes.deadline ?? null,
+        waitsForReady: false,
+        held: false,
       },
     ])
     if (outcome === undefined) throw new Error('the store told no outcome')
@@ -112,7 +115,14 @@ export async function createReconcileWorld(database: Database, options: Simulato
 
   const claimAsIs = async (by: string = replicaId): Promise<Claimed[]> => {
     const claimId = uuidv7()
-    const limits = { slots: 50, maxProjects: 10, probeMs: 1000, readinessShare: 0.02, lateMs: 0 }
+    const limits = {
+      slots: 50,
+      maxProjects: 10,
+      probeMs: 1000,
+      readinessShare: 0.02,
+      lateMs: 0,
+      preflight: false,
+    }
     const { requests } = await claimRequests(database, { replicaId: by, claimId, ...limits })
     return requests.map((request) => ({ ...request, claimId }))
   }

@@ -1,4 +1,6 @@
+import { bodyFormat } from '../../src/contracts/content-type.ts'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
+import { expectAgreement } from './schema-judge.ts'
 
 /** A valid password that stands out wherever it should not be. */
 export const CANARY = 'Canary-Passw0rd!'
@@ -27,12 +29,17 @@ export function toBody(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value))
 }
 
-/** What intake makes of a message. */
+/** What intake makes of a message; the published schema must make the same of it. */
 export function parseMessage(
   value: unknown,
   { contentType = 'application/json', messageId }: { contentType?: string; messageId?: string } = {},
 ) {
-  return parseRequestMessage({ body: toBody(value), contentType, messageId })
+  const result = parseRequestMessage({ body: toBody(value), contentType, messageId })
+  const isRead = result.ok !== false || result.code === 'invalid_request'
+  const isCloudEvent = bodyFormat(contentType) === 'cloudevents'
+  if (isRead) expectAgreement(value, { isCloudEvent, faults: result.ok === false ? result.detail : [] })
+  if (result.ok === 'sealed') throw new Error('its password is sealed')
+  return result
 }
 
 /** The command of a valid message. */

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Sql } from '../../src/database/database.ts'
 import type { HistoryEntry } from '../../src/request/history.ts'
-import type { RequestState } from '../../src/request/provision-request.ts'
+import { PRIORITY_STEP_MINUTES, type RequestState } from '../../src/request/provision-request.ts'
 
 export interface RequestRowOptions {
   id?: string
@@ -14,7 +14,11 @@ export interface RequestRowOptions {
   /** Number of its last attempt. */
   attemptNumber?: number
   error?: { code: string; message: string }
+  correlationId?: string
+  deadline?: Date
   instances?: { id: string; state: 'pending' | 'running' | 'failed' }[]
+  /** One of 0..9. */
+  priority?: number
   /** When it last changed, and its instances ended. */
   at?: Date
   /** When it was stored; by default at the same time. */
@@ -60,17 +64,23 @@ export async function insertRequestRow(sql: Sql, options: RequestRowOptions = {}
     id,
     project_id: projectId,
     request_id: requestId,
+    correlation_id: options.correlationId ?? null,
+    deadline: options.deadline ?? null,
     content_digest: Buffer.from([0]),
     password_digest: SEALED_CANARY,
-    spec: JSON.stringify({ name: SEALED_CANARY }),
+    spec: JSON.stringify({ name: 'web', description: SEALED_CANARY, image_id: 'image-1' }),
     sealed_password: SEALED.includes(state) ? Buffer.from(SEALED_CANARY) : null,
+    password_trace: SEALED.includes(state) ? SEALED_CANARY : null,
     state,
     previous_state: state === 'failed' && instances.length > 0 ? 'provisioning' : PREVIOUS[state],
     version,
-    priority: 0,
+    priority: options.priority ?? 0,
     min_count: 1,
     max_count: Math.max(1, instances.length),
-    queue_rank: state === 'queued' && retryAt === null ? at : null,
+    queue_rank:
+      state === 'queued' && retryAt === null
+        ? new Date(at.getTime() - (options.priority ?? 0) * PRIORITY_STEP_MINUTES * 60_000)
+        : null,
     retry_at: retryAt,
     attempts,
     attempt_number: attemptNumber,
@@ -181,12 +191,19 @@ export async function insertClaimRow(
 /** The project's bucket, closed or due at the given times. */
 export async function insertBucketRow(
   sql: Sql,
-  row: { projectId?: string; dueAt?: Date; blockedUntil?: Date; blockedReason?: string },
+  row: {
+    projectId?: string
+    credentialId?: string
+    dueAt?: Date
+    blockedUntil?: Date
+    blockedReason?: string
+  },
 ): Promise<void> {
   const { projectId = 'p' } = row
   await sql.query('DELETE FROM rate_bucket WHERE project_id = $1', projectId)
   await insertRow(sql, 'rate_bucket', {
     project_id: projectId,
+    credential_id: row.credentialId ?? 'none',
     refill_per_second: 5,
     capacity: 10,
     tokens: 1,

@@ -26,7 +26,8 @@ export async function useTestDatabase(): Promise<Database> {
 /** Empties the tables, so that each test has the database to itself. */
 export async function clearTables(database: Database): Promise<void> {
   await database.query(
-    `TRUNCATE provision_request, history_part, claim, look, instance, poll, outbox_segment, rate_bucket, replica,
-       duty_lease, retired_key`,
+    `TRUNCATE provision_request, history_part, claim, look, instance, poll, outbox_segment, rate_bucket, credential_bucket,
+       replica, duty_lease, retired_key, audit_entry, dead_letter, operation_run, spoken_server, limit_override, pause,
+       forecast, boot_curve, flow_count`,
   )
 }

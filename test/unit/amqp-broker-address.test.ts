@@ -10,6 +10,7 @@ describe('a broker URL', () => {
       username: 'me',
       password: 'p@ssé',
       display: 'amqps://broker.example:5671/orders',
+      tls: { cacertfile: null, certfile: null, keyfile: null, server_name_indication: null },
     })
   })
 

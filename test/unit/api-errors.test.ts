@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { DatabaseUnavailableError } from '../../src/api/guarded-reads.ts'
 import type { Reads } from '../../src/api/reads.ts'
-import { DatabaseUnavailableError } from '../../src/api/reads.ts'
 import { type ProblemReply, REQUEST_PATH, ROW_ID, setUpApi } from '../support/api-world.ts'
 
 describe('an error is a problem document', () => {
@@ -102,8 +102,9 @@ describe('an error is a problem document', () => {
 
   test('a reply that does not fit its schema', async () => {
     const { api, log } = setUpApi({
-      list: async () => ({ requests: [], lastId: null, requestz: 1 }) as Awaited<ReturnType<Reads['list']>>,
-      status: async () => ({ id: ROW_ID, status: { state: 'dancing' } as never }),
+      list: async () =>
+        ({ requests: [], lastId: null, tag: '', requestz: 1 }) as Awaited<ReturnType<Reads['list']>>,
+      status: async () => ({ id: ROW_ID, status: { state: 'dancing' } as never, tag: '' }),
     })
     expect((await api.app.inject('/v1/p/provision-requests')).statusCode).toBe(200)
     const reply = await api.app.inject(REQUEST_PATH)

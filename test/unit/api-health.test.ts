@@ -105,7 +105,17 @@ describe('the documents', () => {
     const referenced = new Set([...text.matchAll(/#\/components\/schemas\/(\w+)/g)].map(([, name]) => name))
     expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining([...referenced]))
     const status = document.paths['/v1/{project_id}/provision-requests/{request_id}'].get
-    expect(Object.keys(status.responses)).toEqual(['200', '400', '404', '405', '503'])
+    expect(Object.keys(status.responses)).toEqual([
+      '200',
+      '304',
+      '400',
+      '401',
+      '403',
+      '404',
+      '405',
+      '429',
+      '503',
+    ])
   })
 
   test('the page for people loads everything from here, under a policy that allows no more', async () => {
@@ -122,14 +132,16 @@ describe('the documents', () => {
     expect(page.body).not.toMatch(/<script>|onload=/)
   })
 
-  test('other replies may run nothing, and are not stored', async () => {
+  test('other replies may run nothing, and are not stored but to be asked for again', async () => {
     const { api } = setUpApi()
-    const { headers } = await api.app.inject(REQUEST_PATH)
-    expect(headers).toMatchObject({
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    const nothingRuns = {
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
       'x-content-type-options': 'nosniff',
-      'cache-control': 'no-store',
-    })
+    }
+    const status = await api.app.inject(REQUEST_PATH)
+    expect(status.headers).toMatchObject({ ...nothingRuns, 'cache-control': 'private, no-cache' })
+    const missing = await api.app.inject('/v1/p-1/nothing')
+    expect(missing.headers).toMatchObject({ ...nothingRuns, 'cache-control': 'no-store' })
   })
 
   test('metrics are Prometheus text, by route and not by id', async () => {

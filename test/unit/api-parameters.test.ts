@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { v7 as uuidv7 } from 'uuid'
 import { describe, expect, test } from 'vitest'
-import { idToMarker, listQuery, markerToId, requestParams, statusQuery } from '../../src/api/parameters.ts'
+import { listQuery } from '../../src/api/list-query.ts'
+import { idToMarker, markerToId, requestParams, statusQuery } from '../../src/api/parameters.ts'
+import { REQUEST_STATES } from '../../src/request/provision-request.ts'
 
 describe('wait', () => {
   test.each([
@@ -35,6 +37,70 @@ describe('limit', () => {
       expect(listQuery.safeParse({ limit }).success).toBe(false)
     },
   )
+})
+
+const readable = (query: object) => listQuery.safeParse(query).success
+
+describe('a filter', () => {
+  test('by state holds any of them, each once', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...REQUEST_STATES), { minLength: 1 }), (states) => {
+        expect(listQuery.parse({ state: states.join(',') }).state).toEqual([...new Set(states)])
+      }),
+    )
+    for (const state of ['', ',', 'queued,', 'Queued', 'queued, failed', 'dancing'])
+      expect(readable({ state }), state).toBe(false)
+  })
+
+  test('by id holds up to a hundred, and the page as many', () => {
+    const id = fc.stringMatching(/^[A-Za-z0-9._:~-]{1,128}$/)
+    fc.assert(
+      fc.property(fc.uniqueArray(id, { minLength: 1, maxLength: 120 }), (ids) => {
+        const parsed = listQuery.safeParse({ request_id: ids.join(',') })
+        expect(parsed.success).toBe(ids.length <= 100)
+        if (parsed.success) expect([parsed.data.request_id, parsed.data.limit]).toEqual([ids, ids.length])
+      }),
+    )
+    expect(listQuery.parse({ request_id: 'a,b', limit: '1' }).limit).toBe(1)
+    for (const request_id of ['', 'a,,b', 'a b', 'ä', 'x'.repeat(129)])
+      expect(readable({ request_id }), request_id).toBe(false)
+  })
+
+  test('by time is an RFC 3339 time with its offset', () => {
+    fc.assert(
+      fc.property(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date('9999-12-31') }), (date) => {
+        const text = date.toISOString()
+        expect(listQuery.parse({ created_after: text, created_before: text })).toMatchObject({
+          created_after: date,
+          created_before: date,
+        })
+      }),
+    )
+    for (const created_after of [
+      '',
+      'yesterday',
+      '2026-11-23',
+      '2026-11-23T12:00:00',
+      '2026-11-23T12:00:00 02:00',
+    ])
+      expect(readable({ created_after }), created_after).toBe(false)
+  })
+
+  test('by text holds anything printable, and never what the database cannot take', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 100 }), (text) => {
+        const isPlain = !/\p{Cc}/u.test(text)
+        expect([readable({ error_code: text }), readable({ correlation_id: text })]).toEqual([
+          isPlain,
+          isPlain,
+        ])
+      }),
+    )
+    expect([readable({ error_code: '' }), readable({ correlation_id: 'x'.repeat(256) })]).toEqual([
+      false,
+      false,
+    ])
+  })
 })
 
 describe('a marker', () => {

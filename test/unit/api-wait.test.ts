@@ -64,7 +64,7 @@ describe('a wait', () => {
     const { world, reads } = createOneRequestReads()
     const { api, watcher, log } = createApi(reads, { maxHeld: 1 })
     const held = Promise.withResolvers<void>()
-    const first = watcher.hold(() => held.promise)
+    const first = watcher.hold(null, () => held.promise)
     const refused = await api.app.inject(`${REQUEST_PATH}?wait=60s`)
     expect(refused.statusCode).toBe(503)
     expect(refused.headers['content-type']).toContain('application/problem+json')

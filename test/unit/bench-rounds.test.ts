@@ -11,7 +11,7 @@ test('each contender begins a round in turn, and one that is null takes no part'
   const runs = await inTurn({
     context: {
       bench: undefined as never,
-      options: { quick: true, rounds: null, baseline: null },
+      options: { quick: true, rounds: null, baseline: null, auth: 'token' },
       log: () => undefined,
     },
     rounds: 3,

@@ -39,7 +39,7 @@ function openLog(maxProjects?: number) {
   return {
     clock,
     lines,
-    tell: log.tell,
+    tell: (projectId: string, outcome: Outcome) => log.tell({ projectId, credentialId: 'c' }, outcome),
     said: () => lines.map(({ msg, projectId, projects, cause }) => [msg, projectId ?? projects, cause]),
   }
 }

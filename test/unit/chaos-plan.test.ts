@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { CREDENTIAL_TROUBLES, keysNeeded } from '../../dev/chaos/credential-plan.ts'
 import { commandOf, readOptions, UsageError } from '../../dev/chaos/options.ts'
 import { FAULT_KINDS, type FaultKind, planFaults } from '../../dev/chaos/plan.ts'
 
@@ -9,6 +10,7 @@ const plan = (changes: Partial<Parameters<typeof planFaults>[0]> = {}) =>
     durationMs: 60_000,
     kills: 30,
     replicas: 3,
+    projects: 6,
     leaseMs: 3000,
     faults: FAULT_KINDS,
     ...changes,
@@ -44,6 +46,23 @@ describe('the plan of a chaos run', () => {
     expect(plan({ faults: ['points'] })).toEqual([])
   })
 
+  it('draws the same for the other kinds, whether or not credentials are struck', () => {
+    const others = FAULT_KINDS.filter((kind) => kind !== 'credential')
+    expect(plan().filter(({ fault }) => fault.kind !== 'credential')).toEqual(plan({ faults: others }))
+  })
+
+  it('strikes credentials in every way, of projects that exist, and knows how many keys that takes', () => {
+    const faults = plan({ faults: ['credential'], durationMs: 3_600_000 }).map(({ fault }) => fault)
+    expect(new Set(faults.map((fault) => ('how' in fault ? fault.how : '')))).toEqual(
+      new Set(CREDENTIAL_TROUBLES),
+    )
+    for (const fault of faults) if ('project' in fault) expect(fault.project).toBeLessThan(6)
+    const replacing = faults.filter(
+      (fault) => 'how' in fault && ['key_locked', 'key_replaced'].includes(fault.how),
+    )
+    expect(keysNeeded(faults)).toBe(replacing.length + 1)
+  })
+
   it('never holds calls back on their way to CloudDC', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
@@ -65,7 +84,18 @@ describe('the plan of a chaos run', () => {
 
 describe('the options of the chaos run', () => {
   it('draw a seed where none is given, and repeat a run by it', () => {
-    const given = ['--requests', '500', '--rate', '2.5', '--burst', '1', '--faults', 'kill,network']
+    const given = [
+      '--requests',
+      '500',
+      '--rate',
+      '2.5',
+      '--burst',
+      '1',
+      '--auth',
+      'oidc',
+      '--faults',
+      'kill,network',
+    ]
     const options = readOptions([...given, '--minutes', '0.5'])
     expect(options).toMatchObject({ requests: 500, rate: 2.5, burst: 1 })
     expect(options?.seed).toBeGreaterThanOrEqual(0)

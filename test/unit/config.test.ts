@@ -101,6 +101,43 @@ describe('the configuration', () => {
   })
 })
 
+describe('the names of the vendor’s SDKs', () => {
+  const SDK = {
+    HUAWEICLOUD_SDK_AK: 'AK',
+    HUAWEICLOUD_SDK_SK: 'Secret-key',
+    HUAWEICLOUD_SDK_SECURITY_TOKEN: 'token',
+    HUAWEICLOUD_SDK_IAM_ENDPOINT: 'https://iam.example',
+  }
+
+  test('are taken for ours', () => {
+    expect(loadConfig({ ...REQUIRED, ...SDK })).toMatchObject({
+      clouddcAccessKey: 'AK',
+      clouddcSecretKey: 'Secret-key',
+      clouddcSecurityToken: 'token',
+      iamEndpoint: 'https://iam.example',
+    })
+    const { HUAWEICLOUD_SDK_SK: _, ...half } = SDK
+    expect(faultsOf({ ...REQUIRED, ...half })).toEqual(['CLOUDDC_SECRET_KEY: is required with an access key'])
+  })
+
+  test.each([
+    { CLOUDDC_AUTH_TOKEN: 'own' },
+    { CLOUDDC_AUTH_TOKEN_FILE: file('own-token', 'own') },
+    {
+      CLOUDDC_CREDENTIALS_FILE: file(
+        'own.json',
+        '{"version":1,"credentials":{"default":{"kind":"token","token":"t"}}}',
+      ),
+    },
+  ])('count for nothing beside a credential of ours: %j', (own) => {
+    expect(loadConfig({ ...REQUIRED, ...SDK, ...own, IAM_ENDPOINT: 'https://own.example' })).toMatchObject({
+      clouddcAccessKey: null,
+      clouddcSecurityToken: null,
+      iamEndpoint: 'https://own.example',
+    })
+  })
+})
+
 describe('calls to CloudDC', () => {
   const { CLOUDDC_INSECURE: _, ...SECURE } = REQUIRED
   const KEYS = { CLOUDDC_ACCESS_KEY: 'AK', CLOUDDC_SECRET_KEY: 'Secret-key' }

@@ -15,7 +15,7 @@ const SMALLEST_FRAME = 4096
 
 function deliveryOf(sent: Parameters<typeof propertyBytes>[0]) {
   const { unreadable, ...properties } = readProperties(propertyBytes(sent))
-  return { ...buildDelivery('body', { properties }), unreadable }
+  return { delivery: { ...buildDelivery('body', { properties }), unreadable }, altered: [] }
 }
 
 const alteredOf = ({ properties: { headers = {} } }: { properties: MessageProperties }): string[] =>

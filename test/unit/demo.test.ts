@@ -3,9 +3,11 @@ import { type DraftMessage, draftMessages } from '../../dev/demo/messages.ts'
 import { readOptions, UsageError } from '../../dev/demo/options.ts'
 import type { Progress } from '../../dev/demo/progress.ts'
 import { createScreen } from '../../dev/demo/screen.ts'
+import { sealOrders } from '../../dev/demo/seal-messages.ts'
 import { bar, describeProgress, drawProgress } from '../../dev/demo/view.ts'
 import { createSeededRandom } from '../../dev/seeded-random.ts'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
+import { createJweBox, openText } from '../../src/secrets/jwe-box.ts'
 
 const draft = (count: number, seed = 1) =>
   draftMessages({
@@ -43,6 +45,25 @@ describe('the messages of the demo', () => {
     }
   })
 
+  it('mean the same when some of them are sealed', async () => {
+    const box = createJweBox([{ id: 'k1', key: Buffer.alloc(32, 7) }])
+    const { messages } = draft(60)
+    const sent = await sealOrders(messages, box.publicKeys.keys[0] ?? {})
+    let sealed = 0
+    for (const [index, message] of sent.entries()) {
+      const plain = messages[index] as DraftMessage
+      const parsed = parse(message)
+      if (parsed.ok !== 'sealed') {
+        expect(message).toBe(plain)
+        continue
+      }
+      sealed += 1
+      const opened = await parsed.unseal((jwe) => openText(box, jwe))
+      expect(opened).toMatchObject({ ok: true, command: (parse(plain) as { command?: object }).command })
+    }
+    expect(sealed).toBeGreaterThan(15)
+  })
+
   it('hold as many distinct requests as were asked for, each name once', () => {
     const { messages } = draft(500)
     const originals = messages.filter(({ expect }) => ['creates', 'refused', 'expires'].includes(expect.kind))
@@ -54,7 +75,7 @@ describe('the messages of the demo', () => {
     const { messages } = draft(500)
     const digestOf = (message: DraftMessage) => {
       const parsed = parse(message)
-      return parsed.ok
+      return parsed.ok === true
         ? JSON.stringify([parsed.command.spec, parsed.command.deadline, parsed.command.priority])
         : ''
     }

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseRequestMessage } from '../../src/contracts/request-message.ts'
-import { contentDigest, createPasswordDigester } from '../../src/secrets/digest.ts'
+import { contentDigest, createPasswordDigester, createPasswordTracer } from '../../src/secrets/digest.ts'
 import { buildRequest, toBody } from '../support/request-builder.ts'
 
 function commandOf(message: unknown, contentType = 'application/json', messageId?: string) {
   const result = parseRequestMessage({ body: toBody(message), contentType, messageId })
-  if (!result.ok) throw new Error(JSON.stringify(result))
+  if (result.ok !== true) throw new Error(JSON.stringify(result))
   return result.command
 }
 
@@ -60,7 +60,7 @@ describe('contentDigest', () => {
     [
       'defaults written out',
       buildRequest(),
-      buildRequest({ spec: { min_count: 1, max_count: 1 }, priority: 0 }),
+      buildRequest({ spec: { min_count: 1, max_count: 1 }, priority: 0, when_not_ready: 'fail' }),
     ],
     [
       'null and absent',
@@ -100,6 +100,7 @@ describe('contentDigest', () => {
       buildRequest({ request_id: 'order-2' }),
       buildRequest({ project_id: 'project-2' }),
       buildRequest({ priority: 1 }),
+      buildRequest({ when_not_ready: 'wait' }),
       buildRequest({ deadline: '2026-01-01T00:00:00Z' }),
       buildRequest({ deadline: '2026-01-01T00:00:00.001Z' }),
       ...['name', 'image_id', 'vpc_id', 'description'].map((key) =>
@@ -127,7 +128,7 @@ describe('the password digest', () => {
 
   test('matches its own password alone, and names its key', () => {
     const digester = createPasswordDigester([first])
-    const stored = digester.digest(command)
+    const stored = digester.digest(command) ?? ''
     expect(stored).toMatch(/^k1:[A-Za-z0-9+/]{43}=$/)
     expect(digester.digest(command)).toBe(stored)
     expect(digester.matches(command, stored)).toBe(true)
@@ -146,10 +147,37 @@ describe('the password digest', () => {
   })
 
   test('is compared under the key it was made with, and not at all when that key is gone', () => {
-    const stored = createPasswordDigester([first]).digest(command)
+    const stored = createPasswordDigester([first]).digest(command) ?? ''
     const rotated = createPasswordDigester([second, first])
     expect(rotated.matches(command, stored)).toBe(true)
     expect(rotated.matches(withPassword, stored)).toBe(false)
     expect(createPasswordDigester([second]).matches(withPassword, stored)).toBe(true)
+  })
+
+  test('is not made without keys', () => {
+    expect(createPasswordDigester([]).digest(command)).toBeNull()
+    expect(createPasswordDigester([]).matches(command, 'k1:AAAA')).toBe(true)
+  })
+})
+
+describe('the trace of a password', () => {
+  const [first, second] = [
+    { id: 'k1', key: randomBytes(32) },
+    { id: 'k2', key: randomBytes(32) },
+  ]
+  const tracer = createPasswordTracer([first, second])
+  const owner = { projectId: 'p', requestId: 'r', password: 'Passw0rd!' }
+
+  test('tells it from others, and says far too little to find it', () => {
+    const trace = tracer.trace(owner)
+    expect(trace).toMatch(/^k1:[0-9a-f]{5}$/)
+    expect(createPasswordTracer([second, first]).mayMatch(owner, trace)).toBe(true)
+    const others = Array.from({ length: 2000 }, (_, n) => ({ ...owner, password: `Passw0rd-${n}` }))
+    expect(others.filter((other) => tracer.mayMatch(other, trace)).length).toBeLessThan(5)
+    expect(tracer.trace({ ...owner, requestId: 's' })).not.toBe(trace)
+  })
+
+  test('whose key is gone leaves it open', () => {
+    expect(createPasswordTracer([second]).mayMatch(owner, tracer.trace(owner))).toBe(true)
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import * as schemas from '../../src/contracts/event-schemas.ts'
 import * as events from '../../src/contracts/events.ts'
-import { bodyOf } from '../support/seen-event.ts'
+import { bodyOf, readEvent } from '../support/seen-event.ts'
 
 const subject = {
   id: '0198170e-4ca7-7ee4-89a7-fa6318430001',
@@ -40,6 +40,7 @@ describe.each(schemas.EVENT_KINDS)('%s', (kind) => {
 
   test('has the form of its schema', () => {
     expect(schemas.eventSchema(kind).parse(body)).toEqual(body)
+    expect(readEvent(event.body)).toMatchObject({ kind, id: event.id })
   })
 
   test('says what it is about', () => {
@@ -52,6 +53,7 @@ describe.each(schemas.EVENT_KINDS)('%s', (kind) => {
     })
     expect(body).toMatchObject({
       type: `provisioner.${kind}`,
+      dataschema: `urn:provisioner:${kind}:1`,
       source: '/v1/project-1/provision-requests/order-1',
       time: '2026-11-23T12:00:00.500Z',
       traceparent: subject.traceparent,

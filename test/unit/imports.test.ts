@@ -9,8 +9,8 @@ import { expect, test } from 'vitest'
  * them all.
  */
 const LOW = ['request', 'contracts', 'runtime', 'database']
-const STEP = [...LOW, 'budget', 'attempt', 'secrets', 'replica', 'telemetry']
-const ENTRY_POINTS = ['main.ts', 'migrate-main.ts', 'replay-main.ts', 'resolve-main.ts']
+const STEP = [...LOW, 'budget', 'attempt', 'preflight', 'forecast', 'secrets', 'replica', 'telemetry']
+const ENTRY_POINTS = ['cli-main.ts', 'doctor-main.ts', 'letter-main.ts', 'main.ts', 'migrate-main.ts']
 
 /** They wire the rest, and may import all of it. */
 const ROOT = ['app.ts', 'app']
@@ -24,12 +24,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   amqp: ['amqp', 'runtime'],
   clouddc: ['clouddc', 'runtime'],
   database: ['database', 'runtime'],
+  access: ['access', 'secrets', 'runtime'],
   secrets: ['secrets', 'contracts', 'runtime'],
   telemetry: ['telemetry', 'request', 'runtime', 'database'],
   replica: ['replica', 'runtime', 'database', 'telemetry'],
 
   budget: ['budget', ...LOW, 'clouddc', 'telemetry'],
   attempt: ['attempt', ...LOW, 'budget', 'clouddc', 'telemetry'],
+  preflight: ['preflight', ...LOW, 'budget', 'clouddc', 'telemetry'],
+
+  forecast: ['forecast', ...LOW, 'budget', 'replica', 'telemetry'],
 
   intake: ['intake', ...STEP, 'amqp'],
   dispatch: ['dispatch', ...STEP, 'clouddc'],
@@ -38,12 +42,41 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outbox: ['outbox', ...STEP, 'amqp'],
   retention: ['retention', ...STEP],
   watch: ['watch', ...STEP, 'amqp'],
-  api: ['api', ...STEP],
+  operations: ['operations', ...STEP, 'amqp'],
+  api: ['api', ...STEP, 'access', 'operations'],
 
-  'setting-kinds.ts': ['secrets'],
+  // The command line asks the service over HTTP and AMQP; of the rest it takes names and types.
+  cli: [
+    'cli',
+    'access',
+    'amqp',
+    'contracts',
+    'doctor',
+    'environment.ts',
+    'operations',
+    'request',
+    'runtime',
+    'secrets',
+  ],
+  doctor: ['doctor', ...LOW, 'amqp', 'budget', 'clouddc', 'config.ts', 'environment.ts', 'telemetry'],
+
+  'setting-kinds.ts': ['access', 'secrets'],
+  'access-settings.ts': ['access', 'runtime'],
   'credential-settings.ts': ['clouddc'],
-  'config.ts': ['setting-kinds.ts', 'credential-settings.ts', 'clouddc', 'runtime'],
-  'command.ts': ['config.ts', 'runtime'],
+  'tls-settings.ts': ['amqp', 'database', 'runtime'],
+  'contradictions.ts': [],
+  'environment.ts': [],
+  'config.ts': [
+    'contradictions.ts',
+    'environment.ts',
+    'setting-kinds.ts',
+    'access-settings.ts',
+    'credential-settings.ts',
+    'tls-settings.ts',
+    'access',
+    'clouddc',
+    'runtime',
+  ],
   'logger.ts': ['telemetry'],
 }
 
@@ -51,6 +84,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: readonly { named: RegExp; only: readonly string[] }[] = [
   { named: /^amqplib$/, only: ['amqp'] },
   { named: /^undici$/, only: ['clouddc'] },
+  { named: /^jose$/, only: ['access', 'secrets'] },
   { named: /^(fastify|@fastify\/)/, only: ['api'] },
   { named: /^(pg$|@prisma\/)/, only: ['database'] },
   // The status watcher takes the type of its gauge.
@@ -171,12 +205,13 @@ test('the database has one door', () => {
   expect(raw.map(({ path }) => path)).toEqual(['database/database.ts'])
   // Migrating has a connection of its own, before there is anything to connect a pool to.
   const pg = sources.filter(({ imports }) => imports.includes('pg')).map(({ path }) => path)
-  const migrating = ['database/migrate.ts', 'database/schema-engine.ts']
+  const migrating = ['database/grants.ts', 'database/migrate.ts', 'database/schema-engine.ts']
   expect(pg.filter((path) => !migrating.includes(path))).toEqual(['database/database.ts', 'database/pool.ts'])
 })
 
 /** What runs for every request, call, poll and event, and for every status asked for (decision 17). */
 const HOT_STATEMENTS = [
+  'api/read-page.sql.ts',
   'api/read-requests.sql.ts',
   'attempt/settle-attempts.sql.ts',
   'budget/apply-call-results.sql.ts',
@@ -189,19 +224,29 @@ const HOT_STATEMENTS = [
   'readiness/claim-polls.sql.ts',
   'readiness/find-pending.sql.ts',
   'readiness/record-observations.sql.ts',
+  'readiness/reschedule-polls.sql.ts',
 ]
 
-/** They go the way of their caller, whose transaction settles attempts. */
-const SETTLING_STATEMENTS = [
+/** They go the way of their caller, to whose transaction they belong. */
+const STATEMENTS_OF_A_TRANSACTION = [
   'attempt/find-doubt.sql.ts',
   'attempt/find-owners.sql.ts',
   'attempt/record-looks.sql.ts',
+  'budget/limit-override.sql.ts',
+  'budget/pause.sql.ts',
+  'operations/insert-run.sql.ts',
+  'operations/write-audit.sql.ts',
 ]
+
+/** Why a connection fails is to be told in the driver's own words. */
+const DIAGNOSIS = ['doctor/check-database.ts']
 
 test('every statement goes through Prisma, but those of the hot loop', () => {
   const statements = sources.filter(({ path }) => !path.startsWith('database/'))
   const past = statements.filter(({ text }) => /(?<!throughPrisma)\.query[(<]/.test(text))
-  expect(past.map(({ path }) => path)).toEqual([...HOT_STATEMENTS, ...SETTLING_STATEMENTS].toSorted())
+  expect(past.map(({ path }) => path)).toEqual(
+    [...HOT_STATEMENTS, ...STATEMENTS_OF_A_TRANSACTION, ...DIAGNOSIS].toSorted(),
+  )
 })
 
 test('the service knows neither simulator nor tools, and the simulator knows only itself', () => {

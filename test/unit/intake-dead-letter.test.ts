@@ -7,9 +7,12 @@ import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../
 import { buildRequest, CANARY } from '../support/request-builder.ts'
 
 describe('a dead letter', () => {
-  test('is the message as it came, with the reason; its event is stored before', async () => {
+  test('that is exact is the message as it came, with the reason; its event is stored before', async () => {
     const at = new Date('2026-11-23T12:00:00Z')
-    const { intake, deadLetters, rejections, log } = createIntakeHarness({ now: () => at })
+    const { intake, deadLetters, rejections, log } = createIntakeHarness({
+      now: () => at,
+      exactDeadLetters: true,
+    })
     const properties = {
       contentType: 'application/json',
       correlationId: 'c-1',
@@ -43,9 +46,11 @@ describe('a dead letter', () => {
   })
 
   test('without readable ids has no event', async () => {
-    const { intake, log } = createIntakeHarness()
+    const { intake, log, rejections, index } = createIntakeHarness()
     expect(await intake.handle(buildDelivery(Buffer.from('{')))).toBe('ack')
-    expect(log).toEqual(['dead letter'])
+    expect(log).toEqual(['rejections 1', 'dead letter'])
+    expect(rejections).toEqual([])
+    expect(index).toMatchObject([{ code: 'invalid_json', projectId: null, requestId: null, bytes: 1 }])
   })
 
   test('has no password in header, event or log', async () => {
@@ -74,7 +79,7 @@ describe('a dead letter', () => {
   test('whose event the database refuses costs no other its event', async () => {
     const { intake, hooks, deadLetters, rejections } = createIntakeHarness()
     hooks.insertRejections = async (batch) => {
-      if (batch.some(({ requestId }) => requestId === '7')) throw databaseError('22P05')
+      if (batch.some(({ letter }) => letter.requestId === '7')) throw databaseError('22P05')
     }
     const bodies = Array.from({ length: 50 }, (_, n) => ({ project_id: 'p', request_id: String(n) }))
     await Promise.all(bodies.map((body) => intake.handle(buildDelivery(body))))
@@ -96,6 +101,7 @@ describe('a dead letter', () => {
     const properties = { messageId: 'm', headers: { own: 'x' } }
     expect(await intake.handle(buildDelivery('text', { properties }))).toBe('ack')
     expect(deadLetters[0]?.properties).toEqual({
+      contentType: 'application/jose',
       headers: {
         'x-rejection-code': 'invalid_request',
         'x-rejection-detail': expect.any(String),

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { eventSchema } from '../../src/contracts/event-schemas.ts'
 import { requestAccepted } from '../../src/contracts/events.ts'
 import { requestKey } from '../../src/request/request-key.ts'
+import { createPasswordDigester } from '../../src/secrets/digest.ts'
 import { buildDelivery, createIntakeHarness, databaseError, reasonOf } from '../support/intake-harness.ts'
 import { buildRequest, CANARY } from '../support/request-builder.ts'
 
@@ -118,7 +119,8 @@ describe('a key that is taken', () => {
     if (!together) for (const delivery of deliveries) verdicts.push(await intake.handle(delivery))
     expect(verdicts).toEqual(Array(5).fill('ack'))
     expect([...rows.keys()]).toEqual(['project-1/r-1', 'project-1/r-2'])
-    expect(deadLetters.map(reasonOf)).toEqual([
+    const reasons = deadLetters.map(reasonOf).toSorted((a, b) => (a.paths < b.paths ? -1 : 1))
+    expect(reasons).toEqual([
       { code: 'idempotency_conflict', paths: [''] },
       { code: 'idempotency_conflict', paths: ['spec.password'] },
     ])
@@ -129,6 +131,18 @@ describe('a key that is taken', () => {
       duplicate: 1,
       dead_lettered: 2,
     })
+  })
+
+  test('whose password is shredded is told by its content alone, unless digests are kept', async () => {
+    const keys = [{ id: 'd', key: Buffer.alloc(32, 1) }]
+    for (const passwordDigester of [undefined, createPasswordDigester(keys)]) {
+      const { intake, shredded, deadLetters } = createIntakeHarness(passwordDigester && { passwordDigester })
+      await intake.handle(order('r-1'))
+      shredded.add('project-1/r-1')
+      await intake.handle(otherPassword)
+      const expected = passwordDigester ? [{ code: 'idempotency_conflict', paths: ['spec.password'] }] : []
+      expect(deadLetters.map(reasonOf)).toEqual(expected)
+    }
   })
 
   test('a refused first of its key does not decide for others', async () => {

@@ -17,7 +17,7 @@ describe('the metrics', () => {
       expect(name).toMatch(/^provisioner_[a-z_]+$/)
       expect(help.length).toBeGreaterThan(10)
       if (String(type) === 'counter') expect(name).toMatch(/_total$/)
-      if (String(type) === 'histogram') expect(name).toMatch(/_(seconds|messages)$/)
+      if (String(type) === 'histogram') expect(name).toMatch(/_(seconds|messages|ratio)$/)
     }
   })
 

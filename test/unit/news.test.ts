@@ -41,7 +41,7 @@ const answers = fc
           poll === number ? [{ id: `i-${n}`, createdMs: n, ranMs, seen: null }] : [],
         ),
         claimedMs: ASKED_MS,
-        ...{ probing: false, troubles: 0, roomMs: 1 },
+        ...{ probing: false, troubles: 0, roomMs: 1, credentialId: 'c', credentialProbing: null },
       }),
     )
     const told = some.flatMap((one, n): (KnownNews & { isKnown: boolean })[] => {
@@ -166,7 +166,7 @@ it('counts the end of an instance once that two polls hold', () => {
   const polls = ['one', 'other'].map(
     (id): ClaimedPoll => ({
       ...{ id, projectId: 'p', members: [member], claimedMs: ASKED_MS },
-      ...{ probing: false, troubles: 0, roomMs: 1 },
+      ...{ probing: false, troubles: 0, roomMs: 1, credentialId: 'c', credentialProbing: null },
     }),
   )
   const shown = { name: null, serverId: null, imageId: null, networkInterfaces: null, upstreamState: null }

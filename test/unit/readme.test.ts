@@ -2,6 +2,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { readmeRows } from '../../src/cli/help.ts'
+import { VERBS } from '../../src/cli/verbs.ts'
 import { loadConfig, ROLES } from '../../src/config.ts'
 import { EVENT_KINDS, eventDataSchemas } from '../../src/contracts/event-schemas.ts'
 import { NEXT_STATES, REQUEST_STATES } from '../../src/request/provision-request.ts'
@@ -46,7 +48,7 @@ function shownDefault(value: unknown): string {
 
 /** Every setting in the order of the configuration, with its default as the documents show it. */
 function settingsWithDefaults(): [name: string, fallback: string][] {
-  const { secretFiles: _, credentials: __, ...config } = loadConfig(REQUIRED)
+  const { secretFiles: _, credentials: __, accessRules: ___, ...config } = loadConfig(REQUIRED)
   return Object.entries(config).map(([key, value]) => {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
     return [name, name in REQUIRED ? 'required' : shownDefault(value)]
@@ -63,12 +65,17 @@ describe('the README', () => {
 
   test('names every command there is', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    const inner = ['check:types', 'check:lint', 'generate', 'prepare']
+    const inner = ['check:types', 'check:lint', 'check:schemas', 'generate', 'prepare']
     const commands = Object.keys(scripts)
       .filter((name) => !inner.includes(name))
       .map((name) => (name === 'test' || name === 'start' ? `npm ${name}` : `npm run ${name}`))
     const named = tableUnder('Commands', readme).map(([command]) => namesIn(command)[0])
     expect(named.toSorted()).toEqual(commands.toSorted())
+  })
+
+  test('has every verb of the command line, as its help has it', () => {
+    const rows = tableUnder('Command line', readme).map((cells) => `| ${cells.join(' | ')} |`)
+    expect(rows).toEqual(readmeRows(VERBS))
   })
 
   test('names every state', () => {
@@ -96,7 +103,8 @@ describe('.env.example', () => {
     const isRequired = ([, fallback]: [string, string]) => fallback === 'required'
     const settings = settingsWithDefaults()
     const others = settings.filter((setting) => !isRequired(setting))
-    expect(lines).toEqual([...settings.filter(isRequired), ...others])
+    // What migrating alone reads comes last.
+    expect(lines).toEqual([...settings.filter(isRequired), ...others, ['MIGRATE_DATABASE_URL', '']])
   })
 
   test('lacks nothing but the key, which everybody has to make', () => {

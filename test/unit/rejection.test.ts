@@ -126,7 +126,7 @@ describe('rejections', () => {
     [
       'without a password, a name that could be it is not shown',
       buildRequest({ spec: { password: undefined, Sup3rCanary: 1, user_data: 1 } }),
-      ['spec.password', 'spec[4]', 'spec.user_data'],
+      ['spec[4]', 'spec.user_data', 'spec.password'],
     ],
     [
       'a path ends at a secret member',

@@ -27,6 +27,7 @@ describe('a valid message', () => {
       minCount: 1,
       maxCount: 1,
       deadline: null,
+      waitsForReady: false,
     })
   })
 
@@ -98,6 +99,7 @@ describe('members beside the spec', () => {
     ['request_id', ['a', 'A.b_c:d~e-9', 'x'.repeat(128)], ['', 'x'.repeat(129), 'a b', 'a/b', 'é', 1, []]],
     ['project_id', ['a', 'A_b-9', 'x'.repeat(64)], ['', 'x'.repeat(65), 'a.b', 'a b', 1, null, undefined]],
     ['priority', [undefined, null, 0, 9], [-1, 10, 1.5, '1', true]],
+    ['when_not_ready', [undefined, null, 'fail', 'wait'], ['Wait', '', true, 1]],
     ['deadline', [undefined, null, '2020-01-01T00:00:00Z'], ['', '2020-01-01', 'tomorrow', 1, {}]],
   ])('%s', (field, valid, invalid) => {
     for (const value of valid) expect(faultsOf(buildRequest({ [field]: value }))).toEqual([])
@@ -188,6 +190,7 @@ describe('one mistake is one fault', () => {
     ['request_id', (value) => buildRequest({ request_id: value })],
     ['project_id', (value) => buildRequest({ project_id: value })],
     ['priority', (value) => buildRequest({ priority: value })],
+    ['when_not_ready', (value) => buildRequest({ when_not_ready: value })],
     ['deadline', (value) => buildRequest({ deadline: value })],
     ['spec', (value) => ({ ...buildRequest(), spec: value })],
     ...Object.keys({ ...buildSpec(), metadata: 1, description: 1, placement: 1, min_count: 1 }).map(

@@ -135,10 +135,10 @@ test('more replies than one replica holds are refused before anything is read, u
   const { watcher } = setUp({ maxHeld: 2 })
   const first = Promise.withResolvers<string>()
   const second = Promise.withResolvers<string>()
-  const replies = [watcher.hold(() => first.promise), watcher.hold(() => second.promise)]
+  const replies = [watcher.hold(null, () => first.promise), watcher.hold(null, () => second.promise)]
   let made = 0
   const third = () =>
-    watcher.hold(async () => {
+    watcher.hold(null, async () => {
       made += 1
       return 'third'
     })

@@ -17,6 +17,11 @@ test.each([
   ],
   ['Incorrect IAM authentication information: verify aksk signature fail', 'wrong_signature'],
   [CANONICAL, 'wrong_signature'],
+  [
+    'verify aksk signature fail, canonical request:GET|/v1/locked/|limit=10|host:a|x-sdk-date:20261123T120000Z|',
+    'wrong_signature',
+  ],
+  ['x-sdk-date is not within 15 minutes', 'clock'],
   ['Incorrect IAM authentication information: ak QTWAOYTT not exist', 'unknown_key'],
   ['Incorrect IAM authentication information: Get secretKey failed', 'unknown_key'],
   ['Incorrect IAM authentication information: AK access failed to reach the limit,forbidden', 'locked'],

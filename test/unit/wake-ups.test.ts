@@ -16,11 +16,13 @@ function build(serving: readonly Sleeper[] = []) {
   const wakeUps = createWakeUps({
     loops: () => ({
       dispatcher: loopOf('dispatcher'),
+      preflight: loopOf('preflight'),
       sweeper: loopOf('sweeper'),
       rescuer: loopOf('rescuer'),
       reconciler: loopOf('reconciler'),
       poller: loopOf('poller'),
       relay: loopOf('relay'),
+      runner: loopOf('runner'),
     }),
     say: (sleeper) => said.push(sleeper),
     tellReaders: (keys) => readers.push(...keys),

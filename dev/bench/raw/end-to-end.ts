@@ -128,6 +128,7 @@ function eventPublisher(channel: ConfirmChannel, allKinds: boolean): Publish {
         subject,
         time: new Date(),
         datacontenttype: 'application/json',
+        dataschema: `urn:provisioner:${kind}:1`,
         data: { project_id: projectId, request_id: requestId, ...data },
       }),
     )

@@ -61,6 +61,7 @@ function eventBody(kind: 'instance.running' | 'request.completed', number: numbe
       ...(kind === 'instance.running' ? { subject: id } : {}),
       time: new Date().toISOString(),
       datacontenttype: 'application/json',
+      dataschema: `urn:provisioner:${kind}:1`,
       data,
     }),
   )

@@ -3,6 +3,7 @@ import { type EndToEndRun, runRaw, runService } from '../end-to-end-run.ts'
 import { allProcesses, compareCpu, cpuDetails, describeRun } from '../pipeline-run.ts'
 import { comparedResult, inTurn, ratiosOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
+import { BY_KEYS } from '../service.ts'
 import { figuresOf, round } from '../statistics.ts'
 import { startUpstream } from '../upstream.ts'
 import type { World } from '../world.ts'
@@ -32,6 +33,12 @@ export const endToEnd: Scenario = async (context) => {
         raw_one_event: on(bench.createWorld, (world) =>
           runRaw({ bench, world, upstream, requests, events: 1 }),
         ),
+        signed:
+          options.auth === 'token'
+            ? null
+            : on(bench.createWorld, (world) =>
+                runService({ bench, world, upstream, requests, credential: BY_KEYS }),
+              ),
         baseline:
           baseline &&
           on(baseline.createWorld, (world) =>
@@ -53,9 +60,13 @@ export const endToEnd: Scenario = async (context) => {
           raw: cpuDetails(runs.raw, allProcesses),
           raw_one_event: cpuDetails(runs.raw_one_event, allProcesses),
           ...(baseline && { baseline: cpuDetails(runs.baseline, allProcesses) }),
+          ...(runs.signed.length > 0 && { signed: cpuDetails(runs.signed, allProcesses) }),
         },
         ratio_to_one_event: round(compareCpu(runs.service, runs.raw_one_event, allProcesses).ratio.median),
         ratio_by_rate: round(ratiosOf(rates(runs.service), rates(runs.raw)).median),
+        ...(runs.signed.length > 0 && {
+          signed_part_of_token: round(ratiosOf(cpuOf(runs.signed), cpuOf(runs.service)).median),
+        }),
         ...(baseline && {
           part_of_baseline: round(ratiosOf(cpuOf(runs.service), cpuOf(runs.baseline)).median),
         }),

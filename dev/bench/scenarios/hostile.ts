@@ -3,7 +3,7 @@ import { MAX_BODY_BYTES, parseRequestMessage } from '../../../src/contracts/requ
 import { toJson } from '../../../src/database/json.ts'
 import { toNewRequest } from '../../../src/intake/new-request.ts'
 import { newUuid } from '../../../src/runtime/uuid.ts'
-import { createPasswordDigester } from '../../../src/secrets/digest.ts'
+import { createPasswordDigester, createPasswordTracer } from '../../../src/secrets/digest.ts'
 import { createSealer } from '../../../src/secrets/seal.ts'
 import { createSeededRandom } from '../../seeded-random.ts'
 import { type HostileBody, hostileBodies, mixedBodies } from '../hostile-bodies.ts'
@@ -69,9 +69,14 @@ export const hostile: Scenario = async ({ options, log }) => {
 /** All that intake does with a body before it waits for anything: to the row, or to the rejection as it is stored. */
 function createTakeIn() {
   const keys = [{ id: 'bench', key: randomBytes(32) }]
-  const deps = { sealer: createSealer(keys), passwordDigester: createPasswordDigester(keys) }
+  const deps = {
+    sealer: createSealer(keys),
+    passwordDigester: createPasswordDigester([]),
+    passwordTracer: createPasswordTracer(keys),
+  }
   return (body: Buffer, { contentType }: HostileBody): unknown => {
     const parsed = parseRequestMessage({ body, contentType, messageId: undefined, ...TRACING })
+    if (parsed.ok === 'sealed') throw new Error('the bench seals no password')
     if (parsed.ok) return toNewRequest(parsed.command, parsed.tracing, deps)
     const { code, detail, tracing, projectId = 'p', requestId = 'r' } = parsed
     return [

@@ -3,6 +3,7 @@ import type { ScenarioName } from '../scenario-names.ts'
 import { backlog } from './backlog.ts'
 import { endToEnd } from './end-to-end.ts'
 import { flood } from './flood.ts'
+import { forecast } from './forecast.ts'
 import { heldSnapshot } from './held-snapshot.ts'
 import { history } from './history.ts'
 import { hostile } from './hostile.ts'
@@ -11,6 +12,7 @@ import { intake } from './intake.ts'
 import { latency } from './latency.ts'
 import { limiter } from './limiter.ts'
 import { outbox } from './outbox.ts'
+import { overview } from './overview.ts'
 import { polling } from './polling.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
@@ -25,9 +27,11 @@ export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   backlog,
   flood,
   polling,
+  forecast,
   outbox,
   start,
   idle,
   status,
+  overview,
   hostile,
 }

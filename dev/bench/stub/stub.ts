@@ -6,25 +6,33 @@ import { type StubReply, type StubRequest, serve } from './http-lines.ts'
 export interface StubRecord {
   calls: { at: number[]; project: string[]; name: string[] }
   lists: { at: number[]; ids: number[] }
+  /** Counts of the ready servers. */
+  readings: { at: number[] }
   /** When an instance was first listed as running. */
   running: Record<string, number>
 }
+
+/** Of all instances: what bench orders ask for. */
+export const IMAGE_ID = '5f2b1d6e-0c4a-4b7e-9a51-7d1c3e8f2a60'
 
 export interface StubSettings {
   /** All instances stay pending until this is taken back. */
   held: boolean
   /** An instance runs so long after its creation, in milliseconds. */
   runAfterMs: number
+  /** Where there are any, an instance takes one of these times to run, by its id, and is listed with both times. */
+  boots: number[]
   /** Whether `running` is filled. */
   recordRunning: boolean
 }
 
 /**
  * The least that passes for CloudDC: batch-create answers 202 with fresh ids, and a listing by ids tells of each id
- * it is asked for that it runs. It keeps no instances: an id holds its time of birth. Control lies under /bench.
+ * it is asked for that it runs. It keeps no instances: an id holds its time of birth. There is always a million of ready
+ * servers. Control lies under /bench.
  */
 export async function startStub(): Promise<string> {
-  let settings: StubSettings = { held: false, runAfterMs: 0, recordRunning: false }
+  let settings: StubSettings = { held: false, runAfterMs: 0, boots: [], recordRunning: false }
   let record = emptyRecord()
 
   const create = (path: string, body: string): StubReply => {
@@ -46,14 +54,21 @@ export async function startStub(): Promise<string> {
     record.lists.ids.push(ids.length)
     let instances = ''
     for (const id of ids) {
-      const runs = !settings.held && now - bornAt(id) >= settings.runAfterMs
+      const { boots } = settings
+      const bootMs = boots.length > 0 ? bootMsOf(id, boots) : settings.runAfterMs
+      const runs = !settings.held && now - bornAt(id) >= bootMs
       if (runs && settings.recordRunning) record.running[id] ??= at
       const state = runs
         ? `"state":"running","server_id":"server-${id}"`
         : '"state":"pending","server_id":null'
-      instances += `${instances === '' ? '' : ','}{"id":"${id}","name":"bench",${state},"image":{"id":"image-1"},"network_interfaces":[{"subnet_id":"subnet-1"}],"metadata":{}}`
+      instances += `${instances === '' ? '' : ','}{"id":"${id}","name":"bench",${state},"image":{"id":"${IMAGE_ID}"},${boots.length > 0 ? timesOf(id, runs ? bootMs : null) : ''}"network_interfaces":[{"subnet_id":"subnet-1"}],"metadata":{}}`
     }
     return { status: 200, body: `{"instances":[${instances}],"page_info":{},"count":${ids.length}}` }
+  }
+
+  const countServers = (): StubReply => {
+    record.readings.at.push(monotonicMs())
+    return { status: 200, body: '{"server_manage_state":{"ready":1000000,"in-use":0}}' }
   }
 
   const control = ({ method, path, body }: StubRequest): StubReply => {
@@ -71,12 +86,18 @@ export async function startStub(): Promise<string> {
 
   return serve((request) => {
     if (request.path.startsWith('/bench/')) return control(request)
-    return request.method === 'POST' ? create(request.path, request.body) : list(request.path)
+    if (request.method === 'POST') return create(request.path, request.body)
+    return request.path.endsWith('/physicalservers/status') ? countServers() : list(request.path)
   })
 }
 
 function emptyRecord(): StubRecord {
-  return { calls: { at: [], project: [], name: [] }, lists: { at: [], ids: [] }, running: {} }
+  return {
+    calls: { at: [], project: [], name: [] },
+    lists: { at: [], ids: [] },
+    readings: { at: [] },
+    running: {},
+  }
 }
 
 /** /v1/{project}/instances... */
@@ -84,7 +105,17 @@ function projectOf(path: string): string {
   return path.slice(4, path.indexOf('/', 4))
 }
 
+function timesOf(id: string, bootMs: number | null): string {
+  const time = (ms: number) => new Date(bornAt(id) + ms).toISOString()
+  return `"created_at":"${time(0)}","launched_at":"${bootMs === null ? '' : time(bootMs)}",`
+}
+
+/** How long the instance of that id takes to run, in milliseconds. */
+export function bootMsOf(id: string, boots: readonly number[]): number {
+  return boots[Number.parseInt(id.slice(-8), 16) % boots.length] ?? 0
+}
+
 /** The first 48 bits of a UUIDv7 are its milliseconds since 1970. */
-function bornAt(id: string): number {
+export function bornAt(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }

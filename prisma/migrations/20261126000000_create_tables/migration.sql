@@ -14,7 +14,7 @@ CREATE TABLE "provision_request" (
     "project_id" TEXT NOT NULL,
     "request_id" TEXT NOT NULL,
     "content_digest" BYTEA NOT NULL,
-    "password_digest" TEXT NOT NULL,
+    "password_digest" TEXT,
     "spec" TEXT NOT NULL,
     "priority" SMALLINT NOT NULL,
     "min_count" INTEGER NOT NULL,
@@ -30,6 +30,9 @@ CREATE TABLE "provision_request" (
     "expires_at" TIMESTAMPTZ(3),
     "queue_rank" TIMESTAMPTZ(6),
     "retry_at" TIMESTAMPTZ(3),
+    "held_rank" TIMESTAMPTZ(6),
+    "held_for" TEXT,
+    "waits_for_ready" BOOLEAN NOT NULL DEFAULT false,
     "attempts" INTEGER NOT NULL DEFAULT 0,
     "attempt_number" INTEGER NOT NULL DEFAULT 0,
     "claim_id" UUID,
@@ -44,6 +47,7 @@ CREATE TABLE "provision_request" (
     "error_message" TEXT,
     "error_at" TIMESTAMPTZ(3),
     "sealed_password" BYTEA,
+    "password_trace" TEXT,
     "instance_ids" TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
     "history" TEXT NOT NULL,
 
@@ -58,9 +62,10 @@ CREATE TABLE "provision_request" (
         OR (previous_state = 'provisioning' AND state IN ('running', 'partially_running', 'failed'))
     ) IS TRUE),
     CONSTRAINT "provision_request_queue_check" CHECK (
-        (state = 'queued') = (num_nonnulls(queue_rank, retry_at) = 1)
-        AND num_nonnulls(queue_rank, retry_at) <= 1
+        (state = 'queued') = (num_nonnulls(queue_rank, retry_at, held_rank) = 1)
+        AND num_nonnulls(queue_rank, retry_at, held_rank) <= 1
     ),
+    CONSTRAINT "provision_request_held_check" CHECK (held_for IS NULL OR held_rank IS NOT NULL),
     -- A dispatching request without its claim would be found by nobody.
     CONSTRAINT "provision_request_claim_check" CHECK ((claim_id IS NOT NULL) = (state = 'dispatching')),
     CONSTRAINT "provision_request_expiry_check" CHECK (
@@ -76,6 +81,8 @@ CREATE TABLE "provision_request" (
     CONSTRAINT "provision_request_password_check" CHECK (
         (sealed_password IS NOT NULL) = (state IN ('queued', 'dispatching', 'uncertain'))
     ),
+    -- What is left of the password ends with the request.
+    CONSTRAINT "provision_request_trace_check" CHECK (password_trace IS NULL OR completed_at IS NULL),
     CONSTRAINT "provision_request_counts_check" CHECK (
         min_count BETWEEN 1 AND max_count
         AND created_count >= 0 AND running_count >= 0 AND failed_count >= 0
@@ -92,14 +99,22 @@ CREATE UNIQUE INDEX "provision_request_project_id_request_id_key" ON "provision_
 CREATE INDEX "provision_request_project_id_id_idx" ON "provision_request"("project_id", "id");
 -- claim-requests: the eligible requests of a project, in order. By an expression, so that no other plan can go by it.
 CREATE INDEX "provision_request_queue_idx" ON "provision_request"(("project_id" || ''), "queue_rank", "id") WHERE "queue_rank" IS NOT NULL;
+-- preflight: those that wait for a look at the servers, or for servers, in order.
+CREATE INDEX "provision_request_held_idx" ON "provision_request"(("project_id" || ''), "held_rank", "id") WHERE "held_rank" IS NOT NULL;
 -- due-sweeps.
 CREATE INDEX "provision_request_retry_idx" ON "provision_request"("retry_at") WHERE "retry_at" IS NOT NULL;
 CREATE INDEX "provision_request_expiry_idx" ON "provision_request"("expires_at") WHERE "expires_at" IS NOT NULL;
 -- Listings by state: what is under way, and what ended otherwise than running.
 CREATE INDEX "provision_request_live_idx" ON "provision_request"("project_id", "id") WHERE "completed_at" IS NULL;
 CREATE INDEX "provision_request_exception_idx" ON "provision_request"("project_id", "exception_state", "id") WHERE "exception_state" IS NOT NULL;
+-- Listings by cause and by the sender's own id. Requests that run well, and without such an id, are in neither.
+CREATE INDEX "provision_request_error_idx" ON "provision_request"("project_id", "error_code", "id") WHERE "error_code" IS NOT NULL;
+CREATE INDEX "provision_request_correlation_idx" ON "provision_request"("project_id", "correlation_id", "id") WHERE "correlation_id" IS NOT NULL;
 -- Retention: the oldest completed first.
 CREATE INDEX "provision_request_completed_idx" ON "provision_request"("completed_at") WHERE "completed_at" IS NOT NULL;
+
+-- failures: what ended with an error, by time, so that neither the table nor what runs well is looked at.
+CREATE INDEX "provision_request_failure_idx" ON "provision_request"("completed_at") INCLUDE ("error_code", "project_id") WHERE "exception_state" IN ('failed', 'expired');
 
 CREATE TABLE "history_part" (
     "provision_request_id" UUID NOT NULL,
@@ -198,6 +213,7 @@ ALTER TABLE "outbox_segment" ALTER COLUMN "refs" SET STORAGE EXTERNAL;
 
 CREATE TABLE "rate_bucket" (
     "project_id" TEXT NOT NULL,
+    "credential_id" TEXT NOT NULL DEFAULT 'none',
     "refill_per_second" DOUBLE PRECISION NOT NULL,
     "capacity" DOUBLE PRECISION NOT NULL,
     "tokens" DOUBLE PRECISION NOT NULL,
@@ -210,6 +226,14 @@ CREATE TABLE "rate_bucket" (
     "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "poll_wanted_until" TIMESTAMPTZ(3),
     "payment" UUID,
+    "ordered" BIGINT NOT NULL DEFAULT 0,
+    "ready_limit" BIGINT,
+    "ready_until" TIMESTAMPTZ(3),
+    "renew_at" TIMESTAMPTZ(3),
+    "preflight_at" TIMESTAMPTZ(3),
+    "reading_until" TIMESTAMPTZ(3),
+    "reads_servers" BOOLEAN NOT NULL DEFAULT false,
+    "retiring_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "rate_bucket_pkey" PRIMARY KEY ("project_id"),
     CONSTRAINT "rate_bucket_range_check" CHECK (
@@ -222,11 +246,70 @@ CREATE TABLE "rate_bucket" (
 -- claim-requests: the projects whose turn has come, longest due first.
 CREATE INDEX "rate_bucket_due_idx" ON "rate_bucket"("due_at") WHERE "due_at" IS NOT NULL;
 
+-- One row per credential; what a bucket of a project is for, and which calls are held back, by the same names.
+CREATE TABLE "credential_bucket" (
+    "credential_id" TEXT NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
+    "tokens" DOUBLE PRECISION NOT NULL,
+    "refilled_at" TIMESTAMPTZ(6) NOT NULL,
+    "due_at" TIMESTAMPTZ(6),
+    "blocked_until" TIMESTAMPTZ(3),
+    "blocked_reason" TEXT,
+    "troubles" INTEGER NOT NULL DEFAULT 0,
+    "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
+    "poll_wanted_until" TIMESTAMPTZ(3),
+    "payment" UUID,
+
+    CONSTRAINT "credential_bucket_pkey" PRIMARY KEY ("credential_id"),
+    CONSTRAINT "credential_bucket_range_check" CHECK (
+        refill_per_second > 0 AND capacity >= 1 AND tokens >= 0 AND tokens <= capacity
+        AND poll_credit >= 0 AND poll_credit <= 1
+    ),
+    CONSTRAINT "credential_bucket_blocked_check" CHECK ((blocked_until IS NULL) = (blocked_reason IS NULL))
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+-- wanted-readings.
+CREATE INDEX "rate_bucket_preflight_idx" ON "rate_bucket"("preflight_at") WHERE "preflight_at" IS NOT NULL;
+
+CREATE TABLE "forecast" (
+    "project_id" TEXT NOT NULL,
+    "computed_at" TIMESTAMPTZ(3) NOT NULL,
+    "keys" BYTEA[] NOT NULL,
+    "places" INTEGER[] NOT NULL,
+    "turns_ms" DOUBLE PRECISION[] NOT NULL,
+    "length" INTEGER NOT NULL,
+    "length_ms" DOUBLE PRECISION,
+
+    CONSTRAINT "forecast_pkey" PRIMARY KEY ("project_id"),
+    CONSTRAINT "forecast_points_check" CHECK (
+        cardinality(keys) = cardinality(places) AND cardinality(turns_ms) IN (0, cardinality(keys))
+    )
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+CREATE TABLE "boot_curve" (
+    "project_id" TEXT NOT NULL,
+    "image_id" TEXT NOT NULL,
+    "counts" REAL[] NOT NULL,
+    "quantiles_ms" DOUBLE PRECISION[],
+    "updated_at" TIMESTAMPTZ(3) NOT NULL,
+
+    CONSTRAINT "boot_curve_pkey" PRIMARY KEY ("project_id", "image_id")
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 100);
+
+CREATE TABLE "spoken_server" (
+    "project_id" TEXT NOT NULL,
+    "server_id" TEXT NOT NULL,
+    "provision_request_id" UUID NOT NULL,
+
+    CONSTRAINT "spoken_server_pkey" PRIMARY KEY ("project_id", "server_id")
+);
+
 CREATE TABLE "retired_key" (
     "project_id" TEXT NOT NULL,
     "request_id" TEXT NOT NULL,
     "content_digest" BYTEA NOT NULL,
-    "password_digest" TEXT NOT NULL,
+    "password_digest" TEXT,
     "completed_at" TIMESTAMPTZ(3) NOT NULL,
     "retired_at" TIMESTAMPTZ(3) NOT NULL,
 
@@ -239,6 +322,10 @@ CREATE TABLE "replica" (
     "id" UUID NOT NULL,
     "started_at" TIMESTAMPTZ(3) NOT NULL,
     "lease_until" TIMESTAMPTZ(3) NOT NULL,
+    "seen_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "host" TEXT NOT NULL DEFAULT '',
+    "version" TEXT NOT NULL DEFAULT '',
+    "roles" TEXT[] NOT NULL DEFAULT ARRAY[]::TEXT[],
 
     CONSTRAINT "replica_pkey" PRIMARY KEY ("id")
 ) WITH (fillfactor = 50);
@@ -251,6 +338,19 @@ CREATE TABLE "duty_lease" (
     CONSTRAINT "duty_lease_pkey" PRIMARY KEY ("duty")
 ) WITH (fillfactor = 50);
 
+-- What a replica has done in ten seconds, for the overview: written once for all of it, and not while there is nothing.
+CREATE TABLE "flow_count" (
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "replica_id" UUID NOT NULL,
+    "accepted" INTEGER NOT NULL,
+    "dispatched" INTEGER NOT NULL,
+    "running" INTEGER NOT NULL,
+    "failed" INTEGER NOT NULL,
+    "published" INTEGER NOT NULL,
+
+    CONSTRAINT "flow_count_pkey" PRIMARY KEY ("at", "replica_id")
+);
+
 -- The name of this installation in the markers of its attempts, made once: eight of a-z and 0-9.
 CREATE TABLE "installation" (
     "id" TEXT NOT NULL,
@@ -262,3 +362,88 @@ CREATE TABLE "installation" (
 INSERT INTO "installation" ("id")
 SELECT string_agg(substr('abcdefghijklmnopqrstuvwxyz0123456789', 1 + floor(random() * 36)::int, 1), '')
 FROM generate_series(1, 8);
+
+CREATE TABLE "audit_entry" (
+    "id" BIGSERIAL NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "who" TEXT NOT NULL,
+    "verb" TEXT NOT NULL,
+    "project_id" TEXT,
+    "target" TEXT,
+    "before" JSONB,
+    "after" JSONB,
+    "reason" TEXT NOT NULL,
+    "until" TIMESTAMPTZ(3),
+
+    CONSTRAINT "audit_entry_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "audit_entry_reason_check" CHECK (char_length(reason) BETWEEN 10 AND 500)
+);
+
+-- What people have set beside the configuration: limits of single projects, and pauses. A row whose time is over has no
+-- effect. Few rows, and mostly none: claim-requests reads all pauses.
+CREATE TABLE "limit_override" (
+    "project_id" TEXT NOT NULL,
+    "per_second" DOUBLE PRECISION NOT NULL,
+    "burst" DOUBLE PRECISION NOT NULL,
+    "refill_per_second" DOUBLE PRECISION NOT NULL,
+    "capacity" DOUBLE PRECISION NOT NULL,
+    "since" TIMESTAMPTZ(3) NOT NULL,
+    "until" TIMESTAMPTZ(3),
+    "who" TEXT NOT NULL,
+    "reason" TEXT NOT NULL,
+
+    CONSTRAINT "limit_override_pkey" PRIMARY KEY ("project_id"),
+    CONSTRAINT "limit_override_range_check" CHECK (
+        per_second > 0 AND burst >= 1 AND refill_per_second > 0 AND capacity >= 1
+    )
+);
+
+CREATE TABLE "pause" (
+    "project_id" TEXT NOT NULL,
+    "since" TIMESTAMPTZ(3) NOT NULL,
+    "until" TIMESTAMPTZ(3),
+    "who" TEXT NOT NULL,
+    "reason" TEXT NOT NULL,
+
+    CONSTRAINT "pause_pkey" PRIMARY KEY ("project_id")
+);
+
+CREATE TABLE "dead_letter" (
+    "id" UUID NOT NULL,
+    "at" TIMESTAMPTZ(3) NOT NULL,
+    "code" TEXT NOT NULL,
+    "project_id" TEXT,
+    "request_id" TEXT,
+    "faults" TEXT NOT NULL,
+    "bytes" INTEGER NOT NULL,
+    "replayed_at" TIMESTAMPTZ(3),
+
+    CONSTRAINT "dead_letter_pkey" PRIMARY KEY ("id")
+);
+
+CREATE INDEX "dead_letter_at_id_idx" ON "dead_letter"("at", "id");
+CREATE INDEX "dead_letter_code_at_id_idx" ON "dead_letter"("code", "at", "id");
+-- count-letters: those that no run has published again.
+CREATE INDEX "dead_letter_open_idx" ON "dead_letter"("code", "at") WHERE "replayed_at" IS NULL;
+
+CREATE TABLE "operation_run" (
+    "id" UUID NOT NULL,
+    "kind" TEXT NOT NULL,
+    "params" JSONB NOT NULL,
+    "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT clock_timestamp(),
+    "started_at" TIMESTAMPTZ(3),
+    "finished_at" TIMESTAMPTZ(3),
+    "total" INTEGER,
+    "done" INTEGER NOT NULL DEFAULT 0,
+    "passed_over" INTEGER NOT NULL DEFAULT 0,
+    "cursor" TEXT,
+    "error" TEXT,
+    "holder" UUID,
+
+    CONSTRAINT "operation_run_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "operation_run_counts_check" CHECK (done >= 0 AND passed_over >= 0 AND total >= 0),
+    CONSTRAINT "operation_run_finished_check" CHECK (finished_at IS NULL OR started_at IS NOT NULL)
+);
+
+-- The runs that are not over, oldest first.
+CREATE INDEX "operation_run_open_idx" ON "operation_run"("created_at", "id") WHERE "finished_at" IS NULL;

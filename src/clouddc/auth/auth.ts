@@ -46,4 +46,9 @@ export interface Auth {
   answered(date: string | undefined): void
   /** The id of the credential that a project uses; `none` where calls are made without any. */
   credentialOf(projectId: string): string
+  /**
+   * Whether a refusal of a call with the headers `used` would meet every project of the credential: all show the same, and
+   * still what was shown. Otherwise each has a token of its own, or the credential has changed since.
+   */
+  isShared(projectId: string, used: Record<string, string>): boolean
 }

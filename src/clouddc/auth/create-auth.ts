@@ -8,7 +8,7 @@ import { mayAnotherHelp } from '../unauthorized.ts'
 import type { Auth, Method } from './auth.ts'
 import { createSources } from './create-sources.ts'
 import type { CredentialBook } from './credential-book.ts'
-import { type Credential, credentialIdOf, regionOf } from './credentials.ts'
+import { type Credential, credentialIdOf, NO_CREDENTIAL, regionOf } from './credentials.ts'
 import { createKeyAuth } from './key-auth.ts'
 import { createLocks, shownIn } from './locks.ts'
 import { createTokenAuth } from './token-auth.ts'
@@ -28,6 +28,8 @@ export interface AuthOptions {
   book: CredentialBook
   home: Home
   transport: IamTransport
+  /** Told of each token and pair of keys that was fetched, with how long it lives. */
+  onFetched?: (credentialId: string, lifeMs: number) => void
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -38,16 +40,20 @@ interface Known {
   configured: readonly [Credential, Credential | null]
   id: string
   method: Method
+  /** All its projects show the same; else each has a token of its own. */
+  shared: boolean
 }
 
 /** Authentication of every project by its own credential. Without any credential at all calls carry none. */
 export function createAuth(options: AuthOptions): Auth {
-  const { book, home, transport, logger, now = () => performance.now() } = options
+  const { book, home, transport, onFetched, logger, now = () => performance.now() } = options
   const clock = createUpstreamClock()
   const locks = createLocks(now)
   let clockIsOff = false
   const line = createSlots({ slots: FETCHES_AT_ONCE, maxWaiting: Number.POSITIVE_INFINITY })
   const knownById = new Map<string, Known>()
+  /** By the headers that it made. */
+  const shownBy = new WeakMap<Record<string, string>, Known>()
 
   const iamEndpointOf = (projectId: string | null) => {
     const credentials = book.known()
@@ -61,6 +67,7 @@ export function createAuth(options: AuthOptions): Auth {
       transport,
       iamEndpointOf,
       waitInLine,
+      onFetched: (lifeMs) => onFetched?.(id, lifeMs),
       clock,
       now,
       logger: own,
@@ -69,19 +76,25 @@ export function createAuth(options: AuthOptions): Auth {
       'keys' in sources
         ? createKeyAuth({ keys: sources.keys, clock, logger: own })
         : createTokenAuth({ sourceOf: sources.tokenOf, logger: own })
-    return { configured, id, method }
+    return { configured, id, method, shared: 'keys' in sources || configured[0].kind === 'token' }
   }
+
+  const configuredAs = (id: string): Known['configured'] | undefined => {
+    const { byId } = book.known()
+    const credential = byId.get(id)
+    if (credential === undefined) return undefined
+    return [credential, credential.kind === 'agency' ? (byId.get(credential.of) ?? null) : null]
+  }
+  const isInForce = ({ id, configured }: Known) => isDeepStrictEqual(configuredAs(id), configured)
 
   /** Null when nobody has a credential. */
   const knownFor = (projectId: string): Known | null => {
     const credentials = book.known()
     if (credentials.byId.size === 0) return null
     const id = credentialIdOf(credentials, projectId)
-    const credential = id === null ? undefined : credentials.byId.get(id)
-    if (id === null || credential === undefined)
+    const configured = id === null ? undefined : configuredAs(id)
+    if (id === null || configured === undefined)
       throw new CredentialUnavailable('the project has no credential')
-    const base = credential.kind === 'agency' ? (credentials.byId.get(credential.of) ?? null) : null
-    const configured = [credential, base] as const
     const known = knownById.get(id)
     if (known !== undefined && isDeepStrictEqual(known.configured, configured)) return known
     const begun = begin(id, configured)
@@ -113,6 +126,7 @@ export function createAuth(options: AuthOptions): Auth {
         throw new CredentialUnavailable(
           `credential ${known.id} is locked: nothing is sent with it for a while`,
         )
+      shownBy.set(headers, known)
       return headers
     },
     refused: async (projectId, used, { fault, date }) => {
@@ -130,6 +144,11 @@ export function createAuth(options: AuthOptions): Auth {
       return mayAnotherHelp(fault) && known.method.refused(projectId, used)
     },
     answered,
-    credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? 'none',
+    credentialOf: (projectId) => credentialIdOf(book.known(), projectId) ?? NO_CREDENTIAL,
+    isShared: (projectId, used) => {
+      const id = credentialIdOf(book.known(), projectId)
+      const known = shownBy.get(used)
+      return known?.shared === true && known.id === id && isInForce(known)
+    },
   }
 }

@@ -21,6 +21,8 @@ export interface SourceDependencies {
   iamEndpointOf: (projectId: string | null) => string
   /** Runs the fetches that calls wait for. */
   waitInLine?: <Result>(work: () => Promise<Result>) => Promise<Result>
+  /** Told of each token and pair of keys that was fetched, with how long it lives. */
+  onFetched?: ((lifeMs: number) => void) | undefined
   clock: UpstreamClock
   /** Milliseconds on a clock that never goes back. */
   now: () => number
@@ -86,11 +88,12 @@ export function createSources(
       const { domain, agency } = credential
       if (base === null || base.kind === 'agency') throw new Error('nobody acts for the agency')
       const acting = createActing(base, deps)
+      const domainId = base.kind === 'aksk' ? base.domainId : undefined
       if ('keys' in acting)
         return {
           keys: renewing('the keys of the agency', () =>
             shownBy(acting.keys, (keys) => {
-              const request = { endpoint: iamEndpointOf(null), keys, domain, agency, clock }
+              const request = { endpoint: iamEndpointOf(null), keys, domainId, domain, agency, clock }
               return guard('', () => askForAgencyKeys(transport, request))
             }),
           ),
@@ -122,11 +125,12 @@ async function shownBy<Value, Result>(
 }
 
 /** Values that IAM gives, with its troubles in mind. */
-function renewingBy({ waitInLine, now, logger }: SourceDependencies) {
+function renewingBy({ waitInLine, onFetched, now, logger }: SourceDependencies) {
   return <Value>(what: string, fetch: () => Promise<Lease<Value>>): Source<Value> =>
     createRenewing({
       what,
       fetch,
+      onFetched,
       ...(waitInLine === undefined ? {} : { waitInLine }),
       pauseMs: (error, failures) => jitteredBackoff(failures, isRefused(error) ? REFUSED : TROUBLE),
       now,

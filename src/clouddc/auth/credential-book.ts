@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
+import { createWatchedFile } from '../../runtime/watched-file.ts'
 import type { Credentials } from './credentials.ts'
 import { parseCredentials, type ReadingOptions } from './credentials-file.ts'
-import { createWatchedFile } from './watched-file.ts'
 
 /** The credentials in force. */
 export interface CredentialBook {

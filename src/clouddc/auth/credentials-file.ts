@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { isLoopback, isReadable, REGION } from '../regions.ts'
-import { type Credential, type Credentials, ENVIRONMENT_ID } from './credentials.ts'
+import { CREDENTIAL_ID, type Credential, type Credentials, ENVIRONMENT_ID } from './credentials.ts'
 
-const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'is no id of a credential')
+const idSchema = z.string().regex(CREDENTIAL_ID, 'is no id of a credential')
 const projectSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is no project id')
 const regionSchema = z.string().regex(REGION, 'is no region')
 const headerSchema = z.string().regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces')
@@ -25,6 +25,7 @@ const KINDS = {
     access_key: headerSchema,
     secret_key: headerSchema,
     security_token: headerSchema.optional(),
+    domain_id: headerSchema.optional(),
   }),
   token: z.strictObject({ kind: z.literal('token'), token: headerSchema }),
   token_file: z.strictObject({ kind: z.literal('token_file'), path: pathSchema }),
@@ -179,6 +180,7 @@ function credentialOf(written: Written): Credential {
         accessKey: { value: written.access_key },
         secretKey: { value: written.secret_key },
         securityToken: written.security_token === undefined ? null : { value: written.security_token },
+        ...(written.domain_id === undefined ? {} : { domainId: written.domain_id }),
       }
     case 'token':
       return { kind: 'token', token: { value: written.token } }

@@ -6,8 +6,14 @@ export type Secret = { value: string } | { file: string }
 /** What the service proves itself with. */
 export type Credential =
   | { kind: 'token'; token: Secret }
-  /** `securityToken` is that of temporary keys. */
-  | { kind: 'aksk'; accessKey: Secret; secretKey: Secret; securityToken: Secret | null }
+  /** `securityToken` is that of temporary keys; `domainId` is the account, as IAM may want to know it. */
+  | {
+      kind: 'aksk'
+      accessKey: Secret
+      secretKey: Secret
+      securityToken: Secret | null
+      domainId?: string | undefined
+    }
   /** A user of IAM, in the account `domain`. */
   | { kind: 'password'; user: string; password: string; domain: string }
   /** The credential `of` acts for the account `domain`, as its agency lets it. */
@@ -33,8 +39,14 @@ export interface Credentials {
   regions: ReadonlyMap<string, RegionAddresses>
 }
 
+/** The form of an id. */
+export const CREDENTIAL_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
+
 /** The id of the credential that comes from the environment. */
 export const ENVIRONMENT_ID = 'default'
+
+/** What a project without a credential has instead of an id. */
+export const NO_CREDENTIAL = 'none'
 
 /** Credentials as the environment alone gives them. */
 export function credentialsOf(credential: Credential | null): Credentials {

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
+import { createWatchedFile } from '../../runtime/watched-file.ts'
 import { readToken, type Source } from './source.ts'
-import { createWatchedFile } from './watched-file.ts'
 
 export interface FileTokenOptions {
   path: string

@@ -12,6 +12,8 @@ export interface RenewingOptions<Value> {
   waitInLine?: <Result>(work: () => Promise<Result>) => Promise<Result>
   /** How long nothing is fetched after so many failures in a row, in milliseconds. */
   pauseMs: (error: Error, failures: number) => number
+  /** Told of what was fetched, with how long it lives. */
+  onFetched?: ((lifeMs: number) => void) | undefined
   logger: Logger
   /** Milliseconds on a clock that never goes back. */
   now?: () => number
@@ -36,7 +38,7 @@ const FRESH_MS = 30_000
 export function createRenewing<Value>(options: RenewingOptions<Value>): Source<Value> {
   const { fetch, what, pauseMs, logger, random = Math.random, now = () => performance.now() } = options
   const waitInLine = options.waitInLine ?? ((work) => work())
-  let held: { value: Value; fetchedAt: number; renewAt: number; endsAt: number } | undefined
+  let held: { value: Value; fetchedAt: number; renewAt: number; endsAt: number; overAt: number } | undefined
   let fetching: Promise<Value> | undefined
   let trouble: { error: Error; failures: number; until: number } | undefined
 
@@ -48,9 +50,11 @@ export function createRenewing<Value>(options: RenewingOptions<Value>): Source<V
       fetchedAt: now(),
       renewAt: askedAt + lifeMs * (RENEW_AFTER + JITTER * random()),
       endsAt: askedAt + lifeMs - Math.min(MARGIN_MS, lifeMs * MARGIN),
+      overAt: askedAt + lifeMs,
     }
     if (trouble !== undefined) logger.info(`${what} can be fetched again`)
     trouble = undefined
+    options.onFetched?.(lifeMs)
     return value
   }
 
@@ -88,6 +92,7 @@ export function createRenewing<Value>(options: RenewingOptions<Value>): Source<V
 
   return {
     current,
+    endsInMs: () => (held === undefined ? null : held.overAt - now()),
     renew: async (refused) => {
       if (held === undefined) return current()
       const isAnother = refused !== undefined && !isDeepStrictEqual(held.value, refused)

@@ -4,6 +4,8 @@ export interface Source<Value> {
   current(): Promise<Value>
   /** Fetches anew, since `refused` was, and returns what to use from now on. */
   renew(refused?: Value): Promise<Value>
+  /** Milliseconds until what is held now ends; absent, or null, where nobody has said so. */
+  endsInMs?(): number | null
 }
 
 /** A token as it may stand in a header: without the white space around it. Throws without repeating it. */

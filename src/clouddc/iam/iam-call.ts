@@ -10,11 +10,14 @@ export class IamError extends Error {
   readonly status: number | null
   /** What the answer says, without the secrets of the call; empty where there is none. */
   readonly words: string
+  /** Why no answer came: a code of the system, of TLS or of undici; null where one came. */
+  readonly code: string | null
 
-  constructor(message: string, status: number | null = null, words = '') {
+  constructor(message: string, status: number | null = null, words = '', code: string | null = null) {
     super(message)
     this.status = status
     this.words = words
+    this.code = code
   }
 }
 
@@ -49,14 +52,18 @@ const CONNECT_TIMEOUT_MS = 5000
 const ANSWER_BYTES = 256 * 1024
 const WORDS_LENGTH = 200
 
-/** The way to IAM and to the metadata service: a connection for each call, since these are rare. */
-export function createIamTransport(): IamTransport {
+/**
+ * The way to IAM and to the metadata service: a connection for each call, since these are rare.
+ *
+ * @param options.ca PEM: the authorities that are trusted instead of the usual ones
+ */
+export function createIamTransport({ ca }: { ca?: string | undefined } = {}): IamTransport {
   const dispatcher: Dispatcher = new Agent({
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
     pipelining: 0,
-    connect: { timeout: CONNECT_TIMEOUT_MS },
+    connect: { timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) },
   })
   return {
     ask: async ({ endpoint, method, path, headers, body, secrets, timeoutMs = TIMEOUT_MS }) => {
@@ -73,7 +80,12 @@ export function createIamTransport(): IamTransport {
         maxBodyBytes: ANSWER_BYTES,
       })
       if (result.kind === 'no_response')
-        throw new IamError(`no answer: ${cleanText(result.message, spellingsOf(secrets), WORDS_LENGTH)}`)
+        throw new IamError(
+          `no answer: ${cleanText(result.message, spellingsOf(secrets), WORDS_LENGTH)}`,
+          null,
+          '',
+          result.code,
+        )
       if (!result.complete) throw new IamError('the answer was cut short', result.status)
       return { ...result, complete: true }
     },

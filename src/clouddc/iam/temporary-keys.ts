@@ -22,7 +22,8 @@ const answerSchema = z.object({
 })
 
 /**
- * Asks IAM for temporary keys of an agency, signed with the keys of who may act as it.
+ * Asks IAM for temporary keys of an agency, signed with the keys of who may act as it; where the account of these is known
+ * (`domainId`), it is named as well, as the vendor's SDKs do in calls that concern no project.
  *
  * @throws {IamError} without any secret
  */
@@ -31,15 +32,27 @@ export async function askForAgencyKeys(
   {
     endpoint,
     keys,
+    domainId,
     domain,
     agency,
     clock,
-  }: { endpoint: string; keys: Keys; domain: string; agency: string; clock: UpstreamClock },
+  }: {
+    endpoint: string
+    keys: Keys
+    domainId?: string | undefined
+    domain: string
+    agency: string
+    clock: UpstreamClock
+  },
 ): Promise<Lease<Keys>> {
   const assumed = { domain_name: domain, agency_name: agency, duration_seconds: LIFE_SECONDS }
   const body = JSON.stringify({ auth: { identity: { methods: ['assume_role'], assume_role: assumed } } })
   const { host, pathname } = new URL(endpoint)
-  const added = { 'Content-Type': 'application/json', ...signingHeaders(keys, clock) }
+  const added = {
+    'Content-Type': 'application/json',
+    ...(domainId === undefined ? {} : { 'X-Domain-Id': domainId }),
+    ...signingHeaders(keys, clock),
+  }
   const toSign = {
     method: 'POST',
     path: `${pathname.replace(/\/+$/, '')}${PATH}`,

@@ -1,0 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Run } from '../contracts/operations.ts'
+import type { Wire } from './api.ts'
+import { CommandError } from './command-error.ts'
+import type { Context } from './verb.ts'
+
+export type RunReply = Wire<Run>
+
+const LOOK_MS = 500
+
+export const runPath = (id: string) => `/operations/runs/${encodeURIComponent(id)}`
+
+/** How far a run has come, in one line. */
+export function progressOf({ kind, state, done, passed_over, per_second, error }: RunReply): string {
+  const passed = kind === 'events' ? '' : `, ${passed_over} passed over`
+  return `${state}, ${done} sent${passed}, ${per_second} per second${error === null ? '' : `: ${error}`}`
+}
+
+/** Resolves when the run is over; throws a CommandError when it has failed. It goes on when nobody follows it. */
+export async function followRun(
+  { api, terminal }: Pick<Context, 'api' | 'terminal'>,
+  id: string,
+): Promise<RunReply> {
+  for (;;) {
+    try {
+      const run = await api.read<RunReply>(runPath(id))
+      if (run.state === 'done') return run
+      if (run.state === 'failed')
+        throw new CommandError('failed', 'run_failed', `run ${id} has failed after ${run.done}: ${run.error}`)
+      terminal.progress(`run ${id}: ${progressOf(run)}; Ctrl-C ends this view, not the run`)
+    } catch (error) {
+      if (!(error instanceof CommandError) || !error.passes) throw error
+      terminal.progress(`run ${id}: ${error.message}; trying again`)
+    }
+    await sleep(LOOK_MS)
+  }
+}

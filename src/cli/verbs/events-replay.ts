@@ -1,0 +1,114 @@
+import type { Link } from '../../amqp/link.ts'
+import { REPLAY_EXCHANGE } from '../../amqp/topology.ts'
+import { newUuid } from '../../runtime/uuid.ts'
+import { listen, lost, withLink } from '../broker.ts'
+import { make } from '../change.ts'
+import { lineOf, readEvent } from '../draw-event.ts'
+import { kindsOf, REPLAYED_KINDS } from '../event-kinds.ts'
+import { followRun, progressOf, type RunReply } from '../follow-run.ts'
+import {
+  byDefault,
+  flag,
+  instant,
+  positiveNumber,
+  readRequest,
+  reason,
+  required,
+  someProject,
+  value,
+} from '../option.ts'
+import { type Context, DRY_RUN, defineVerb } from '../verb.ts'
+
+interface Asked {
+  body: object
+  dryRun: boolean
+}
+
+export const eventsReplay = defineVerb({
+  name: 'events replay',
+  says: 'has past events sent again, to a queue of its own, and shows them; or to the queues of a consumer',
+  role: 'operate',
+  places: {},
+  options: {
+    from: required(
+      value('time', 'events of this time or later: RFC 3339, or 2h for two hours ago', instant(-1)),
+    ),
+    to: value('time', 'events before this time; by default now', instant(-1)),
+    project: someProject,
+    request: value('request', 'only of this request; with --project', readRequest),
+    kinds: value(
+      'kinds',
+      `only of these, comma separated: ${REPLAYED_KINDS.join(', ')}`,
+      kindsOf(REPLAYED_KINDS),
+    ),
+    target: value(
+      'key',
+      'show none: send them to the queues that are bound with this key to provision.replay',
+    ),
+    perSecond: byDefault(value('number', 'how many per second, by default 100', positiveNumber), 100),
+    reason,
+    noWait: flag('with --target: only begin it'),
+    ...DRY_RUN,
+  },
+  examples: [
+    'events replay --from 2h --project project-1 --reason "looking for a lost server"',
+    'events replay --target my-events --from 2026-01-01T00:00:00Z --reason "billing lost its queue"',
+  ],
+  notes: 'Live consumers get none of them. Each event has the id of its first time, and is shown once.',
+  check: ({ project, request, target, noWait }) => {
+    if (request !== undefined && project === undefined) return '--request needs --project'
+    return noWait && target === undefined ? '--no-wait needs --target' : null
+  },
+  carryOut: async (
+    { target, from, to, project, request, kinds, perSecond, reason, noWait, dryRun },
+    context,
+  ) => {
+    const key = target ?? `command-${newUuid()}`
+    const chosen = { from, to, project_id: project, request_id: request, kinds }
+    const asked = { dryRun, body: { target: key, ...chosen, per_second: perSecond, reason } }
+    if (dryRun || target !== undefined) await sendToOthers(context, asked, { noWait })
+    else await withLink(context.amqpUrl(), (link) => sendHere(context, link, key, asked))
+    return undefined
+  },
+})
+
+const change = (body: object) => ({ method: 'POST', path: '/operations/events/replay', body }) as const
+
+async function sendToOthers(context: Context, { body, dryRun }: Asked, { noWait }: { noWait: boolean }) {
+  const tell = ({ id }: RunReply) => `run ${id} has been stored`
+  const begun = await make<RunReply>(context, change(body), { dryRun, tell })
+  if (begun === undefined || noWait) return
+  const run = await followRun(context, begun.id)
+  context.terminal.line(context.json ? JSON.stringify(run) : progressOf(run))
+}
+
+/** The end of the replay comes through the queue as well, behind all events: then all have been seen. */
+async function sendHere(context: Context, link: Link, key: string, { body }: Asked) {
+  const { terminal, json, api } = context
+  const seen = new Set<string>()
+  const end = Promise.withResolvers<void>()
+  const END = `end of ${key}`
+  await listen(link, { exchange: REPLAY_EXCHANGE, keys: [key] }, (delivery) => {
+    if (delivery.messageId === END) return end.resolve()
+    const event = readEvent(delivery.body)
+    if (event === null || seen.has(event.id)) return
+    seen.add(event.id)
+    terminal.line(json ? JSON.stringify(event) : lineOf(event))
+  })
+  const work = async () => {
+    const begun = await api.change<RunReply>(change(body))
+    terminal.note(`run ${begun.id} has been stored`)
+    await followRun(context, begun.id)
+    const properties = { messageId: END }
+    await link.publisher.publish({
+      exchange: REPLAY_EXCHANGE,
+      routingKey: key,
+      body: '',
+      properties,
+      mandatory: true,
+    })
+    await end.promise
+  }
+  await Promise.race([work(), lost(link)])
+  terminal.note(`${seen.size} ${seen.size === 1 ? 'event' : 'events'}`)
+}

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest'
+import { createKeptReading } from '../../src/runtime/kept-reading.ts'
+
+/** A reading whose answers the test gives. */
+function scripted(options: { freshMs?: number; share?: number; patienceMs?: number }) {
+  const asked: PromiseWithResolvers<string>[] = []
+  const { freshMs = 3_600_000, share = 1, patienceMs } = options
+  const get = createKeptReading({
+    read: () => {
+      const answer = Promise.withResolvers<string>()
+      asked.push(answer)
+      return answer.promise
+    },
+    freshMs,
+    share,
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  })
+  return { get, asked }
+}
+
+test('all who ask at once get one reading, and those who ask soon after it the same', async () => {
+  const { get, asked } = scripted({})
+  const waiting = [get(), get(), get()]
+  asked[0]?.resolve('one')
+  expect(await Promise.all(waiting)).toEqual(['one', 'one', 'one'])
+  expect(await get()).toBe('one')
+  expect(asked).toHaveLength(1)
+})
+
+test('a value that is not fresh is read again', async () => {
+  const { get, asked } = scripted({ freshMs: 0 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  const second = get()
+  asked[1]?.resolve('two')
+  expect(await second).toBe('two')
+})
+
+test('a reading that takes long serves for longer, by the share that it may take', async () => {
+  const { get, asked } = scripted({ freshMs: 0, share: 1e-9 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  expect(await get()).toBe('one')
+  expect(asked).toHaveLength(1)
+})
+
+test('who loses patience gets the value before, and the next one the new value', async () => {
+  const { get, asked } = scripted({ freshMs: 0, patienceMs: 1 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  expect(await get()).toBe('one')
+  expect(asked).toHaveLength(2)
+  const next = get()
+  asked[1]?.resolve('two')
+  expect(['one', 'two']).toContain(await next)
+})
+
+test('an error is for those who wait, and the next one reads again', async () => {
+  const { get, asked } = scripted({})
+  const first = get()
+  asked[0]?.reject(new Error('no database'))
+  await expect(first).rejects.toThrow('no database')
+  const second = get()
+  asked[1]?.resolve('one')
+  expect(await second).toBe('one')
+})
+
+test('an error that comes after all have lost patience harms nobody', async () => {
+  const { get, asked } = scripted({ freshMs: 0, patienceMs: 1 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  expect(await get()).toBe('one')
+  asked[1]?.reject(new Error('no database'))
+  await asked[1]?.promise.catch(() => undefined)
+  const third = get()
+  asked[2]?.resolve('three')
+  expect(await third).toBe('three')
+})
