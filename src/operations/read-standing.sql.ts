@@ -1,8 +1,10 @@
+import { PAUSES } from '../budget/pause.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 import { BYTES_PER_REF } from '../telemetry/database-figures.ts'
+import { dispatchOverdue, late, OVERDUE } from '../telemetry/overdue.sql.ts'
 
-/** How far what has been due since then (SQL) is behind its time, in seconds. */
-const late = (since: string) => `greatest(0, extract(epoch FROM clock.ts - ${since}))`
+/** Projects in line that are looked at, the first ones. */
+const MOST_IN_LINE = 100
 
 /**
  * The processes of the service, who does what for all, and how far the longest due work of each duty is behind its time: from
@@ -13,7 +15,7 @@ const late = (since: string) => `greatest(0, extract(epoch FROM clock.ts - ${sin
  * sweep      the retry or deadline that is due for longest
  * rescue     the lease that has been over for longest, of a replica that still holds claims
  * runs       the run that has waited for longest, while none is carried out
- * dispatch   the project whose turn came first, unless its credential holds it back
+ * dispatch   the project whose turn came first, unless its credential or a pause holds it back
  * poll       the poll that is due for longest
  *
  * $1 most replicas, $2 most segments of the outbox.
@@ -21,6 +23,9 @@ const late = (since: string) => `greatest(0, extract(epoch FROM clock.ts - ${sin
 const TEXT = `
 WITH clock AS MATERIALIZED (
   SELECT clock_timestamp() AS ts
+),
+pauses AS MATERIALIZED (
+  ${PAUSES}
 ),
 replicas AS MATERIALIZED (
   SELECT r.*, r.lease_until <= clock.ts AS silent
@@ -43,11 +48,8 @@ SELECT
   ) AS "holders",
   json_build_object(
     'relay', (SELECT ${late('s.created_at')} FROM outbox_segment s ORDER BY s.position LIMIT 1),
-    'reconcile', (SELECT ${late('l.due_at')} FROM look l WHERE l.purpose = 'doubt' ORDER BY l.due_at LIMIT 1),
-    'sweep', greatest(
-      (SELECT ${late('r.retry_at')} FROM provision_request r WHERE r.retry_at IS NOT NULL ORDER BY r.retry_at LIMIT 1),
-      (SELECT ${late('r.expires_at')} FROM provision_request r WHERE r.expires_at IS NOT NULL ORDER BY r.expires_at LIMIT 1)
-    ),
+    'reconcile', ${OVERDUE.reconcile},
+    'sweep', greatest(${OVERDUE.retry}, ${OVERDUE.expiry}),
     'rescue', (SELECT max(${late('r.lease_until')}) FROM replicas r WHERE r.silent),
     'runs', (
       SELECT ${late('o.created_at')}
@@ -58,14 +60,8 @@ SELECT
       ORDER BY o.created_at, o.id
       LIMIT 1
     ),
-    'dispatch', (
-      SELECT ${late('min(greatest(b.due_at, k.due_at))')}
-      FROM (SELECT due_at, credential_id FROM rate_bucket WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 100) b
-      LEFT JOIN LATERAL (
-        SELECT one.due_at FROM credential_bucket one WHERE one.credential_id = b.credential_id OFFSET 0
-      ) k ON true
-    ),
-    'poll', (SELECT ${late('p.due_at')} FROM poll p ORDER BY p.due_at LIMIT 1)
+    'dispatch', ${dispatchOverdue(`${MOST_IN_LINE}`)},
+    'poll', ${OVERDUE.poll}
   ) AS "late",
   (SELECT s.created_at FROM outbox_segment s ORDER BY s.position LIMIT 1) AS "oldestEventAt",
   (
@@ -91,7 +87,7 @@ export interface StandingRow {
   }[]
   /** Ids of replicas by duty. */
   holders: Record<string, string>
-  /** Seconds; null where nothing waits. */
+  /** Seconds; 0 or null where nothing is late. */
   late: Record<'relay' | 'reconcile' | 'sweep' | 'rescue' | 'runs' | 'dispatch' | 'poll', number | null>
   oldestEventAt: Date | null
   events: number

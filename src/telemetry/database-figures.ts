@@ -4,6 +4,7 @@ import type { ThroughPrisma } from '../database/database.ts'
 import { createOutageLog } from '../runtime/outage-log.ts'
 import { COUNT_CAP, FIGURE_GAUGES, type Figures } from './figure-gauges.ts'
 import type { Metrics } from './metrics.ts'
+import { dispatchOverdue, late, OVERDUE } from './overdue.sql.ts'
 
 /** A scrape does not wait longer than this for a database that hangs, in milliseconds. */
 const DEADLINE_MS = 3000
@@ -24,8 +25,7 @@ export const BYTES_PER_REF = 43
  * dispatching  a claim counts as a whole until the last of its requests has its outcome
  * doubts       a request without an outcome was last changed when it became uncertain
  * waiting      a segment's events by its size, which is known without reading it; rejections one by one
- * overdue      how far the longest due row of each duty is behind its time: grows when a duty is stuck. A project is not
- *              due while its credential is not, nor while it is paused
+ * overdue      how far the longest due row of each duty is behind its time
  *
  * $1 the cap.
  */
@@ -52,36 +52,13 @@ SELECT
   pending.n AS "pendingInstances",
   waiting.n AS "outboxWaiting",
   coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - created_at))
-    FROM outbox_segment ORDER BY position LIMIT 1
+    SELECT ${late('created_at')} FROM outbox_segment ORDER BY position LIMIT 1
   ), 0)::float8 AS "outboxAge",
-  coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - min(greatest(b.due_at, k.due_at))))
-    FROM (
-      SELECT due_at, credential_id
-      FROM rate_bucket
-      WHERE due_at IS NOT NULL
-        AND '*' NOT IN (SELECT project_id FROM pauses) AND project_id NOT IN (SELECT project_id FROM pauses)
-      ORDER BY due_at
-      LIMIT $1::int
-    ) b
-    LEFT JOIN credential_bucket k USING (credential_id)
-  ), 0)::float8 AS "dispatchOverdue",
-  coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - retry_at))
-    FROM provision_request WHERE retry_at IS NOT NULL ORDER BY retry_at LIMIT 1
-  ), 0)::float8 AS "retryOverdue",
-  coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - expires_at))
-    FROM provision_request WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 1
-  ), 0)::float8 AS "expiryOverdue",
-  coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - due_at)) FROM poll ORDER BY due_at LIMIT 1
-  ), 0)::float8 AS "pollOverdue",
-  coalesce((
-    SELECT greatest(0, extract(epoch FROM clock.ts - due_at))
-    FROM look WHERE purpose = 'doubt' ORDER BY due_at LIMIT 1
-  ), 0)::float8 AS "reconcileOverdue",
+  ${dispatchOverdue('$1::int')} AS "dispatchOverdue",
+  ${OVERDUE.retry} AS "retryOverdue",
+  ${OVERDUE.expiry} AS "expiryOverdue",
+  ${OVERDUE.poll} AS "pollOverdue",
+  ${OVERDUE.reconcile} AS "reconcileOverdue",
   (
     SELECT coalesce(json_object_agg(by_reason.blocked_reason, by_reason.n), '{}')
     FROM (

@@ -264,6 +264,19 @@ describe('the overview', () => {
     expect(all.troubles).toMatchObject([{ code: 'paused', since: all.budgets.paused?.since }])
   })
 
+  test('does not call dispatch late while a person has paused what is due', async () => {
+    const overdue = async () => (await look()).duties.find(({ duty }) => duty === 'dispatch')?.overdue_seconds
+    const by = { who: 'key:a', reason: 'the region is down', until: null }
+    for (const projectId of ['a', 'b']) await insertBucketRow(database, { projectId, dueAt: minutesAgo(5) })
+    await database.prismaTransaction((sql) => setPause(sql, 'a', by))
+    expect(await overdue()).toBeGreaterThanOrEqual(300)
+    await database.prismaTransaction((sql) => setPause(sql, 'b', by))
+    expect(await overdue()).toBe(0)
+    await database.query('DELETE FROM pause')
+    await database.prismaTransaction((sql) => setPause(sql, ALL_PROJECTS, by))
+    expect(await overdue()).toBe(0)
+  })
+
   test('tells of a refused credential once, and not of each of its projects', async () => {
     await database.query(
       `INSERT INTO credential_bucket (credential_id, refill_per_second, capacity, tokens, refilled_at, blocked_until, blocked_reason)

@@ -21,6 +21,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   'insert-polls': 'a piece of settle-attempts and add-instances',
   'limit-override': 'changes by people, of a few rows',
   'missing-rights': "asks the server's catalogue",
+  overdue: 'pieces of database-figures and read-standing',
   pause: 'a piece of claim-requests and others; changes by people, of a few rows',
   pay: 'pieces of what pays for calls',
 }
@@ -81,6 +82,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
   'read-standing': {
     replica: 'one row per replica',
     duty_lease: 'one row per duty',
+    pause: 'one row per pause',
     outbox_segment_pkey: 'its first rows, up to the cap',
     poll_due_at_idx: 'its first row',
   },
