@@ -14,7 +14,7 @@ const MOST_IN_LINE = 100
  * reconcile  the look that is due for longest
  * sweep      the retry or deadline that is due for longest
  * rescue     the lease that has been over for longest, of a replica that still holds claims
- * runs       the run that has waited for longest, while none is carried out
+ * runs       the run that was asked for first of those that are not over, since the duty's lease is
  * dispatch   the project whose turn came first, unless its credential or a pause holds it back
  * poll       the poll that is due for longest
  *
@@ -52,11 +52,9 @@ SELECT
     'sweep', greatest(${OVERDUE.retry}, ${OVERDUE.expiry}),
     'rescue', (SELECT max(${late('r.lease_until')}) FROM replicas r WHERE r.silent),
     'runs', (
-      SELECT ${late('o.created_at')}
+      SELECT ${late(`greatest(o.created_at, (SELECT d.lease_until FROM duty_lease d WHERE d.duty = 'runs'))`)}
       FROM operation_run o
-      WHERE o.finished_at IS NULL AND NOT EXISTS (
-        SELECT FROM operation_run b WHERE b.finished_at IS NULL AND b.started_at IS NOT NULL
-      )
+      WHERE o.finished_at IS NULL
       ORDER BY o.created_at, o.id
       LIMIT 1
     ),

@@ -2,6 +2,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { setOverride } from '../../src/budget/limit-override.sql.ts'
 import { ALL_PROJECTS, setPause } from '../../src/budget/pause.sql.ts'
+import { takeRun } from '../../src/operations/carry-run.sql.ts'
+import { insertRun } from '../../src/operations/insert-run.sql.ts'
 import { createOverview, type OverviewOptions } from '../../src/operations/overview.ts'
 import { overviewSchema } from '../../src/operations/overview-reply.ts'
 import { createOperationsReads } from '../../src/operations/reads.ts'
@@ -275,6 +277,20 @@ describe('the overview', () => {
     await database.query('DELETE FROM pause')
     await database.prismaTransaction((sql) => setPause(sql, ALL_PROJECTS, by))
     expect(await overdue()).toBe(0)
+  })
+
+  test('calls runs late once their replica has been gone for long, also in the middle of one', async () => {
+    const overdue = async () => (await look()).duties.find(({ duty }) => duty === 'runs')?.overdue_seconds
+    await insertRun(database, { id: uuidv7(), kind: 'events', params: {} })
+    await database.query(`UPDATE operation_run SET created_at = now() - interval '2 hours'`)
+    expect(await overdue()).toBeGreaterThanOrEqual(7200)
+    await holdDuty(database, 'runs', uuidv7(), 60_000)
+    await takeRun(database, uuidv7())
+    expect(await overdue()).toBe(0)
+    await database.query(`UPDATE duty_lease SET lease_until = now() - interval '5 minutes'`)
+    const late = await overdue()
+    expect(late).toBeGreaterThanOrEqual(300)
+    expect(late, 'since its lease ended').toBeLessThan(7200)
   })
 
   test('tells of a refused credential once, and not of each of its projects', async () => {
