@@ -27,6 +27,9 @@ WITH clock AS MATERIALIZED (
 pauses AS MATERIALIZED (
   ${PAUSES}
 ),
+outbox AS MATERIALIZED (
+  SELECT s.created_at FROM outbox_segment s ORDER BY s.position LIMIT 1
+),
 replicas AS MATERIALIZED (
   SELECT r.*, r.lease_until <= clock.ts AS silent
   FROM replica r
@@ -47,7 +50,7 @@ SELECT
     SELECT coalesce(json_object_agg(d.duty, d.replica_id), '{}') FROM duty_lease d WHERE d.lease_until > clock.ts
   ) AS "holders",
   json_build_object(
-    'relay', (SELECT ${late('s.created_at')} FROM outbox_segment s ORDER BY s.position LIMIT 1),
+    'relay', (SELECT ${late('o.created_at')} FROM outbox o),
     'reconcile', ${OVERDUE.reconcile},
     'sweep', greatest(${OVERDUE.retry}, ${OVERDUE.expiry}),
     'rescue', (SELECT max(${late('r.lease_until')}) FROM replicas r WHERE r.silent),
@@ -61,7 +64,7 @@ SELECT
     'dispatch', ${dispatchOverdue(`${MOST_IN_LINE}`)},
     'poll', ${OVERDUE.poll}
   ) AS "late",
-  (SELECT s.created_at FROM outbox_segment s ORDER BY s.position LIMIT 1) AS "oldestEventAt",
+  (SELECT o.created_at FROM outbox o) AS "oldestEventAt",
   (
     SELECT coalesce(round(sum(coalesce(
       (octet_length(one.refs) + 1) / ${BYTES_PER_REF}::float8, json_array_length(one.rejections::json)
