@@ -1,5 +1,5 @@
 // @ts-check
-import { AskError, ask } from './ask.js'
+import { ask, messageOf } from './ask.js'
 import { html } from './html.js'
 import { Component, createRef } from './lib/preact.js'
 
@@ -82,8 +82,7 @@ export class ActionDialog extends Component {
       const reply = await ask(path, { method, body: withReason })
       onDone(action, action.leadsTo?.(reply.body) ?? null)
     } catch (error) {
-      const text = error instanceof AskError ? error.message : String(error)
-      this.setState({ step: 'fill', error: text })
+      this.setState({ step: 'fill', error: messageOf(error) })
     }
   }
 

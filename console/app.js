@@ -1,6 +1,6 @@
 // @ts-check
 import { ActionDialog } from './action-dialog.js'
-import { AskError, ask, askWho } from './ask.js'
+import { ask, askWho, messageOf } from './ask.js'
 import { createFollower, NOTHING } from './follow.js'
 import { frame } from './frame.js'
 import { h, render } from './lib/preact.js'
@@ -107,8 +107,13 @@ function signedIn(caller) {
 }
 
 async function signOut() {
-  await ask('console/session', { method: 'DELETE' }).catch(() => undefined)
-  state.caller = null
+  try {
+    await ask('console/session', { method: 'DELETE' })
+    state.caller = null
+    state.notice = ''
+  } catch (error) {
+    state.notice = `Not signed out: ${messageOf(error)}`
+  }
   draw()
 }
 
@@ -137,8 +142,7 @@ async function start() {
     state.caller = await askWho()
     draw()
   } catch (error) {
-    const text = error instanceof AskError ? error.message : String(error)
-    render(h('p', { class: 'bad', role: 'alert' }, `${text} It is asked again.`), root)
+    render(h('p', { class: 'bad', role: 'alert' }, `${messageOf(error)} It is asked again.`), root)
     setTimeout(start, 2000)
   }
 }

@@ -32,6 +32,10 @@ const PATIENCE_MS = 15_000
  */
 export async function ask(path, { method = 'GET', body, tag = null, credential, signal } = {}) {
   const patience = AbortSignal.timeout(PATIENCE_MS)
+  const silent = (/** @type {unknown} */ error) => {
+    if (signal?.aborted) throw error
+    throw new AskError('The service does not answer.', 0, null)
+  }
   const reply = await fetch(new URL(`../${path}`, document.baseURI), {
     method,
     cache: 'no-store',
@@ -43,13 +47,10 @@ export async function ask(path, { method = 'GET', body, tag = null, credential, 
       ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }).catch((error) => {
-    if (signal?.aborted) throw error
-    throw new AskError('The service does not answer.', 0, null)
-  })
+  }).catch(silent)
   const at = Date.parse(reply.headers.get('date') ?? '') || Date.now()
   if (reply.status === 304) return { body: undefined, tag, at }
-  const text = await reply.text().catch(() => '')
+  const text = await reply.text().catch(silent)
   const json = /json/.test(reply.headers.get('content-type') ?? '') ? JSON.parse(text) : undefined
   if (!reply.ok) throw new AskError(inWords(reply.status, json), reply.status, json ?? null)
   return { body: /** @type {Body} */ (json), tag: reply.headers.get('etag'), at }
@@ -60,6 +61,9 @@ export async function askWho() {
   const { body } = await ask('console/session')
   return /** @type {Caller | undefined} */ (body) ?? null
 }
+
+/** What went wrong, for people. @param {unknown} error */
+export const messageOf = (error) => (error instanceof AskError ? error.message : String(error))
 
 /** @param {number} status @param {Problem | undefined} problem */
 function inWords(status, problem) {

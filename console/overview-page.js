@@ -6,6 +6,7 @@ import { flowSection } from './flow-section.js'
 import { html } from './html.js'
 import { lettersSection } from './letters-section.js'
 import { replicasSection } from './replicas-section.js'
+import { shownOnce } from './shown-once.js'
 import { statusSection } from './status-section.js'
 import { uncertainSection } from './uncertain-section.js'
 import { waitingSection } from './waiting-section.js'
@@ -22,22 +23,22 @@ const MOST = 3
 export const overviewPage = {
   title: 'Overview',
   wants: { [OVERVIEW]: OVERVIEW_MS },
-  view: (context) => {
-    const overview = /** @type {Overview | undefined} */ (context.get(OVERVIEW).body)
-    if (overview === undefined) return html`<p class="empty">Asking the service …</p>`
-    return html`
-      <h1 class="unseen">Overview</h1>
-      <div class="overview">
-        ${statusSection(context, overview)}
-        ${flowSection(context, overview)}
-        ${waitingSection(context, overview, MOST)}
-        ${budgetsSection(context, overview, MOST)}
-        ${uncertainSection(context, overview, MOST)}
-        ${failuresSection(context, overview, MOST)}
-        ${lettersSection(context, overview, MOST)}
-        ${changesSection(context, overview, MOST)}
-        ${replicasSection(context, overview)}
-      </div>
-    `
-  },
+  view: (context) =>
+    shownOnce(context.get(OVERVIEW), (body) => {
+      const overview = /** @type {Overview} */ (body)
+      return html`
+        <h1 class="unseen">Overview</h1>
+        <div class="overview">
+          ${statusSection(context, overview)}
+          ${flowSection(context, overview)}
+          ${waitingSection(context, overview, MOST)}
+          ${budgetsSection(context, overview, MOST)}
+          ${uncertainSection(context, overview, MOST)}
+          ${failuresSection(context, overview, MOST)}
+          ${lettersSection(context, overview, MOST)}
+          ${changesSection(context, overview, MOST)}
+          ${replicasSection(context, overview)}
+        </div>
+      `
+    }),
 }

@@ -105,10 +105,10 @@ function queueFact({ length, seconds }) {
 
 /** @param {Context} context @param {Summary} summary */
 function projectActions({ begin }, { project_id, bucket }) {
-  const limit = { project_id, rate: bucket?.rate ?? 5, burst: bucket?.burst ?? 10, overridden: true }
+  const { rate = 5, burst = 10, overridden = false } = bucket ?? {}
   return html`
     <span class="buttons">
-      <button onClick=${() => begin(limitProject(limit))}>Limit…</button>
+      <button onClick=${() => begin(limitProject({ project_id, rate, burst, overridden }))}>Limit…</button>
       ${
         bucket?.paused
           ? html`<button onClick=${() => begin(resumeProject(project_id))}>Resume…</button>`

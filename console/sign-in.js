@@ -1,5 +1,5 @@
 // @ts-check
-import { AskError, ask } from './ask.js'
+import { ask, messageOf } from './ask.js'
 import { html } from './html.js'
 import { Component, createRef } from './lib/preact.js'
 
@@ -31,7 +31,7 @@ export class SignIn extends Component {
       form.reset()
       this.props.onCaller(/** @type {Caller} */ (body))
     } catch (error) {
-      this.setState({ busy: false, error: error instanceof AskError ? error.message : String(error) })
+      this.setState({ busy: false, error: messageOf(error) })
     }
   }
 

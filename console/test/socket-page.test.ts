@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { EXAMPLES } from '../../src/api/examples.ts'
 import { BROWSER_REMEDY, hasBrowser, startBrowser } from './browser.ts'
 import { openConsole, signInWith } from './console-world.ts'
 import { crowdedOverview, madeUpOverview, wellOverview } from './made-up-overview.ts'
@@ -79,15 +80,20 @@ describe.skipIf(!hasBrowser)(`the console${BROWSER_REMEDY}`, () => {
     expect(faults).toEqual([])
   })
 
-  test('says so while the service does not answer, and shows what it knew', async () => {
-    const { page } = await openConsole(browser, { overview: wellOverview() })
-    await page.getByText('No. All is well.').waitFor()
-    await page.route('**/operations/overview', (route) => route.abort())
-    await page.getByRole('alert').getByText('The service does not answer.').waitFor()
-    expect(await page.getByText('No. All is well.').isVisible()).toBe(true)
-    await page.unroute('**/operations/overview')
-    await page.route('**/operations/overview', (route) => route.fulfill({ json: wellOverview() }))
-    await page.getByText('The service does not answer.').waitFor({ state: 'hidden' })
+  test.each([false, true])('offers to remove a limit where one is set: %s', async (overridden) => {
+    const { page } = await openConsole(browser)
+    await page.route('**/v1/p/summary', (route) =>
+      route.fulfill({
+        json: { ...EXAMPLES.summary, bucket: { ...EXAMPLES.summary.bucket, overridden } },
+      }),
+    )
+    await page.getByLabel('Project, or project / order').fill('p')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Limit…' }).click()
+    await page.getByLabel('Calls per second').waitFor()
+    expect(await page.getByRole('button', { name: 'Remove the limit instead…' }).count()).toBe(
+      overridden ? 1 : 0,
+    )
   })
 
   test.each(['light', 'dark'] as const)('has all answers on one screen, in %s', async (colorScheme) => {
