@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ConfigError } from './config.ts'
 import { type GrantKind, grant } from './database/grants.ts'
 import { migrate } from './database/migrate.ts'
-import { parseDatabaseUrl, withAuthority } from './database/server-address.ts'
+import { type Environment, present, valuesOf } from './environment.ts'
 import { coerceError } from './runtime/errors.ts'
 import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
+import { databaseAddressWithTls } from './tls-settings.ts'
 
 const WAIT_FOR_DATABASE_MS = 60_000
 const RETRY_MS = 1_000
@@ -31,7 +31,7 @@ if (grants === null) {
 }
 
 try {
-  const url = databaseUrl(process.env)
+  const url = databaseUrlOf(process.env)
   const { applied } = await migrateOnceItIsUp(url)
   log(
     applied.length === 0
@@ -61,35 +61,20 @@ function readGrants(args: string[]): { role: string; kind: GrantKind }[] | null 
 }
 
 /** MIGRATE_DATABASE_URL, or DATABASE_URL without it; each may come as the file that NAME_FILE names. */
-function databaseUrl(environment: NodeJS.ProcessEnv): string {
+function databaseUrlOf(env: Environment): string {
   const names = ['MIGRATE_DATABASE_URL', 'DATABASE_URL']
-  const name = names.find((each) => environment[each] || environment[`${each}_FILE`])
+  const name = names.find((each) => present(env, each) ?? present(env, `${each}_FILE`))
   if (name === undefined) throw new ConfigError(['DATABASE_URL: is required'])
-  const { [name]: url, [`${name}_FILE`]: path } = environment
-  if (url && path) throw new ConfigError([`${name}: given twice, as ${name} and as ${name}_FILE`])
-  const given = url || readUrlFile(`${name}_FILE`, path as string)
+  const { values, faults } = valuesOf(env, [name], [name])
+  if (faults.length > 0) throw new ConfigError(faults)
+  const given = values[name] ?? ''
   if (!/^postgres(ql)?:$/.test(URL.parse(given)?.protocol ?? '')) {
     throw new ConfigError([`${name}: must be a URL with postgres:// or postgresql://`])
   }
-  return withTls(name, given, environment.DATABASE_CA_FILE || null)
-}
-
-function withTls(name: string, given: string, caFile: string | null): string {
-  try {
-    const url = caFile === null ? given : withAuthority(given, caFile)
-    parseDatabaseUrl(url)
-    return url
-  } catch (error) {
-    throw new ConfigError([`${caFile === null ? name : 'DATABASE_CA_FILE'}: ${coerceError(error).message}`])
-  }
-}
-
-function readUrlFile(name: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim()
-  } catch (error) {
-    throw new ConfigError([`${name}: cannot read ${path} (${errorCode(error) ?? 'unknown error'})`])
-  }
+  const databaseCaFile = present(env, 'DATABASE_CA_FILE') ?? null
+  const address = databaseAddressWithTls({ databaseUrl: given, databaseCaFile }, name)
+  if (address.faults.length > 0) throw new ConfigError(address.faults)
+  return address.databaseUrl
 }
 
 /** Start order does not matter: it waits for a database that is not up yet. */

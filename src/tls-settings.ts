@@ -24,23 +24,25 @@ export function addressesWithTls(settings: TlsSettings): {
   faults: string[]
 } {
   const faults: string[] = []
-  const attempt = <Result>(name: string, work: () => Result): Result | null => {
-    try {
-      return work()
-    } catch (error) {
-      faults.push(`${name}: ${coerceError(error).message}`)
-      return null
-    }
-  }
-  const authorities = (name: string, path: string | null) =>
-    path === null || attempt(name, () => readAuthorities(path)) !== null
-  authorities('CLOUDDC_CA_FILE', settings.clouddcCaFile)
+  const checks = createChecks(faults)
+  checks.authorities('CLOUDDC_CA_FILE', settings.clouddcCaFile)
   return {
-    databaseUrl: databaseUrlOf(settings, { attempt, authorities }),
-    amqpUrl: amqpUrlOf(settings, { attempt, authorities }),
+    databaseUrl: databaseUrlOf(settings, 'DATABASE_URL', checks),
+    amqpUrl: amqpUrlOf(settings, checks),
     faults,
   }
 }
+
+/** The same for the database alone, whose address is in the setting of that name. */
+export function databaseAddressWithTls(
+  settings: DatabaseTls,
+  name: string,
+): { databaseUrl: string; faults: string[] } {
+  const faults: string[] = []
+  return { databaseUrl: databaseUrlOf(settings, name, createChecks(faults)), faults }
+}
+
+type DatabaseTls = Pick<TlsSettings, 'databaseUrl' | 'databaseCaFile'>
 
 interface Checks {
   /** Null when the work has failed, which is a fault of the setting. */
@@ -49,11 +51,29 @@ interface Checks {
   authorities: (name: string, path: string | null) => boolean
 }
 
-function databaseUrlOf(settings: TlsSettings, { attempt, authorities }: Checks): string {
-  const { databaseUrl: given, databaseCaFile: caFile } = settings
+function createChecks(faults: string[]): Checks {
+  const attempt: Checks['attempt'] = (name, work) => {
+    try {
+      return work()
+    } catch (error) {
+      faults.push(`${name}: ${coerceError(error).message}`)
+      return null
+    }
+  }
+  return {
+    attempt,
+    authorities: (name, path) => path === null || attempt(name, () => readAuthorities(path)) !== null,
+  }
+}
+
+function databaseUrlOf(
+  { databaseUrl: given, databaseCaFile: caFile }: DatabaseTls,
+  name: string,
+  { attempt, authorities }: Checks,
+): string {
   if (!authorities('DATABASE_CA_FILE', caFile)) return given
   const url = attempt('DATABASE_CA_FILE', () => (caFile === null ? given : withAuthority(given, caFile)))
-  if (url !== null) attempt('DATABASE_URL', () => parseDatabaseUrl(url))
+  if (url !== null) attempt(name, () => parseDatabaseUrl(url))
   return url ?? given
 }
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { migrate, pendingMigrations, schemaDrift } from '../../src/database/migrate.ts'
@@ -132,5 +133,23 @@ describe('npm run migrate', () => {
     expect(code).toBe(78)
     expect(output).toContain(message)
     expect(output).not.toContain('secret')
+  })
+
+  test('names the setting with the fault, also where the address has authorities beside it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'clouddc-migrations-'))
+    folders.push(folder)
+    const authority = join(folder, 'ca.pem')
+    await writeFile(authority, rootCertificates[0] ?? '')
+    const wrongMode = 'postgres://secret@a/b?sslmode=strict'
+    for (const [environment, fault] of [
+      [{ MIGRATE_DATABASE_URL: wrongMode, DATABASE_CA_FILE: authority }, '  MIGRATE_DATABASE_URL: '],
+      [{ DATABASE_URL: wrongMode, DATABASE_CA_FILE: authority }, '  DATABASE_URL: '],
+      [{ DATABASE_URL: 'postgres://secret@a/b', DATABASE_CA_FILE: '/nowhere/ca' }, '  DATABASE_CA_FILE: '],
+    ] as const) {
+      const { code, output } = await runMain(environment)
+      expect(code).toBe(78)
+      expect(output).toContain(fault)
+      expect(output).not.toContain('secret')
+    }
   })
 })
