@@ -9,30 +9,25 @@ import type {
 import type { ProjectList } from '../src/contracts/project-list.ts'
 import type { Problem as ProblemReply, RequestList, RequestStatus } from '../src/contracts/status.ts'
 import type { Summary as SummaryReply } from '../src/contracts/summary.ts'
+import type { Wire } from '../src/contracts/wire.ts'
 import type { Overview as OverviewReply } from '../src/operations/overview-reply.ts'
 
 /** What the service answers the page, as JSON: taken from its own contracts, so that the page cannot differ from them. */
 
-type Json<Value> = Value extends Date
-  ? string
-  : Value extends object
-    ? { [Key in keyof Value]: Json<Value[Key]> }
-    : Value
-
-export type Overview = Json<OverviewReply>
-export type Status = Json<RequestStatus>
-export type List = Json<RequestList>
-export type Entry = Json<HistoryEntry>
+export type Overview = Wire<OverviewReply>
+export type Status = Wire<RequestStatus>
+export type List = Wire<RequestList>
+export type Entry = Wire<HistoryEntry>
 export type Transition = Extract<Entry, { kind: 'transition' }>
 export type Attempt = Extract<Entry, { kind: 'attempt' }>
-export type History = Json<HistoryReply>
-export type Summary = Json<SummaryReply>
-export type Projects = Json<ProjectList>
-export type Failures = Json<FailuresReply>
-export type Uncertain = Json<UncertainPage>
-export type Letters = Json<DeadLetterList>
-export type Audit = Json<AuditPage>
-export type Run = Json<RunReply>
+export type History = Wire<HistoryReply>
+export type Summary = Wire<SummaryReply>
+export type Projects = Wire<ProjectList>
+export type Failures = Wire<FailuresReply>
+export type Uncertain = Wire<UncertainPage>
+export type Letters = Wire<DeadLetterList>
+export type Audit = Wire<AuditPage>
+export type Run = Wire<RunReply>
 export type Problem = ProblemReply
 
 /** Who has signed in. */

@@ -2,13 +2,6 @@ import type { AccessRole } from '../access/who-may.ts'
 import { refused, strange, unreachable } from './api-errors.ts'
 import type { Settings } from './settings.ts'
 
-/** What JSON makes of a reply. */
-export type Wire<Value> = Value extends Date
-  ? string
-  : Value extends object
-    ? { [Key in keyof Value]: Wire<Value[Key]> }
-    : Value
-
 export type Query = Readonly<Record<string, string | number | undefined>>
 
 /** The service's HTTP API. Whatever is not answered well is thrown as a CommandError. */

@@ -1,5 +1,5 @@
 import type { AuditPage } from '../contracts/operations.ts'
-import type { Wire } from './api.ts'
+import type { Wire } from '../contracts/wire.ts'
 import { table } from './table.ts'
 import { at } from './times.ts'
 

@@ -1,5 +1,5 @@
+import type { Wire } from '../contracts/wire.ts'
 import type { Overview } from '../operations/overview-reply.ts'
-import type { Wire } from './api.ts'
 import { type Cell, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { when } from './times.ts'

@@ -1,5 +1,5 @@
+import type { Wire } from '../contracts/wire.ts'
 import type { Overview } from '../operations/overview-reply.ts'
-import type { Wire } from './api.ts'
 import { drawAudit } from './draw-audit.ts'
 import { andMore, drawBudgets, MOST } from './draw-budgets.ts'
 import { type Cell, facts, table } from './table.ts'

@@ -1,5 +1,5 @@
 import type { Summary } from '../contracts/summary.ts'
-import type { Wire } from './api.ts'
+import type { Wire } from '../contracts/wire.ts'
 import { reasonOf } from './requests.ts'
 import { facts } from './table.ts'
 import type { Terminal } from './terminal.ts'

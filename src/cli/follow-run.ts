@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../contracts/operations.ts'
-import type { Wire } from './api.ts'
+import type { Wire } from '../contracts/wire.ts'
 import { CommandError } from './command-error.ts'
 import type { Context } from './verb.ts'
 

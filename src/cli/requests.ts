@@ -1,6 +1,6 @@
 import type { RequestStatus } from '../contracts/status.ts'
+import type { Wire } from '../contracts/wire.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
-import type { Wire } from './api.ts'
 import { type Cell, facts, table } from './table.ts'
 import type { Style, Terminal } from './terminal.ts'
 import { age, at, when } from './times.ts'

@@ -7,6 +7,7 @@ import { createApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { HistoryEntry } from '../../src/contracts/history.ts'
 import type { RequestStatus } from '../../src/contracts/status.ts'
+import type { Wire } from '../../src/contracts/wire.ts'
 import { createLogger } from '../../src/logger.ts'
 import { isTerminal } from '../../src/request/provision-request.ts'
 import { type DeadLetterRecord, openMessaging, type Properties } from './app-messaging.ts'
@@ -16,15 +17,8 @@ import { eventually } from './eventually.ts'
 import { buildRequest } from './request-builder.ts'
 import { readEvent, type SeenEvent } from './seen-event.ts'
 
-/** What JSON makes of a value. */
-type Json<Value> = Value extends Date
-  ? string
-  : Value extends object
-    ? { [Key in keyof Value]: Json<Value[Key]> }
-    : Value
-
-export type StatusReply = Json<RequestStatus>
-export type HistoryReply = { history: Json<HistoryEntry>[] }
+export type StatusReply = Wire<RequestStatus>
+export type HistoryReply = { history: Wire<HistoryEntry>[] }
 
 export interface RequestKey {
   projectId: string

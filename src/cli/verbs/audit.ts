@@ -1,5 +1,5 @@
 import type { AuditPage } from '../../contracts/operations.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { drawAudit } from '../draw-audit.ts'
 import { byDefault, value, wholeNumber } from '../option.ts'
 import { show } from '../show.ts'

@@ -1,6 +1,6 @@
 import type { DeadLetterList } from '../../contracts/operations.ts'
 import { REJECTION_CODES } from '../../contracts/rejection-code.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { make } from '../change.ts'
 import { followRun, progressOf, type RunReply } from '../follow-run.ts'
 import {

@@ -1,5 +1,5 @@
 import type { History, HistoryEntry } from '../../contracts/history.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { project, request } from '../option.ts'
 import { pathOf } from '../requests.ts'
 import { show } from '../show.ts'

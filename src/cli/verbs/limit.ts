@@ -1,5 +1,5 @@
 import type { Summary } from '../../contracts/summary.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { make } from '../change.ts'
 import { drawBucket } from '../draw-summary.ts'
 import { flag, InvalidValue, instant, positiveNumber, project, reason, value } from '../option.ts'

@@ -1,5 +1,5 @@
 import type { RequestList } from '../../contracts/status.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { byDefault, instant, project, value, wholeNumber, list as words } from '../option.ts'
 import { drawList, listPathOf } from '../requests.ts'
 import { show } from '../show.ts'

@@ -1,5 +1,5 @@
 import type { Summary } from '../../contracts/summary.ts'
-import type { Wire } from '../api.ts'
+import type { Wire } from '../../contracts/wire.ts'
 import { drawOverview, type OverviewReply } from '../draw-overview.ts'
 import { drawSummary } from '../draw-summary.ts'
 import { readProject, value } from '../option.ts'
