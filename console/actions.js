@@ -87,7 +87,8 @@ export function resumeProject(projectId) {
     title: `Resume ${projectId}`,
     verb: 'Resume',
     fields: [],
-    says: () => `Orders of ${projectId} are sent to CloudDC again, as fast as its limit allows.`,
+    says: () =>
+      `Orders of ${projectId} are sent to CloudDC again, as fast as its limit allows. A pause of all projects stays.`,
     request: () => ({ method: 'POST', path: `${project(projectId)}/resume`, body: {} }),
   }
 }
@@ -143,10 +144,10 @@ export function adoptInstances(projectId, requestId, found) {
     ],
     says: ({ adopt = '' }) =>
       `${requestId} goes on with ${idsIn(adopt).length} servers of CloudDC: ${idsIn(adopt).join(', ')}.`,
-    request: ({ adopt = '', reason }) => ({
+    request: ({ adopt = '' }) => ({
       method: 'POST',
       path: `${order(projectId, requestId)}/resolve`,
-      body: { adopt: idsIn(adopt), reason },
+      body: { adopt: idsIn(adopt) },
     }),
   }
 }
@@ -160,10 +161,10 @@ export function voidAttempt(projectId, requestId) {
     says: () =>
       `The call counts as not having created any server, and ${requestId} of ${projectId} is sent again. If it has ` +
       'created some after all, they are ordered twice.',
-    request: ({ reason }) => ({
+    request: () => ({
       method: 'POST',
       path: `${order(projectId, requestId)}/resolve`,
-      body: { void: true, reason },
+      body: { void: true },
     }),
   }
 }

@@ -1,14 +1,14 @@
 // @ts-check
 
-/** @import { History, Status, Transition } from './replies.ts' */
+/** @import { Transition } from './replies.ts' */
 
 /** An event that a change owes, which is published once. @typedef {{ kind: string, subject: string | null }} Owed */
 
 const ENDED = ['running', 'partially_running', 'failed', 'expired', 'cancelled']
 
 /**
- * The events that a change of state owes by itself; those of its instances are `instanceEvents`. The same rules as
- * src/outbox/render-events.ts. Pure.
+ * The events that a change of state owes by itself, by the rules of src/outbox/render-events.ts; those of its instances
+ * stand with them (timeline-items.js). Pure.
  * @param {Transition} change
  * @returns {Owed[]}
  */
