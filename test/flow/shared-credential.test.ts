@@ -51,17 +51,15 @@ test('a backlog of twenty projects on a refused key: one call at a time tries it
   world.simulator.keys.withdraw('AKAKAK')
   for (let replica = 0; replica < 3; replica += 1) await world.startApp(BY_KEY)
   const orders = await orderAll(10)
-  // Four in ten minutes: see what the statement says of a wrong key.
-  for (const probe of [1, 2, 3, 4]) {
-    await eventually(async () => {
-      const [row] = await world.database.query<{ troubles: number; closed: boolean }>(
-        'SELECT troubles, blocked_until > now() AS closed FROM credential_bucket',
-      )
-      expect(row).toEqual({ troubles: probe, closed: true })
-    })
-    expect(keyState().refused).toBe(probe)
-    if (probe < 4) await endBlocks()
-  }
+  // Four in ten minutes: see what the statement says of a wrong key. The first block may end by itself.
+  await eventually(async () => {
+    const [row] = await world.database.query<{ troubles: number; closed: boolean }>(
+      'SELECT troubles, blocked_until > now() AS closed FROM credential_bucket',
+    )
+    if (row?.closed && row.troubles < 4) await endBlocks()
+    expect(row).toEqual({ troubles: 4, closed: true })
+  })
+  expect(keyState().refused).toBe(4)
   // The last probe closes the key before its own order is back in the queue.
   await eventually(async () => {
     const [count] = await world.database.query<{ queued: number; attempts: number }>(
