@@ -1,17 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { PublishError } from '../amqp/errors.ts'
+import { PublishError, type PublishFailure } from '../amqp/errors.ts'
 import type { Link } from '../amqp/link.ts'
+import { publishPatiently } from '../amqp/publish-patiently.ts'
 import { REQUEST_EXCHANGE, REQUEST_QUEUE, REQUEST_ROUTING_KEY } from '../amqp/topology.ts'
-import { jitteredBackoff } from '../runtime/backoff.ts'
 import { brokerFault } from './broker.ts'
 import { CommandError } from './command-error.ts'
 import type { Order } from './read-orders.ts'
 
 /** Unconfirmed orders at a time. */
 const IN_FLIGHT = 500
-const RETRY_MS = { minMs: 100, maxMs: 5000 }
-/** With these delays, about half a minute. */
-const MAX_TRIES = 12
+/** The session is not opened again: a message whose confirm is lost with it is not sent again. */
+const PASSING: readonly PublishFailure[] = ['nacked', 'unavailable']
 
 /** Publishes the orders, each until it is confirmed. Throws a CommandError when the broker takes one no more. */
 export async function sendOrders(
@@ -20,27 +18,16 @@ export async function sendOrders(
   onConfirmed: () => void,
 ): Promise<void> {
   let next = 0
-  let failed = false
-  const send = async (order: Order) => {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await publisher.publish(messageOf(order))
-      } catch (error) {
-        if (!(error instanceof PublishError)) throw error
-        const passes = error.kind === 'nacked' || error.kind === 'unavailable'
-        if (!passes || failed || signal.aborted || tries >= MAX_TRIES) throw explained(error)
-        await sleep(jitteredBackoff(tries, RETRY_MS))
-      }
-    }
-  }
+  const failed = new AbortController()
+  const ending = AbortSignal.any([failed.signal, signal])
   const sendOn = async () => {
-    for (let order = orders[next]; order !== undefined && !failed; order = orders[next]) {
+    for (let order = orders[next]; order !== undefined && !failed.signal.aborted; order = orders[next]) {
       next += 1
       try {
-        await send(order)
+        await publishPatiently(publisher, messageOf(order), { signal: ending, passing: PASSING })
       } catch (error) {
-        failed = true
-        throw error
+        failed.abort()
+        throw explained(error)
       }
       onConfirmed()
     }
@@ -58,7 +45,8 @@ const messageOf = ({ body, contentType, requestId }: Order) => ({
   mandatory: true,
 })
 
-function explained(error: PublishError): CommandError {
+function explained(error: unknown): unknown {
+  if (!(error instanceof PublishError)) return error
   if (error.kind === 'returned')
     return new CommandError('failed', 'no_queue', `no queue takes orders: ${REQUEST_QUEUE} is not bound`, {
       next: 'has the service ever run on this virtual host? It declares the queue when it starts',

@@ -5,12 +5,12 @@ import type { Broker } from '../amqp/connection.ts'
 import { createConsumer } from '../amqp/consumer.ts'
 import { PublishError } from '../amqp/errors.ts'
 import type { Delivery, OutgoingMessage } from '../amqp/message.ts'
+import { publishPatiently } from '../amqp/publish-patiently.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import type { QueueLength } from '../amqp/queue-length.ts'
 import { DEAD_LETTER_QUEUE } from '../amqp/topology.ts'
 import { letterId } from '../contracts/letter-id.ts'
 import type { Database } from '../database/database.ts'
-import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createBatcher } from '../runtime/batcher.ts'
 import { createPace } from '../runtime/pace.ts'
 import { createLetterPass } from './letter-pass.ts'
@@ -24,9 +24,6 @@ const MAX_IN_HAND = 250
 const IN_HAND_SECONDS = 0.5
 /** How often an idle queue is asked whether it is empty. */
 const LOOK_MS = 250
-const RETRY_MS = { minMs: 100, maxMs: 5000 }
-/** With these delays, about half a minute. */
-const MAX_TRIES = 12
 const MARKED_AT_ONCE = 200
 
 export interface LetterReplayOptions {
@@ -68,21 +65,10 @@ export function createLetterReplay(options: LetterReplayOptions): Carry<'dead_le
     const marks = createMarks(options, startedAt)
     let arrivedAt = performance.now()
 
-    const publish = async (message: OutgoingMessage) => {
-      for (let tries = 1; ; tries += 1) {
-        try {
-          return await publisher.publish(message)
-        } catch (error) {
-          if (!(error instanceof PublishError)) throw error
-          if (error.kind === 'returned' || error.kind === 'unencodable')
-            throw new RunFailedError(`a letter could not be published: ${error.message}`, { cause: error })
-          if (tries >= MAX_TRIES && error.kind === 'nacked')
-            throw new RunFailedError('the broker takes no letter: is the queue full?', { cause: error })
-          if (tries >= MAX_TRIES || failed.signal.aborted) throw error
-          await sleep(jitteredBackoff(tries, RETRY_MS))
-        }
-      }
-    }
+    const publish = (message: OutgoingMessage) =>
+      publishPatiently(publisher, message, { signal: failed.signal }).catch((error: unknown) => {
+        throw failureOf(error)
+      })
 
     const replay = async (delivery: Delivery): Promise<boolean> => {
       try {
@@ -124,6 +110,16 @@ export function createLetterReplay(options: LetterReplayOptions): Carry<'dead_le
     await consumer.stop()
     failed.signal.throwIfAborted()
   }
+}
+
+/** What a letter that was not confirmed does to the run: ends it as failed, or is thrown to try again later. */
+function failureOf(error: unknown): unknown {
+  if (!(error instanceof PublishError)) return error
+  if (error.kind === 'returned' || error.kind === 'unencodable')
+    return new RunFailedError(`a letter could not be published: ${error.message}`, { cause: error })
+  if (error.kind === 'nacked')
+    return new RunFailedError('the broker takes no letter: is the queue full?', { cause: error })
+  return error
 }
 
 /** Marks letters in the index, many at once. The index only tells: a letter does not wait for one that cannot be written. */

@@ -1,18 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { PublishError } from '../amqp/errors.ts'
-import type { OutgoingMessage } from '../amqp/message.ts'
+import { publishPatiently } from '../amqp/publish-patiently.ts'
 import type { Publisher } from '../amqp/publisher.ts'
 import { REPLAY_EXCHANGE } from '../amqp/topology.ts'
 import type { Event } from '../contracts/events.ts'
 import type { Database } from '../database/database.ts'
-import { jitteredBackoff } from '../runtime/backoff.ts'
 import { createPace } from '../runtime/pace.ts'
 import { findSample, type PastEvents, readPastEvents } from './past-events.ts'
 import { messageOf } from './publish-event.ts'
-
-const RETRY_MS = { minMs: 100, maxMs: 5000 }
-/** With these delays, about half a minute. */
-const MAX_TRIES = 12
 
 /** Nobody would get what is replayed. */
 export class NoReplayQueue extends Error {
@@ -71,7 +65,7 @@ export async function tryTarget({
 }: Pick<ReplayOptions, 'database' | 'publisher' | 'events' | 'target'>): Promise<void> {
   const event = await findSample(database, events)
   if (event === null) return
-  await sendOnce(publisher, messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target }))
+  await publisher.publish(replayed(event, target)).catch(noReplayQueue(target))
 }
 
 async function sendInOrder(
@@ -83,32 +77,16 @@ async function sendInOrder(
   for (const event of events) {
     await wait().catch(() => undefined)
     if (signal.aborted) return
-    await send(publisher, messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target }), signal)
+    await publishPatiently(publisher, replayed(event, target), { signal }).catch(noReplayQueue(target))
     onSent()
   }
 }
 
-async function send(
-  publisher: Pick<Publisher, 'publish'>,
-  message: OutgoingMessage,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await sendOnce(publisher, message)
-    } catch (error) {
-      if (!(error instanceof PublishError)) throw error
-      if (error.kind === 'unencodable' || tries >= MAX_TRIES || signal.aborted) throw error
-      await sleep(jitteredBackoff(tries, RETRY_MS))
-    }
-  }
-}
+const replayed = (event: Event, target: string) =>
+  messageOf(event, { exchange: REPLAY_EXCHANGE, routingKey: target })
 
-async function sendOnce(publisher: Pick<Publisher, 'publish'>, message: OutgoingMessage): Promise<void> {
-  try {
-    await publisher.publish(message)
-  } catch (error) {
-    if (!(error instanceof PublishError) || error.kind !== 'returned') throw error
-    throw new NoReplayQueue(`no queue is bound to ${REPLAY_EXCHANGE} with the key "${message.routingKey}"`)
-  }
+/** Throws the error, under its own name where nobody would get what is sent. */
+const noReplayQueue = (target: string) => (error: unknown) => {
+  if (!(error instanceof PublishError) || error.kind !== 'returned') throw error
+  throw new NoReplayQueue(`no queue is bound to ${REPLAY_EXCHANGE} with the key "${target}"`)
 }
