@@ -2,7 +2,7 @@ import type { CallLimit } from '../budget/token-bucket.ts'
 import type { RequestStatus } from '../contracts/status.ts'
 import type { Summary } from '../contracts/summary.ts'
 import { estimate } from '../forecast/estimate.ts'
-import { BLOCKED_REASONS, ESTIMABLE_REASONS, waitingFor } from '../request/waiting.ts'
+import { blockedReasonOf, ESTIMABLE_REASONS, waitingFor } from '../request/waiting.ts'
 import type { InstanceRow, RequestRow } from './read-requests.sql.ts'
 import type { SummaryRow } from './read-summary.sql.ts'
 
@@ -122,7 +122,7 @@ function bucketOf(row: SummaryRow, configured: CallLimit): Summary['bucket'] {
     rate: hasBucket && rate !== null ? rate : (overridePerSecond ?? configured.perSecond),
     burst,
     blocked_until: row.blockedUntil,
-    blocked_reason: BLOCKED_REASONS.find((reason) => reason === row.blockedReason) ?? null,
+    blocked_reason: blockedReasonOf(row.blockedReason),
     paused,
     paused_until: row.pausedUntil,
     overridden,

@@ -1,5 +1,5 @@
 import type { CallLimit } from '../budget/token-bucket.ts'
-import { BLOCKED_REASONS } from '../request/waiting.ts'
+import { blockedReasonOf } from '../request/waiting.ts'
 import type { Overview } from './overview-reply.ts'
 import type { CredentialLevel, LevelsRow, ProjectLevel } from './read-levels.sql.ts'
 
@@ -63,7 +63,7 @@ function credentialOf(level: CredentialLevel, limit: CallLimit | null): Budgets[
 
 function closedOf({ reason, until }: Pick<ProjectLevel, 'reason' | 'until'>) {
   return {
-    closed_reason: BLOCKED_REASONS.find((known) => known === reason) ?? null,
+    closed_reason: blockedReasonOf(reason),
     closed_until: dateOf(until),
   }
 }

@@ -14,6 +14,11 @@ export const BLOCKED_REASONS = [
 
 export type BlockedReason = (typeof BLOCKED_REASONS)[number]
 
+/** As a bucket's row names it; null where it names none that is known. */
+export function blockedReasonOf(text: string | null | undefined): BlockedReason | null {
+  return BLOCKED_REASONS.find((reason) => reason === text) ?? null
+}
+
 export const WAITING_REASONS = [
   'rate_limit',
   'retry',
@@ -77,8 +82,8 @@ export function waitingFor(facts: WaitingFacts): Waiting | null {
     const until = pause.until !== null && retryAt !== null && retryAt > pause.until ? retryAt : pause.until
     return { ...waits('paused', until, pause.detail), ...(until === null && { until }) }
   }
-  const closed = BLOCKED_REASONS.find((reason) => reason === bucket?.blockedReason)
-  if (closed !== undefined) {
+  const closed = blockedReasonOf(bucket?.blockedReason)
+  if (closed !== null) {
     const waiting = waits(closed, bucket?.blockedUntil)
     return retryAt !== null && retryAt > waiting.until ? { ...waiting, until: retryAt } : waiting
   }
