@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto'
 import type { RequestStatus } from '../contracts/status.ts'
+import { weakTag } from '../runtime/weak-tag.ts'
 
 /**
  * The weak entity tag of statuses as they were read at `now`: the same as long as they say the same. A version would not
@@ -17,7 +17,7 @@ export function entityTag(
       ? { ...status, waiting: { ...waiting, until: null } }
       : status
   })
-  return `W/"${hash('sha256', JSON.stringify([said, ...more]), 'base64url').slice(0, 22)}"`
+  return weakTag(JSON.stringify([said, ...more]))
 }
 
 /** Whether the header If-None-Match names the tag; tags are compared weakly (RFC 9110, 13.1.2). */

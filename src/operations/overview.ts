@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto'
 import { REJECTION_CODES } from '../contracts/rejection-code.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 import { createKeptReading } from '../runtime/kept-reading.ts'
 import { createSlots } from '../runtime/slots.ts'
 import { NIL_UUID } from '../runtime/uuid.ts'
+import { weakTag } from '../runtime/weak-tag.ts'
 import { countLetters } from './count-letters.sql.ts'
 import { findUncertain } from './find-uncertain.sql.ts'
 import { budgetsOf, type ConfiguredLimits } from './overview-levels.ts'
@@ -146,6 +146,5 @@ function earliest(times: readonly Date[]): Date | null {
 
 /** Pure. */
 export function tagOf({ read_at: _, failures: { since: __, ...failures }, ...overview }: Overview): string {
-  const said = JSON.stringify({ ...overview, failures })
-  return `W/"${hash('sha256', said, 'base64url').slice(0, 22)}"`
+  return weakTag(JSON.stringify({ ...overview, failures }))
 }
