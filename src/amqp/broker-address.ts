@@ -1,4 +1,5 @@
-import { type OwnCertificate, readAuthorities, readOwnCertificate } from '../runtime/tls-files.ts'
+import type { Certificate } from '../runtime/certificate.ts'
+import { readAuthorities, readOwnCertificate } from '../runtime/tls-files.ts'
 
 /** What the URL says of TLS, by the names of RabbitMQ's own clients; null where it says nothing. */
 interface BrokerTls {
@@ -9,7 +10,7 @@ interface BrokerTls {
 }
 
 /** As `tls.connect` takes them. */
-export interface BrokerTlsOptions extends Partial<OwnCertificate> {
+export interface BrokerTlsOptions extends Partial<Certificate> {
   ca?: string
   servername?: string
 }

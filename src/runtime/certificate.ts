@@ -9,9 +9,10 @@ export interface CertificateFiles {
   keyFile: string
 }
 
-/** A certificate with its chain, and its key, as PEM. */
 export interface Certificate {
+  /** PEM: the certificate, then those between it and its authority. */
   cert: string
+  /** PEM, without a passphrase. */
   key: string
 }
 

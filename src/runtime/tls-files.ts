@@ -1,16 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { Certificate, CertificateFiles } from './certificate.ts'
 
 /** Thrown for a file of certificates or keys that is of no use; the message names its path, and nothing it holds. */
 export class TlsFileError extends Error {
   override readonly name = 'TlsFileError'
-}
-
-export interface OwnCertificate {
-  /** PEM: the certificate, then those between it and its authority. */
-  cert: string
-  /** PEM, without a passphrase. */
-  key: string
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
@@ -23,13 +17,7 @@ export function readAuthorities(path: string): string {
 }
 
 /** A certificate with its key, which must be each other's. @throws {TlsFileError} */
-export function readOwnCertificate({
-  certFile,
-  keyFile,
-}: {
-  certFile: string
-  keyFile: string
-}): OwnCertificate {
+export function readOwnCertificate({ certFile, keyFile }: CertificateFiles): Certificate {
   const [cert, key] = [read(certFile), read(keyFile)]
   const [own] = certificatesOf(cert, certFile)
   if (!own?.checkPrivateKey(privateKeyOf(key, keyFile)))
