@@ -1,15 +1,14 @@
 import { wireNameOf } from '../amqp/content-header.ts'
 import type { MessageProperties } from '../amqp/message.ts'
+import { MIN_LENGTH } from '../contracts/password.ts'
 import { parseStrictJson, readSecrets } from '../contracts/strict-json.ts'
-
-/** Shorter ones cannot be passwords, and may stand in any text. */
-const MIN_SECRET = 8
 
 /** What a body that was refused holds under the names of secrets, as far as it can be read. */
 export function secretsIn(body: Buffer): string[] {
   const json = parseStrictJson(body)
   const { values } = json.ok ? readSecrets(body) : json.reading.secrets
-  return values.filter((value) => value.length >= MIN_SECRET)
+  // Shorter ones cannot be passwords, and may stand in any text.
+  return values.filter((value) => value.length >= MIN_LENGTH)
 }
 
 /** The properties without those that hold one of the secrets, and the names of these: `message_id`, `headers.foo`. */
