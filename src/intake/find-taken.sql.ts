@@ -2,7 +2,7 @@ import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { TakenRow } from './insert-requests.sql.ts'
 
-/** What is stored under keys that an insert found taken by a transaction it could not see yet. $1 rows as JSON. */
+/** $1 keys with the ids of their rows, as JSON. */
 const TEXT = `
 SELECT
   i."id"::text AS "id",
@@ -26,6 +26,7 @@ LEFT JOIN LATERAL (
 WHERE r.id IS NOT NULL OR k.request_id IS NOT NULL
 `
 
+/** What is stored under those of the keys that are taken, by requests or by retired keys; each by the id it was asked with. */
 export async function findTaken(
   { throughPrisma }: ThroughPrisma,
   keys: readonly { id: string; projectId: string; requestId: string }[],
