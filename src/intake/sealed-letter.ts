@@ -9,6 +9,7 @@ import { secretsIn, withoutSecrets } from './secret-properties.ts'
 
 /** Others are not shown: anything may stand there. */
 const MEDIA_TYPE = /^[\w.+-]{1,60}\/[\w.+-]{1,60}(?: *; *[\w-]{1,20}="?[\w.+-]{1,20}"?){0,3}$/
+
 /** What came, with what it says once it is opened. */
 export interface Received {
   delivery: Delivery
@@ -82,7 +83,7 @@ function withContent(delivery: Delivery, content: Content, altered: readonly str
   const unreadable = delivery.unreadable.filter((name) => name !== 'content_type')
   return {
     delivery: { ...delivery, ...content, properties, unreadable },
-    altered: [...new Set([...altered, ...lost])],
+    altered: [...altered, ...lost],
   }
 }
 
