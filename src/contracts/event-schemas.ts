@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { REJECTION_CODES } from './rejection-code.ts'
-import { projectId, requestId, text, textOrNull, told } from './reply-members.ts'
+import { count, projectId, requestId, text, textOrNull, told } from './reply-members.ts'
 
 /** What the events say, kind by kind. The README lists them; `npm run schemas` writes them to schemas/. */
 
@@ -21,7 +21,6 @@ const failureMembers = {
   code: text("CloudDC's error code, or one of this service", 'provision_timeout'),
   message: text('The reason in words', 'the instance was not running 3600000 ms after its creation'),
 }
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 /** As CloudDC lists it, with its names; what it does not say is null. */
 const networkInterface = z

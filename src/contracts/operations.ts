@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { projectId, requestId, text, textOrNull, time, timeOrNull, told } from './reply-members.ts'
+import { count, projectId, requestId, text, textOrNull, time, timeOrNull, told } from './reply-members.ts'
 
 /** The replies of the routes for operators. */
 
@@ -19,8 +19,6 @@ export const REASON_LENGTH = { min: 10, max: 500 } as const
 
 /** Replays that go on by themselves. */
 export const RUN_KINDS = ['dead_letters', 'events'] as const
-
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 const projectIdOrNull = textOrNull('The CloudDC project; null where there is none', 'project-1')
 const requestIdOrNull = textOrNull("The sender's id of the request; null where there is none", 'order-7f3c')

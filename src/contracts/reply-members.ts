@@ -17,6 +17,8 @@ export const text = (description: string, example: string) => z.string().meta(to
 export const textOrNull = (description: string, example: string) =>
   z.string().nullable().meta(told(description, example))
 
+export const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
+
 export const projectId = text('The CloudDC project', 'project-1')
 export const requestId = text("The sender's id of the request, unique within its project", 'order-7f3c')
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { WAITING_REASONS } from '../request/waiting.ts'
 import {
+  count,
   failureSchema,
   projectId,
   requestId,
@@ -13,8 +14,6 @@ import {
 } from './reply-members.ts'
 
 /** The replies of the HTTP API on requests, instances and the service itself, and its problems. */
-
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 const instanceStateSchema = z.enum(['pending', 'running', 'failed']).meta({
   id: 'InstanceState',

@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import { BLOCKED_REASONS } from '../request/waiting.ts'
-import { projectId, requestId, time, timeOrNull, told } from './reply-members.ts'
+import { count, projectId, requestId, time, timeOrNull, told } from './reply-members.ts'
 import { waitingSchema } from './status.ts'
 
 /** How a project stands. */
-
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 const requestsSchema = z
   .object({

@@ -1,10 +1,8 @@
 import { z } from 'zod'
-import { projectId, text, textOrNull, timeOrNull, told } from '../contracts/reply-members.ts'
+import { count, projectId, text, textOrNull, timeOrNull, told } from '../contracts/reply-members.ts'
 import { BLOCKED_REASONS } from '../request/waiting.ts'
 
 /** What of each call limit is used, as the overview shows it. */
-
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 const closedMembers = {
   closed_reason: z

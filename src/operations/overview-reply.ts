@@ -1,6 +1,15 @@
 import { z } from 'zod'
 import { auditEntrySchema, failureCauseSchema } from '../contracts/operations.ts'
-import { projectId, requestId, text, textOrNull, time, timeOrNull, told } from '../contracts/reply-members.ts'
+import {
+  count,
+  projectId,
+  requestId,
+  text,
+  textOrNull,
+  time,
+  timeOrNull,
+  told,
+} from '../contracts/reply-members.ts'
 import { waitingSchema as requestWaitingSchema } from '../contracts/status.ts'
 import { FLOW_STEP_SECONDS } from '../telemetry/add-flow.sql.ts'
 import { credentialBudgetSchema, projectBudgetSchema } from './overview-budgets.ts'
@@ -14,8 +23,6 @@ export const RATE_STEP_SECONDS = FLOW_STEP_SECONDS
 export const MOST_LISTED = 100
 /** Samples and causes. */
 export const MOST_SAMPLES = 20
-
-const count = (description: string, example: number) => z.int().min(0).meta(told(description, example))
 
 export const TROUBLE_CODES = [
   'role_missing',
