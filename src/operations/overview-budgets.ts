@@ -43,7 +43,14 @@ export const credentialBudgetSchema = z
     level: z.number().nullable().meta(told('Calls that may be made at once now; null without a limit', 12.5)),
     used_share: usedShare.nullable(),
     ...closedMembers,
-    proven: z.boolean().meta(told('Whether CloudDC has accepted it before', true)),
+    proven: z
+      .boolean()
+      .meta(
+        told(
+          'false while it is new, or has a new secret, and CloudDC has not said yet whether it accepts it',
+          true,
+        ),
+      ),
     projects: count('Projects that use it', 12),
   })
   .meta({ id: 'CredentialBudget', description: 'The call limit that the projects of a credential share' })

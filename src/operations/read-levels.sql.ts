@@ -130,6 +130,7 @@ export interface CredentialLevel extends Level {
   rate: number
   level: number
   limited: boolean
+  /** CloudDC has accepted or refused it. */
   proven: boolean
   projects: number
 }
