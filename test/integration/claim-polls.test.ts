@@ -26,7 +26,7 @@ async function dueNow(): Promise<number> {
 describe('a claim of polls', () => {
   test('costs one token for each hundred instances of a project', async () => {
     await placeInstances(250)
-    await setBucket(database, 'p', { tokens: '5', refilled_at: 'now()' })
+    await setBucket(database, 'p', { tokens: '5', refill_per_second: '0.001', refilled_at: 'now()' })
     const before = await readBucket(database)
     const { polls } = await claimDue(database)
     expect(polls.map(({ members }) => members.length).toSorted((one, next) => next - one)).toEqual([
