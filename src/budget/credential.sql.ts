@@ -55,6 +55,19 @@ export const credentialLevels = (share: string, grant = creatingGrant('c')): str
   CROSS JOIN clock
   CROSS JOIN LATERAL ${levelOf(share, 'c', BUSY)} level`
 
+/**
+ * What falls to each project of a limited credential, for a CTE (`credential_id`, `per_second`), where all that have work
+ * and are not closed have the same part; of the credentials of the rows of a CTE `projects`.
+ */
+export const sharesOfCredentials = (
+  projects: string,
+): string => `SELECT c.credential_id, c.refill_per_second / count(*) AS per_second
+  FROM credential_bucket c
+  JOIN rate_bucket b USING (credential_id)
+  WHERE c.credential_id IN (SELECT credential_id FROM ${projects}) AND c.capacity < ${UNLIMITED.capacity}
+    AND b.blocked_until IS NULL AND (b.due_at IS NOT NULL OR b.preflight_at IS NOT NULL)
+  GROUP BY c.credential_id`
+
 /** What a credential pays for of reading calls: like a project's bucket, by the share gathered while it is short. */
 export const READING_OF_CREDENTIAL = `CASE
       WHEN level.closed OR level.tokens < 1 THEN 0

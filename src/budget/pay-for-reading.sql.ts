@@ -10,23 +10,33 @@ const PAYMENT = {
   n: 'r.granted',
   lateMs: '$4::float8',
   reserveMs: `(${READ_RESERVE_MS} + $4::float8)`,
-  kept: keptByReading,
 }
 const ONE_FOR_A_LISTING = '(NOT level.closed AND level.tokens >= 1)::int'
 
-/** What a payment does to a bucket whose level is in row `level` (SQL). */
-const paidColumns = (bucket: string, level: string) => `
+/** While creating waits for tokens of credential `c` at `level`, listings get one of so many, however many projects they are of. */
+const TOKENS_PER_LISTING = 3
+const nextListing = (level: string) =>
+  `CASE WHEN ${level}.busy THEN c.listed_at + make_interval(secs => ${TOKENS_PER_LISTING} / ${level}.refill) END`
+const listingIsDue = (level: string) => `coalesce(${nextListing(level)} <= clock.ts, true)`
+const LISTING_OF_CREDENTIAL = `(NOT level.closed AND level.tokens >= 1 AND ${listingIsDue('level')})::int`
+
+/**
+ * What a payment does to a bucket whose level is in row `level` (SQL). A listing that it does not pay for is lent the
+ * credit for the next token, if it `lends` (SQL).
+ */
+const paidColumns = (bucket: string, level: string, lends: string) => `
     tokens = payment.tokens,
     refilled_at = payment.refilled_at,
     payment = CASE WHEN r.granted = 1 THEN $5::uuid ELSE ${bucket}.payment END,
     poll_credit = CASE
       WHEN NOT $2::bool THEN greatest(0, ${level}.poll_credit - r.granted)
-      WHEN r.granted = 1 OR ${level}.closed THEN ${level}.poll_credit
-      ELSE 1
+      WHEN r.granted = 0 AND ${lends} THEN 1
+      ELSE ${level}.poll_credit
     END,
     poll_wanted_until = CASE
-      WHEN r.granted = 0 AND NOT ($2::bool AND ${level}.closed) THEN clock.ts + interval '5 seconds'
-      WHEN $2::bool THEN ${bucket}.poll_wanted_until
+      WHEN r.granted = 1 THEN NULL
+      WHEN NOT $2::bool OR ${lends} THEN clock.ts + interval '5 seconds'
+      ELSE ${bucket}.poll_wanted_until
     END`
 
 /**
@@ -35,7 +45,8 @@ const paidColumns = (bucket: string, level: string) => `
  *
  * For a listing somebody is waiting, because an order's outcome is unknown. So it need not earn its calls like
  * readiness: it takes any token that is there, and where there is none it lends the project the credit for one call,
- * so that creating leaves the next token for it. How often a project is listed bounds what this costs.
+ * so that creating leaves the next token for it. How often a project is listed bounds what this costs; of a credential,
+ * whose projects may be many, TOKENS_PER_LISTING does.
  *
  * $1 project, $2 whether it is for a listing, $3 share (0..1) of readiness, $4 milliseconds that all calls of the process
  * are late by, $5 the name of the payment.
@@ -54,7 +65,7 @@ credentials AS MATERIALIZED (
   ${lockCredentials('bucket')}
 ),
 levels AS MATERIALIZED (
-  ${credentialLevels('$3::float8', `CASE WHEN $2::bool THEN ${ONE_FOR_A_LISTING} ELSE ${READING_OF_CREDENTIAL} END`)}
+  ${credentialLevels('$3::float8', `CASE WHEN $2::bool THEN ${LISTING_OF_CREDENTIAL} ELSE ${READING_OF_CREDENTIAL} END`)}
 ),
 refilled AS MATERIALIZED (
   SELECT level.*, b.credential_id,
@@ -66,21 +77,23 @@ refilled AS MATERIALIZED (
 ),
 paid_credential AS (
   UPDATE credential_bucket c
-  SET ${paidColumns('c', 'l')},
+  SET ${paidColumns('c', 'l', `NOT l.closed AND ${listingIsDue('l')}`)},
+    listed_at = CASE WHEN $2::bool AND r.granted = 1 THEN clock.ts ELSE c.listed_at END,
     due_at = CASE WHEN l.probing AND r.granted = 1 THEN ${AFTER_PROBE} ELSE c.due_at END
   FROM levels l
   JOIN refilled r USING (credential_id)
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'l' })} payment
+  CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'l', kept: keptByReading('l') })} payment
   WHERE c.credential_id = l.credential_id
-  RETURNING c.credential_id, l.probing, l.closed, c.due_at, l.token_at, payment.room_ms
+  RETURNING c.credential_id, l.probing, c.due_at, l.tokens, payment.room_ms,
+    greatest(l.token_at, CASE WHEN $2::bool THEN ${nextListing('l')} END) AS token_at
 )
 UPDATE rate_bucket b
-SET ${paidColumns('b', 'r')}
+SET ${paidColumns('b', 'r', 'NOT r.closed')}
 FROM refilled r
 LEFT JOIN paid_credential k USING (credential_id)
 CROSS JOIN clock
-CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'r' })} payment
+CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'r', kept: keptByReading('r', 'k.tokens') })} payment
 WHERE b.project_id = $1
 RETURNING
   r.granted = 1 AS "granted",

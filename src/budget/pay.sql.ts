@@ -41,8 +41,12 @@ const tightOf = (b: string) => `(${b}.capacity <= 1)`
 /** The reserve of a creating call on a tight bucket, and of a reading one, which is not given back. */
 export const CREATE_RESERVE_MS = 1000
 export const READ_RESERVE_MS = 100
-/** What others than a reading call wait for of a bucket at level `r`: all of it while creating does. */
-export const keptByReading = 'CASE WHEN r.busy THEN r.tokens ELSE 1 END'
+/**
+ * What others than a reading call wait for of a bucket at level `r`: all of it while creating does, of a project's no more
+ * than its credential has (`affords`, SQL; null where that holds nobody back).
+ */
+export const keptByReading = (r: string, affords = 'NULL'): string =>
+  `CASE WHEN ${r}.busy THEN least(${r}.tokens, ${affords}) ELSE 1 END`
 /** Others than a creating call: a part of a token, and one that is left for a reading call. */
 export const KEPT_BY_CREATING = '2'
 /** How long before its time a token of a tight bucket may be claimed, by a caller that then waits for it. */

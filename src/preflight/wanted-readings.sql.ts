@@ -1,3 +1,4 @@
+import { sharesOfCredentials } from '../budget/credential.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 
 /** A reading is another replica's to make after this, in SQL. It takes less than that, however slow CloudDC is. */
@@ -28,7 +29,10 @@ taken AS (
   FROM due d
   CROSS JOIN clock
   WHERE b.project_id = d.project_id
-  RETURNING b.project_id, b.refill_per_second, b.troubles, b.reads_servers
+  RETURNING b.project_id, b.credential_id, b.refill_per_second, b.troubles, b.reads_servers
+),
+shares AS MATERIALIZED (
+  ${sharesOfCredentials('taken')}
 ),
 next AS (
   SELECT extract(epoch FROM min(greatest(b.preflight_at, b.reading_until)) - clock.ts)::float8 * 1000 AS in_ms
@@ -39,12 +43,13 @@ next AS (
 SELECT
   next.in_ms AS "nextInMs",
   t.project_id AS "projectId",
-  t.refill_per_second AS "perSecond",
+  least(t.refill_per_second, s.per_second) AS "perSecond",
   t.troubles AS "troubles",
   t.reads_servers AS "readsServers",
   EXISTS (SELECT FROM provision_request r WHERE r.project_id || '' = t.project_id AND r.held_rank IS NOT NULL) AS "holds"
 FROM next
 LEFT JOIN taken t ON true
+LEFT JOIN shares s USING (credential_id)
 `
 
 /** $1 projects. */
@@ -79,7 +84,7 @@ WHERE b.project_id = $1 AND b.ready_until IS NOT NULL AND b.ready_limit IS NOT N
 
 export interface WantedReading {
   projectId: string
-  /** Calls of the project's budget. */
+  /** Calls of the project's budget: of its own, or of its share of its credential's. */
   perSecond: number
   /** Consecutive troubles of its bucket. */
   troubles: number

@@ -22,7 +22,6 @@ import { type MemberLimits, type PollMember, parseMembers } from './poll-member.
 const PAYMENT = {
   lateMs: '$11::float8',
   reserveMs: `(${READ_RESERVE_MS} + $11::float8)`,
-  kept: keptByReading,
 }
 
 /**
@@ -128,7 +127,7 @@ afforded AS MATERIALIZED (
   })}
 ),
 refilled AS MATERIALIZED (
-  SELECT a.*, c.probing AS credential_probing,
+  SELECT a.*, c.probing AS credential_probing, c.tokens AS affords,
     CASE WHEN c.credential_id IS NULL THEN a.available ELSE coalesce(f.n, 0) END AS granted
   FROM asked a
   LEFT JOIN levels c USING (credential_id)
@@ -146,7 +145,7 @@ paid AS (
     END
   FROM refilled r
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', ...PAYMENT })} payment
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', kept: keptByReading('r', 'r.affords'), ...PAYMENT })} payment
   WHERE b.project_id = r.project_id
   RETURNING b.project_id, payment.room_ms
 ),
@@ -170,7 +169,7 @@ paid_credentials AS (
   ) r
   JOIN LATERAL (SELECT r.credential_id OFFSET 0) one_row_hint USING (credential_id)
   CROSS JOIN clock
-  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', ...PAYMENT })} payment
+  CROSS JOIN LATERAL ${paymentOf({ r: 'r', n: 'r.granted', kept: keptByReading('r'), ...PAYMENT })} payment
   WHERE c.credential_id = r.credential_id
   RETURNING c.credential_id, payment.room_ms
 ),

@@ -112,7 +112,8 @@ describe('a credential with a limit', () => {
 
   test('is never paid from twice, however many claim and poll at once', async () => {
     const projects = Array.from({ length: 10 }, (_, n) => `p${n}`)
-    await placeShared(projects, { perSecond: 0.001, burst: 60 }, { count: 30 })
+    // No token flows in while this runs.
+    await placeShared(projects, { perSecond: 0.001, burst: 60.5 }, { count: 30 })
     const { capacity } = await readKey()
     const claimed: string[] = []
     const claimAll = async () => {
@@ -164,6 +165,43 @@ describe('a credential with a limit', () => {
     await database.query(`UPDATE poll SET due_at = now() - interval '1 second'`)
     expect(await pollAll()).toMatchObject([{ projectId: 'c', credentialId: 'key' }])
     expect((await readKey()).tokens).toBeCloseTo(0.5, 2)
+  })
+
+  test('leaves creating two of three calls, however many of its projects are listed', async () => {
+    const projects = Array.from({ length: 10 }, (_, n) => `p${n}`)
+    await placeShared(projects, { perSecond: 0.001, burst: 10 }, { count: 30 })
+    await setKey({ tokens: '0', refilled_at: 'now()' })
+    let [created, listed] = [0, 0]
+    for (let token = 0; token < 20; token += 1) {
+      await setKey({
+        refilled_at: `refilled_at - interval '1000 seconds'`,
+        listed_at: `listed_at - interval '1000 seconds'`,
+        due_at: `now() + interval '1 hour'`,
+      })
+      for (const projectId of projects) {
+        const paid = await payForReading(database, { projectId, purpose: 'listing', share: 0, lateMs: 0 })
+        if (paid?.granted) listed += 1
+        else expect(paid?.waitMs).toBeGreaterThan(0)
+      }
+      await setKey({ due_at: 'NULL' })
+      await database.query('UPDATE rate_bucket SET due_at = now()')
+      created += (await claim(database)).requests.length
+    }
+    expect({ created, listed }).toEqual({ created: 13, listed: 7 })
+  })
+
+  test('gives reading calls the time that its projects can spare', async () => {
+    await placeShared(['a'], { perSecond: 0.001, burst: 10 })
+    await setBucket(database, 'a', { refill_per_second: '5', capacity: '4.5', tokens: '4.5' })
+    await setKey({ tokens: '1', refilled_at: 'now()' })
+    const paid = await payForReading(database, {
+      projectId: 'a',
+      purpose: 'listing',
+      share: 0,
+      lateMs: 0,
+    })
+    expect(paid).toMatchObject({ granted: true })
+    expect(paid?.roomMs).toBeGreaterThan(300)
   })
 })
 

@@ -1,4 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { UNLIMITED } from '../../src/budget/credential.sql.ts'
+import { labelProjects } from '../../src/budget/label-projects.sql.ts'
+import { syncCredentials } from '../../src/budget/sync-credentials.sql.ts'
+import { type BucketLimit, bucketLimit } from '../../src/budget/token-bucket.ts'
 import { beginReading, readSpokenServers } from '../../src/preflight/begin-reading.sql.ts'
 import { holdOrders, readHeldOrders, releaseOrders } from '../../src/preflight/orders.sql.ts'
 import { recordReading } from '../../src/preflight/record-reading.sql.ts'
@@ -135,6 +139,26 @@ describe('a reading', () => {
     await next.record()
     const { wanted, nextInMs } = await takeReadings(database, 10)
     expect({ wanted, nextInMs }).toEqual({ wanted: [], nextInMs: null })
+  })
+
+  test('of projects that share a credential costs each its part of it', async () => {
+    const projects = ['a', 'b', 'c', 'd', 'closed', 'idle']
+    for (const projectId of projects)
+      await placeRequests(database, { projectId, limit: { perSecond: 5, burst: 5 } })
+    await labelProjects(
+      database,
+      projects.map((projectId) => ({ projectId, credentialId: 'key' })),
+    )
+    await setBucket(database, 'closed', { blocked_until: 'now()', blocked_reason: `'forbidden'` })
+    await setBucket(database, 'idle', { due_at: 'NULL' })
+    const takenAt = async (credential: BucketLimit) => {
+      await syncCredentials(database, [{ credentialId: 'key', ...credential }])
+      await setBucket(database, 'a', { preflight_at: 'now()', reading_until: 'NULL' })
+      return (await takeReadings(database, 10)).wanted
+    }
+    expect(await takenAt(bucketLimit({ perSecond: 10, burst: 10 }))).toMatchObject([{ perSecond: 2.5 }])
+    expect(await takenAt(bucketLimit({ perSecond: 40, burst: 10 }))).toMatchObject([{ perSecond: 5 }])
+    expect(await takenAt(UNLIMITED)).toMatchObject([{ perSecond: 5 }])
   })
 })
 

@@ -259,6 +259,7 @@ CREATE TABLE "credential_bucket" (
     "troubles" INTEGER NOT NULL DEFAULT 0,
     "poll_credit" DOUBLE PRECISION NOT NULL DEFAULT 0,
     "poll_wanted_until" TIMESTAMPTZ(3),
+    "listed_at" TIMESTAMPTZ(6),
     "payment" UUID,
 
     CONSTRAINT "credential_bucket_pkey" PRIMARY KEY ("credential_id"),
