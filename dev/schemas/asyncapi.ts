@@ -7,7 +7,7 @@ import {
   REQUEST_QUEUE,
   REQUEST_ROUTING_KEY,
 } from '../../src/amqp/topology.ts'
-import { EVENT_KINDS, type EventKind } from '../../src/contracts/event-schemas.ts'
+import { EVENT_KINDS, type EventKind, REPLAYED_KINDS } from '../../src/contracts/event-schemas.ts'
 import { EVENT_CONTENT_TYPE } from '../../src/contracts/events.ts'
 import type { JsonSchema } from '../../src/contracts/json-schema.ts'
 import { SEALED_TYPE } from '../../src/secrets/unseal-letter.ts'
@@ -22,7 +22,6 @@ const BINDING = { bindingVersion: '0.3.0' }
 const ref = (...path: string[]) => ({ $ref: `#/${path.join('/')}` })
 const eventMessage = (kind: EventKind) => `${nameOf(kind)}Event`
 const REQUEST_MESSAGES = ['ProvisionRequest', 'ProvisionRequestCloudEvent', 'SealedLetter']
-const REPLAYED = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')
 
 function queue(name: string) {
   return {
@@ -87,7 +86,7 @@ const channels = {
     parameters: {
       target: { description: 'The key that you have bound your queue with', examples: ['my-key'] },
     },
-    messages: messagesOf(REPLAYED.map(eventMessage)),
+    messages: messagesOf(REPLAYED_KINDS.map(eventMessage)),
     bindings: exchange(REPLAY_EXCHANGE, 'direct'),
   },
 }

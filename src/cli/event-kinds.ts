@@ -1,4 +1,4 @@
-import { EVENT_KINDS, type EventKind } from '../contracts/event-schemas.ts'
+import type { EventKind } from '../contracts/event-schemas.ts'
 import { InvalidValue, list } from './option.ts'
 
 /** Reads kinds of events, comma separated. */
@@ -8,6 +8,3 @@ export const kindsOf = (known: readonly EventKind[]) => (text: string) => {
   if (unknown === undefined) return kinds
   throw new InvalidValue(`must be one or more of ${known.join(', ')}`)
 }
-
-/** Rejections belong to no request, and are not sent again. */
-export const REPLAYED_KINDS = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')

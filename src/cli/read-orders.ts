@@ -1,3 +1,4 @@
+import { EVENT_CONTENT_TYPE } from '../contracts/events.ts'
 import { findIds } from '../contracts/request-ids.ts'
 import { parseRequestMessage } from '../contracts/request-message.ts'
 
@@ -45,7 +46,7 @@ export function readOrders(text: Buffer): ReadOrders {
       read.faults.push(...parsed.detail.map(({ path, message }) => ({ line, path, message: told(message) })))
       continue
     }
-    const format = contentType === CLOUD_EVENT ? 'cloudevents' : 'plain'
+    const format = contentType === EVENT_CONTENT_TYPE ? 'cloudevents' : 'plain'
     const { projectId = '', requestId = '' } = findIds(value, format, undefined, [])
     const order: Order = { projectId, requestId, body, contentType, line }
     const key = `${projectId} ${requestId}`
@@ -57,8 +58,6 @@ export function readOrders(text: Buffer): ReadOrders {
   return read
 }
 
-const CLOUD_EVENT = 'application/cloudevents+json'
-
 function formatOf(body: Buffer): { contentType: string; value: unknown } {
   let value: unknown
   try {
@@ -67,7 +66,7 @@ function formatOf(body: Buffer): { contentType: string; value: unknown } {
     // What is wrong with it is told by whoever parses it strictly.
   }
   const isEvent = typeof value === 'object' && value !== null && 'specversion' in value
-  return { contentType: isEvent ? CLOUD_EVENT : 'application/json', value }
+  return { contentType: isEvent ? EVENT_CONTENT_TYPE : 'application/json', value }
 }
 
 /** The whole as one, where its first line is no whole object. */

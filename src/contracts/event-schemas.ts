@@ -121,6 +121,8 @@ export type EventKind = keyof typeof eventDataSchemas
 export type EventData<Kind extends EventKind> = z.infer<(typeof eventDataSchemas)[Kind]>
 
 export const EVENT_KINDS = Object.keys(eventDataSchemas) as EventKind[]
+/** Kinds that are sent again on demand: a rejection belongs to no stored request. */
+export const REPLAYED_KINDS = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')
 
 /** The URN of the schema of a kind's data, which its events name. The version changes with what breaks readers. */
 export function dataSchemaOf<Kind extends EventKind>(kind: Kind): `urn:provisioner:${Kind}:1` {

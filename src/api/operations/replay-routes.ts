@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { EVENT_KINDS } from '../../contracts/event-schemas.ts'
+import { REPLAYED_KINDS } from '../../contracts/event-schemas.ts'
 import { runSchema } from '../../contracts/operations.ts'
 import { told } from '../../contracts/reply-members.ts'
 import { problemSchema } from '../../contracts/status.ts'
@@ -15,8 +15,6 @@ import { problemReplies, reply } from '../replies.ts'
 import { rejectionCode } from './dead-letter-routes.ts'
 import { OPERATIONS_EXAMPLES } from './examples.ts'
 import { instant, OPERATIONS_TAGS, reason } from './inputs.ts'
-
-const REPLAYED_KINDS = EVENT_KINDS.filter((kind) => kind !== 'request.rejected')
 
 const perSecond = z.number().positive().max(10_000).meta(told('How many are sent per second', 500))
 

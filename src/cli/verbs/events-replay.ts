@@ -1,10 +1,11 @@
 import type { Link } from '../../amqp/link.ts'
 import { REPLAY_EXCHANGE } from '../../amqp/topology.ts'
+import { REPLAYED_KINDS } from '../../contracts/event-schemas.ts'
 import { newUuid } from '../../runtime/uuid.ts'
 import { listen, lost, withLink } from '../broker.ts'
 import { make } from '../change.ts'
 import { lineOf, readEvent } from '../draw-event.ts'
-import { kindsOf, REPLAYED_KINDS } from '../event-kinds.ts'
+import { kindsOf } from '../event-kinds.ts'
 import { followRun, progressOf, type RunReply } from '../follow-run.ts'
 import {
   byDefault,
