@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Run } from '../contracts/operations.ts'
 import type { Wire } from '../contracts/wire.ts'
+import type { Change } from './api.ts'
+import { make } from './change.ts'
 import { CommandError } from './command-error.ts'
 import type { Context } from './verb.ts'
 
@@ -14,6 +16,19 @@ export const runPath = (id: string) => `/operations/runs/${encodeURIComponent(id
 export function progressOf({ kind, state, done, passed_over, per_second, error }: RunReply): string {
   const passed = kind === 'events' ? '' : `, ${passed_over} passed over`
   return `${state}, ${done} sent${passed}, ${per_second} per second${error === null ? '' : `: ${error}`}`
+}
+
+/** Begins a run, and follows it to its end unless it is only to begin; with `dryRun` only what would be asked. */
+export async function beginRun(
+  context: Pick<Context, 'api' | 'terminal' | 'json'>,
+  change: Change,
+  { dryRun, noWait }: { dryRun: boolean; noWait: boolean },
+): Promise<void> {
+  const tell = ({ id }: RunReply) => `run ${id} has been stored`
+  const begun = await make<RunReply>(context, change, { dryRun, tell })
+  if (begun === undefined || noWait) return
+  const run = await followRun(context, begun.id)
+  context.terminal.line(context.json ? JSON.stringify(run) : progressOf(run))
 }
 
 /** Resolves when the run is over; throws a CommandError when it has failed. It goes on when nobody follows it. */

@@ -1,8 +1,7 @@
 import type { DeadLetterList } from '../../contracts/operations.ts'
 import { REJECTION_CODES } from '../../contracts/rejection-code.ts'
 import type { Wire } from '../../contracts/wire.ts'
-import { make } from '../change.ts'
-import { followRun, progressOf, type RunReply } from '../follow-run.ts'
+import { beginRun } from '../follow-run.ts'
 import {
   byDefault,
   flag,
@@ -91,18 +90,12 @@ export const deadLettersReplay = defineVerb({
   notes:
     'Nothing is lost and nothing is ordered twice, whatever dies meanwhile. The run goes on when nobody follows it.',
   carryOut: async ({ code, max, perSecond, reason, noWait, dryRun }, context) => {
-    const begun = await make<RunReply>(
+    const body = { code, max, per_second: perSecond, reason }
+    await beginRun(
       context,
-      {
-        method: 'POST',
-        path: '/operations/dead-letters/replay',
-        body: { code, max, per_second: perSecond, reason },
-      },
-      { dryRun, tell: ({ id }) => `run ${id} has been stored` },
+      { method: 'POST', path: '/operations/dead-letters/replay', body },
+      { dryRun, noWait },
     )
-    if (begun === undefined || noWait) return undefined
-    const run = await followRun(context, begun.id)
-    context.terminal.line(context.json ? JSON.stringify(run) : progressOf(run))
     return undefined
   },
 })

@@ -2,11 +2,11 @@ import type { Link } from '../../amqp/link.ts'
 import { REPLAY_EXCHANGE } from '../../amqp/topology.ts'
 import { REPLAYED_KINDS } from '../../contracts/event-schemas.ts'
 import { newUuid } from '../../runtime/uuid.ts'
+import type { Change } from '../api.ts'
 import { listen, lost, withLink } from '../broker.ts'
-import { make } from '../change.ts'
 import { lineOf, readEvent } from '../draw-event.ts'
 import { kindsOf } from '../event-kinds.ts'
-import { followRun, progressOf, type RunReply } from '../follow-run.ts'
+import { beginRun, followRun, type RunReply } from '../follow-run.ts'
 import {
   byDefault,
   flag,
@@ -19,11 +19,6 @@ import {
   value,
 } from '../option.ts'
 import { type Context, DRY_RUN, defineVerb } from '../verb.ts'
-
-interface Asked {
-  body: object
-  dryRun: boolean
-}
 
 export const eventsReplay = defineVerb({
   name: 'events replay',
@@ -66,25 +61,16 @@ export const eventsReplay = defineVerb({
   ) => {
     const key = target ?? `command-${newUuid()}`
     const chosen = { from, to, project_id: project, request_id: request, kinds }
-    const asked = { dryRun, body: { target: key, ...chosen, per_second: perSecond, reason } }
-    if (dryRun || target !== undefined) await sendToOthers(context, asked, { noWait })
-    else await withLink(context.amqpUrl(), (link) => sendHere(context, link, key, asked))
+    const body = { target: key, ...chosen, per_second: perSecond, reason }
+    const change = { method: 'POST', path: '/operations/events/replay', body } as const
+    if (dryRun || target !== undefined) await beginRun(context, change, { dryRun, noWait })
+    else await withLink(context.amqpUrl(), (link) => sendHere(context, link, key, change))
     return undefined
   },
 })
 
-const change = (body: object) => ({ method: 'POST', path: '/operations/events/replay', body }) as const
-
-async function sendToOthers(context: Context, { body, dryRun }: Asked, { noWait }: { noWait: boolean }) {
-  const tell = ({ id }: RunReply) => `run ${id} has been stored`
-  const begun = await make<RunReply>(context, change(body), { dryRun, tell })
-  if (begun === undefined || noWait) return
-  const run = await followRun(context, begun.id)
-  context.terminal.line(context.json ? JSON.stringify(run) : progressOf(run))
-}
-
 /** The end of the replay comes through the queue as well, behind all events: then all have been seen. */
-async function sendHere(context: Context, link: Link, key: string, { body }: Asked) {
+async function sendHere(context: Context, link: Link, key: string, change: Change) {
   const { terminal, json, api } = context
   const seen = new Set<string>()
   const end = Promise.withResolvers<void>()
@@ -97,7 +83,7 @@ async function sendHere(context: Context, link: Link, key: string, { body }: Ask
     terminal.line(json ? JSON.stringify(event) : lineOf(event))
   })
   const work = async () => {
-    const begun = await api.change<RunReply>(change(body))
+    const begun = await api.change<RunReply>(change)
     terminal.note(`run ${begun.id} has been stored`)
     await followRun(context, begun.id)
     const properties = { messageId: END }
