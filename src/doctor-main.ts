@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { PROJECT_ID } from './contracts/request-schema.ts'
 import { examine } from './doctor/doctor.ts'
 import { screenOf, works } from './doctor/screen.ts'
 import { EXIT_CONFIG, EXIT_USAGE } from './runtime/exit-codes.ts'
@@ -10,8 +11,6 @@ const USAGE = `Looks at everything that an order of a project needs, in the serv
 
 --now makes the one reading call to CloudDC also while calls of the project are held back.
 `
-
-const PROJECT = /^[A-Za-z0-9_-]{1,64}$/
 
 interface Order {
   projectId: string
@@ -25,7 +24,7 @@ function readOrder(args: string[]): Order | null {
     const flag = { type: 'boolean', default: false } as const
     const { values } = parseArgs({ args, options: { project: { type: 'string' }, json: flag, now: flag } })
     const { project: projectId = '', json, now } = values
-    return PROJECT.test(projectId) ? { projectId, json, now } : null
+    return PROJECT_ID.test(projectId) ? { projectId, json, now } : null
   } catch {
     return null
   }

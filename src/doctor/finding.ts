@@ -13,8 +13,6 @@ export interface Finding {
   next: string | null
 }
 
-export type FindingState = Finding['state']
-
 /** What is found of one thing, of which the name is known. */
 export type Found = Omit<Finding, 'name'>
 

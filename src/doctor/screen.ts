@@ -1,8 +1,8 @@
-import type { Finding } from './finding.ts'
+import { type Finding, isSound } from './finding.ts'
 
 /** Whether an order would work, by what was found. */
 export function works(findings: readonly Finding[]): boolean {
-  return findings.every(({ state }) => state === 'ok' || state === 'warning')
+  return findings.every(isSound)
 }
 
 /** All findings for a terminal, the remedies below those that need one. */
