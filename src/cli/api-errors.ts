@@ -3,6 +3,7 @@ import type { Problem } from '../contracts/status.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { tlsFault } from '../runtime/tls-fault.ts'
 import { CommandError } from './command-error.ts'
+import { faultLine } from './fault-line.ts'
 
 /** What a reply that is no good means, and what a person can do about it. */
 
@@ -66,7 +67,7 @@ export function refused({
 }): CommandError {
   const { code, detail, title, errors, evidence } = problem as Partial<Problem> & { evidence?: unknown }
   if (code === undefined) return strange(url, status)
-  const faults = (errors ?? []).map(({ path, message }) => `${path}: ${message}`.replace(/^: /, ''))
+  const faults = (errors ?? []).map(faultLine)
   const found =
     evidence === null || evidence === undefined ? [] : [`what is known: ${JSON.stringify(evidence)}`]
   const message = [detail ?? title ?? `HTTP ${status}`, ...faults, ...found].join('\n  ')

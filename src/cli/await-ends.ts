@@ -4,7 +4,8 @@ import type { RequestList } from '../contracts/status.ts'
 import type { Wire } from '../contracts/wire.ts'
 import { isTerminal, type RequestState } from '../request/provision-request.ts'
 import type { Api } from './api.ts'
-import { CommandError } from './command-error.ts'
+import { CommandError, passes } from './command-error.ts'
+import { faultLine } from './fault-line.ts'
 import type { Order } from './read-orders.ts'
 import { listPathOf, reasonOf, type StatusReply } from './requests.ts'
 
@@ -71,8 +72,8 @@ export function createEnds(
     rejected: ({ body }) => {
       const { data } = JSON.parse(body.toString('utf8')) as { data: RejectedData }
       const { project_id, request_id, code, detail } = data
-      const faults = detail.map(({ path, message }) => `${path}: ${message}`.replace(/^: /, ''))
-      end({ project_id, request_id, state: 'rejected', reason: [code, ...faults].join('; ') })
+      const reason = [code, ...detail.map(faultLine)].join('; ')
+      end({ project_id, request_id, state: 'rejected', reason })
     },
     await: async () => {
       const deadline = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY)
@@ -80,7 +81,7 @@ export function createEnds(
         if (performance.now() >= deadline) throw tooLate(open.size)
         await sleep(Math.max(0, Math.min(LOOK_MS, deadline - performance.now())))
         await look().catch((error: unknown) => {
-          if (!(error instanceof CommandError) || !error.passes) throw error
+          if (!passes(error)) throw error
           onTrouble(error.message)
         })
       }

@@ -27,5 +27,8 @@ export class CommandError extends Error {
   }
 }
 
+/** Whether the same may well be answered a little later. */
+export const passes = (error: unknown): error is CommandError => error instanceof CommandError && error.passes
+
 export const wrongUse = (message: string, next: string | null = null) =>
   new CommandError('wrong_use', 'wrong_use', message, { next })

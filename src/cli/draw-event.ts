@@ -1,3 +1,4 @@
+import { namedValues } from './named-values.ts'
 import { harmless } from './text-width.ts'
 
 /** An event as it is published: a CloudEvent. */
@@ -22,12 +23,6 @@ export function readEvent(body: Buffer): ShownEvent | null {
 export function lineOf({ time, type, data }: ShownEvent): string {
   const { project_id, request_id, ...said } = data
   const kind = type.replace(/^provisioner\./, '').padEnd('request.dispatched'.length)
-  return harmless(`${time}  ${kind}  ${project_id} ${request_id}  ${wordsOf(said)}`.trimEnd())
-}
-
-function wordsOf(said: Readonly<Record<string, unknown>>): string {
-  const words = Object.entries(said).filter(([, value]) => value !== null)
-  return words
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ')
+  const words = namedValues(Object.entries(said).filter(([, value]) => value !== null))
+  return harmless(`${time}  ${kind}  ${project_id} ${request_id}  ${words}`.trimEnd())
 }

@@ -3,7 +3,7 @@ import type { Run } from '../contracts/operations.ts'
 import type { Wire } from '../contracts/wire.ts'
 import type { Change } from './api.ts'
 import { make } from './change.ts'
-import { CommandError } from './command-error.ts'
+import { CommandError, passes } from './command-error.ts'
 import type { Context } from './verb.ts'
 
 export type RunReply = Wire<Run>
@@ -44,7 +44,7 @@ export async function followRun(
         throw new CommandError('failed', 'run_failed', `run ${id} has failed after ${run.done}: ${run.error}`)
       terminal.progress(`run ${id}: ${progressOf(run)}; Ctrl-C ends this view, not the run`)
     } catch (error) {
-      if (!(error instanceof CommandError) || !error.passes) throw error
+      if (!passes(error)) throw error
       terminal.progress(`run ${id}: ${error.message}; trying again`)
     }
     await sleep(LOOK_MS)

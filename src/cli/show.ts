@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CommandError } from './command-error.ts'
+import { passes } from './command-error.ts'
 import { at } from './times.ts'
 import type { Context } from './verb.ts'
 
@@ -47,7 +47,7 @@ export async function show<Reply>(
       last = await read()
       trouble = null
     } catch (error) {
-      if (!(error instanceof CommandError) || !error.passes) throw error
+      if (!passes(error)) throw error
       if (trouble === null && !redraws) terminal.note(error.message)
       trouble = error.message
     }

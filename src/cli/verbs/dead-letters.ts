@@ -12,6 +12,7 @@ import {
   value,
   wholeNumber,
 } from '../option.ts'
+import { NEWEST } from '../page.ts'
 import { show } from '../show.ts'
 import { table } from '../table.ts'
 import { at } from '../times.ts'
@@ -29,7 +30,7 @@ export const deadLettersList = defineVerb({
   places: {},
   options: {
     code,
-    limit: byDefault(value('number', 'how many at the most, by default 50', wholeNumber(1, 200)), 50),
+    ...NEWEST,
     ...WATCH,
   },
   examples: ['dead-letters list --code delivery_limit'],

@@ -1,5 +1,6 @@
 import type { History, HistoryEntry } from '../../contracts/history.ts'
 import type { Wire } from '../../contracts/wire.ts'
+import { namedValues } from '../named-values.ts'
 import { project, request } from '../option.ts'
 import { pathOf } from '../requests.ts'
 import { show } from '../show.ts'
@@ -38,8 +39,5 @@ function whatOf(entry: Wire<HistoryEntry>): string {
 function evidenceOf(entry: Wire<HistoryEntry>): string | null {
   const id = entry.kind === 'attempt' ? entry.upstream_request_id : null
   const found = { ...entry.evidence, ...(id === null ? {} : { upstream_request_id: id }) }
-  const told = Object.entries(found).map(
-    ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  )
-  return told.length === 0 ? null : told.join(' ')
+  return namedValues(Object.entries(found)) || null
 }

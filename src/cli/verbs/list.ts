@@ -1,6 +1,7 @@
 import type { RequestList } from '../../contracts/status.ts'
 import type { Wire } from '../../contracts/wire.ts'
-import { byDefault, instant, project, value, wholeNumber, list as words } from '../option.ts'
+import { instant, project, value, list as words } from '../option.ts'
+import { nextPage, PAGE } from '../page.ts'
 import { drawList, listPathOf } from '../requests.ts'
 import { show } from '../show.ts'
 import { defineVerb, WATCH } from '../verb.ts'
@@ -17,8 +18,7 @@ export const list = defineVerb({
     createdBefore: value('time', 'only earlier ones', instant(-1)),
     errorCode: value('code', 'only those that ended with this code'),
     correlationId: value('id', 'only those with this correlation id'),
-    limit: byDefault(value('number', 'how many at the most, by default 50', wholeNumber(1, 200)), 50),
-    marker: value('marker', 'go on after the page before, which has told it'),
+    ...PAGE,
     ...WATCH,
   },
   examples: [
@@ -55,8 +55,7 @@ export const list = defineVerb({
       read: () => api.read<Wire<RequestList>>(listPathOf(project), query),
       draw: ({ requests, next_marker }) => {
         if (requests.length === 0) return [`no such requests of project ${project}`]
-        const more = next_marker === null ? [] : ['', terminal.paint('dim', `more: --marker ${next_marker}`)]
-        return [...drawList(terminal, requests), ...more]
+        return [...drawList(terminal, requests), ...nextPage(terminal, next_marker)]
       },
     })
     return undefined

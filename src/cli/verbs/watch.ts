@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTerminal } from '../../request/provision-request.ts'
-import { CommandError } from '../command-error.ts'
+import { passes } from '../command-error.ts'
 import { project, request } from '../option.ts'
 import { isGood, pathOf, reasonOf, type StatusReply } from '../requests.ts'
 import { harmless } from '../text-width.ts'
@@ -49,7 +49,7 @@ async function held<Reply>(
     try {
       return await read()
     } catch (error) {
-      if (!(error instanceof CommandError) || !error.passes) throw error
+      if (!passes(error)) throw error
       terminal.progress(`${error.message}; trying again`)
       await sleep(RETRY_MS)
     }
