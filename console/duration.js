@@ -66,6 +66,16 @@ export function clock(time, now) {
   return timed(time, sameDay ? at.toLocaleTimeString('en-GB') : at.toLocaleString('en-GB'))
 }
 
+/**
+ * As an input of the type datetime-local has it; empty for what is no time.
+ * @param {number} time milliseconds since 1970
+ */
+export function localTime(time) {
+  if (Number.isNaN(time)) return ''
+  const minutesWest = new Date(time).getTimezoneOffset()
+  return new Date(time - minutesWest * 60_000).toISOString().slice(0, 16)
+}
+
 /** @type {(time: string, text: string) => import('./html.js').View} */
 function timed(time, text) {
   return html`<time datetime=${time} title=${time}>${text}</time>`

@@ -1,4 +1,5 @@
 // @ts-check
+import { localTime } from './duration.js'
 import { html } from './html.js'
 import { projectLink } from './route.js'
 import { stateName } from './words.js'
@@ -33,6 +34,7 @@ export function filterForm({ route: { query } }, projectId) {
   const states = STATES.some(([value]) => value === (query.state ?? ''))
     ? STATES
     : [...STATES, [query.state ?? '', query.state ?? '']]
+  const shown = (time = '') => localTime(Date.parse(time))
   /** @param {SubmitEvent} event */
   const submit = (event) => {
     event.preventDefault()
@@ -51,8 +53,8 @@ export function filterForm({ route: { query } }, projectId) {
       <label>Order id <input name="request_id" value=${query.request_id ?? ''} autocomplete="off" /></label>
       <label>Error code <input name="error_code" value=${query.error_code ?? ''} autocomplete="off" /></label>
       <label>Correlation id <input name="correlation_id" value=${query.correlation_id ?? ''} autocomplete="off" /></label>
-      <label>After <input name="created_after" type="datetime-local" value=${asShown(query.created_after)} /></label>
-      <label>Before <input name="created_before" type="datetime-local" value=${asShown(query.created_before)} /></label>
+      <label>After <input name="created_after" type="datetime-local" value=${shown(query.created_after)} /></label>
+      <label>Before <input name="created_before" type="datetime-local" value=${shown(query.created_before)} /></label>
       <button type="submit">Filter</button>
       <a href=${projectLink(projectId)}>All</a>
     </form>
@@ -62,11 +64,4 @@ export function filterForm({ route: { query } }, projectId) {
 /** Times are local in the form, RFC 3339 in the address. @param {string} name @param {string} value */
 function asAsked(name, value) {
   return name.startsWith('created_') && value !== '' ? new Date(value).toISOString() : value
-}
-
-/** @param {string | undefined} time RFC 3339 */
-function asShown(time) {
-  const at = Date.parse(time ?? '')
-  if (Number.isNaN(at)) return ''
-  return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
 }

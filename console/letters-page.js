@@ -1,7 +1,8 @@
 // @ts-check
 import { ago } from './duration.js'
 import { html } from './html.js'
-import { linkTo, requestLink } from './route.js'
+import { orderLink } from './order-link.js'
+import { linkTo } from './route.js'
 import { number, plural } from './section.js'
 import { shownOnce } from './shown-once.js'
 import { table } from './table.js'
@@ -72,5 +73,5 @@ function lettersTable(rows, now) {
 /** @param {Letter} letter */
 function orderOf({ project_id, request_id }) {
   if (project_id === null || request_id === null) return 'not readable'
-  return html`<a href=${requestLink(project_id, request_id)}>${project_id} / ${request_id}</a>`
+  return orderLink({ project_id, request_id })
 }

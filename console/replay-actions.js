@@ -1,4 +1,5 @@
 // @ts-check
+import { localTime } from './duration.js'
 
 /**
  * Replays go on by themselves: each answers with a run, whose progress has a page of its own.
@@ -69,10 +70,4 @@ export function replayEvents(projectId, requestId, from) {
     }),
     leadsTo: runLink,
   }
-}
-
-/** As an input of the type datetime-local has it. @param {number} time milliseconds since 1970 */
-function localTime(time) {
-  const minutesWest = new Date(time).getTimezoneOffset()
-  return new Date(time - minutesWest * 60_000).toISOString().slice(0, 16)
 }

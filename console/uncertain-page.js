@@ -2,8 +2,8 @@
 import { ahead, lasting } from './duration.js'
 import { evidenceView } from './evidence.js'
 import { html } from './html.js'
+import { orderLink } from './order-link.js'
 import { pager } from './pager.js'
-import { requestLink } from './route.js'
 import { number, plural } from './section.js'
 import { shownOnce } from './shown-once.js'
 import { table } from './table.js'
@@ -29,12 +29,7 @@ export function uncertainPage(route) {
             caption: 'Calls of unknown outcome',
             /** @type {import('./table.js').Column<Uncertain['attempts'][number]>[]} */
             columns: [
-              {
-                head: 'Order',
-                kind: 'name',
-                cell: ({ project_id, request_id }) =>
-                  html`<a href=${requestLink(project_id, request_id)}>${project_id} / ${request_id}</a>`,
-              },
+              { head: 'Order', kind: 'name', cell: orderLink },
               { head: 'For', cell: ({ uncertain_since }) => lasting(uncertain_since, now) },
               { head: 'Looks', kind: 'number', cell: ({ looks }) => number(looks) },
               { head: 'Next look', cell: ({ next_look_at }) => ahead(next_look_at, now) },

@@ -1,7 +1,7 @@
 // @ts-check
 import { ahead, lasting } from './duration.js'
 import { html } from './html.js'
-import { requestLink } from './route.js'
+import { orderLink } from './order-link.js'
 import { plural, section } from './section.js'
 import { table } from './table.js'
 import { verdictName } from './words.js'
@@ -33,12 +33,7 @@ export function uncertainSection({ now }, { uncertain }, most) {
             caption: 'Calls of unknown outcome',
             /** @type {import('./table.js').Column<Row>[]} */
             columns: [
-              {
-                head: 'Order',
-                kind: 'name',
-                cell: ({ project_id, request_id }) =>
-                  html`<a href=${requestLink(project_id, request_id)}>${project_id} / ${request_id}</a>`,
-              },
+              { head: 'Order', kind: 'name', cell: orderLink },
               { head: 'For', cell: ({ since }) => lasting(since, now) },
               { head: 'Why', kind: 'name', cell: ({ cause }) => cause ?? 'no answer' },
               { head: 'Found', kind: 'wide', cell: whatWasFound },

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { difference } from '../changes-section.js'
-import { duration } from '../duration.js'
+import { duration, localTime } from '../duration.js'
 import { parseRoute, projectLink, requestLink } from '../route.js'
 
 describe('a length of time', () => {
@@ -16,6 +16,26 @@ describe('a length of time', () => {
     [352_800_000, '4 d 2 h'],
   ])('of %i ms reads %s', (milliseconds, text) => {
     expect(duration(milliseconds)).toBe(text)
+  })
+})
+
+describe('a time in a form', () => {
+  const CENTURY = { min: new Date('2000-01-01'), max: new Date('2099-12-31') }
+
+  test('is the local one, to the minute', () => {
+    fc.assert(
+      fc.property(fc.date({ ...CENTURY, noInvalidDate: true }), (time) => {
+        const text = localTime(time.getTime())
+        const [date = '', clock = ''] = text.split('T')
+        expect(date.split('-').map(Number)).toEqual([time.getFullYear(), time.getMonth() + 1, time.getDate()])
+        expect(clock.split(':').map(Number)).toEqual([time.getHours(), time.getMinutes()])
+        expect(text).toHaveLength('2026-11-26T12:00'.length)
+      }),
+    )
+  })
+
+  test('is empty for what is no time', () => {
+    expect(localTime(Number.NaN)).toBe('')
   })
 })
 
