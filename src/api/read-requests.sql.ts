@@ -1,5 +1,4 @@
-import { waitOfCredential } from '../budget/credential.sql.ts'
-import { pauseOf } from '../budget/pause.sql.ts'
+import { WAIT_COLUMNS, type WaitColumns, withWait } from '../budget/wait.sql.ts'
 import type { Sql } from '../database/database.ts'
 import type { ForecastFacts } from '../forecast/estimate.ts'
 import { forecastOf } from '../forecast/forecast.sql.ts'
@@ -59,22 +58,13 @@ SELECT
     FROM look l
     WHERE r.state = 'uncertain' AND l.provision_request_id = r.id AND l.attempt = r.attempt_number
   ) AS "reconcileAt",
-  greatest(b.blocked_until, k.blocked_until) AS "blockedUntil",
-  coalesce(k.blocked_reason, b.blocked_reason) AS "blockedReason",
-  greatest(b.due_at, k.due_at) AS "dueAt",
-  b.preflight_at AS "preflightAt",
-  p.detail AS "pauseDetail",
-  p.until AS "pausedUntil",
+  ${WAIT_COLUMNS},
   f.forecast AS "forecast",
   clock_timestamp() AS "now"`
 
 /** The bucket of `r`, where it waits for it, the pause of its project, and what is to be expected. */
 export const WITH_BUCKET = `
-LEFT JOIN LATERAL (
-  SELECT one.* FROM rate_bucket one WHERE r.state = 'queued' AND one.project_id = r.project_id OFFSET 0
-) b ON true
-LEFT JOIN LATERAL ${waitOfCredential('b')} k ON true
-LEFT JOIN LATERAL ${pauseOf('r.project_id')} p ON r.state = 'queued'
+${withWait('r')}
 LEFT JOIN LATERAL ${forecastOf('r')} f ON true
 `
 
@@ -114,7 +104,7 @@ export interface InstanceRow {
   upstreamState: string | null
 }
 
-export interface RequestRow {
+export interface RequestRow extends WaitColumns {
   id: string
   projectId: string
   requestId: string
@@ -146,14 +136,6 @@ export interface RequestRow {
   instances: InstanceRow[]
   /** The next look for the instances of an attempt without an outcome. */
   reconcileAt: Date | null
-  /** Of the project's bucket and its credential's, while the request is queued. */
-  blockedUntil: Date | null
-  blockedReason: string | null
-  dueAt: Date | null
-  preflightAt: Date | null
-  /** Of the pause of the project, while the request is queued; the detail is null without one. */
-  pauseDetail: string | null
-  pausedUntil: Date | null
   forecast: ForecastFacts | null
   /** The database's time of the read. */
   now: Date

@@ -19,21 +19,22 @@ export const PAUSES = `SELECT p.project_id, p.until
 export const notPaused = (b: string): string =>
   `('${ALL_PROJECTS}' NOT IN (SELECT project_id FROM pauses) AND ${b}.project_id NOT IN (SELECT project_id FROM pauses))`
 
+const IN_FORCE = '(p.until IS NULL OR p.until > clock_timestamp())'
+
 /**
  * The pause that a project (SQL) waits for, for a LEFT JOIN LATERAL: of its own and that of all, the one that ends last.
- * Columns: `since`, `until`, `detail`.
+ * Columns: `since`, `until`, `detail`. Where `when` (SQL) does not hold, none, and none is looked for.
  */
-export const pauseOf = (projectId: string): string => `(
+export const pauseOf = (projectId: string, when = 'true'): string => `(
   SELECT p.since, p.until,
     CASE WHEN p.project_id = '${ALL_PROJECTS}' THEN 'all projects are paused: ' ELSE 'the project is paused: ' END || p.reason AS detail
   FROM pause p
-  WHERE p.project_id IN (${projectId}, '${ALL_PROJECTS}') AND (p.until IS NULL OR p.until > clock_timestamp())
+  WHERE ${when} AND p.project_id IN (${projectId}, '${ALL_PROJECTS}') AND ${IN_FORCE}
   ORDER BY p.until DESC NULLS FIRST, p.project_id
   LIMIT 1
 )`
 
 const COLUMNS = `p.since AS "since", p.until AS "until", p.who AS "who", p.reason AS "reason"`
-const IN_FORCE = '(p.until IS NULL OR p.until > clock_timestamp())'
 
 /** $1 project. */
 const FIND = `

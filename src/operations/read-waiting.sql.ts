@@ -1,5 +1,4 @@
-import { waitOfCredential } from '../budget/credential.sql.ts'
-import { pauseOf } from '../budget/pause.sql.ts'
+import { WAIT_COLUMNS, type WaitColumns, withWait } from '../budget/wait.sql.ts'
 import type { ThroughPrisma } from '../database/database.ts'
 
 /**
@@ -66,25 +65,16 @@ SELECT
   k.retry_at AS "retryAt",
   k.held_for AS "heldFor",
   looks.due_at AS "reconcileAt",
-  greatest(b.blocked_until, c.blocked_until) AS "blockedUntil",
-  coalesce(c.blocked_reason, b.blocked_reason) AS "blockedReason",
-  greatest(b.due_at, c.due_at) AS "dueAt",
-  b.preflight_at AS "preflightAt",
-  p.detail AS "pauseDetail",
-  p.until AS "pausedUntil",
+  ${WAIT_COLUMNS},
   clock_timestamp() AS "now"
 FROM kinds k
 CROSS JOIN share
 LEFT JOIN looks ON k.state = 'uncertain' AND looks.project_id = k.project_id
-LEFT JOIN LATERAL (
-  SELECT one.* FROM rate_bucket one WHERE k.state = 'queued' AND one.project_id = k.project_id OFFSET 0
-) b ON true
-LEFT JOIN LATERAL ${waitOfCredential('b')} c ON true
-LEFT JOIN LATERAL ${pauseOf('k.project_id')} p ON k.state = 'queued'
+${withWait('k')}
 `
 
 /** Open requests of one project that are held by the same. */
-export interface OpenKind {
+export interface OpenKind extends WaitColumns {
   projectId: string
   state: 'queued' | 'dispatching' | 'uncertain' | 'provisioning'
   /** Of queued ones: a retry, servers, a first look at servers, or neither. */
@@ -100,13 +90,6 @@ export interface OpenKind {
   retryAt: Date | null
   heldFor: string | null
   reconcileAt: Date | null
-  blockedUntil: Date | null
-  blockedReason: string | null
-  dueAt: Date | null
-  preflightAt: Date | null
-  /** Of the pause of the project; the detail is null without one. */
-  pauseDetail: string | null
-  pausedUntil: Date | null
   now: Date
 }
 

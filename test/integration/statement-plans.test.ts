@@ -24,6 +24,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   overdue: 'pieces of database-figures and read-standing',
   pause: 'a piece of claim-requests and others; changes by people, of a few rows',
   pay: 'pieces of what pays for calls',
+  wait: 'pieces of read-requests and read-waiting',
 }
 
 /** Statements that read a table, or an index of all of its rows, without a key; what is in them, and why that is fine. */
