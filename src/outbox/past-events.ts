@@ -56,48 +56,54 @@ const CLOCKS_APART_MS = 3_600_000
 
 /** One of the wanted events, of a request among the newest in that time; null where these have none. */
 export async function findSample(database: Database, wanted: PastEvents): Promise<Event | null> {
-  const { from, to, projectId, requestId } = wanted
   const newest = await database.prisma.provisionRequest.findMany({
-    where: {
-      ...(projectId && { projectId }),
-      ...(requestId && { requestId }),
-      id: { lt: uuidAt(to.getTime() + CLOCKS_APART_MS) },
-    },
-    select: { id: true, createdAt: true, updatedAt: true },
+    where: { ...keysOf(wanted), id: { lt: uuidAt(wanted.to.getTime() + CLOCKS_APART_MS) } },
+    select: TIMES,
     orderBy: { id: 'desc' },
     take: SAMPLED,
   })
-  const ids = newest
-    .filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from)
-    .map(({ id }) => id)
+  const ids = changedOf(newest, wanted)
   const events = ids.length === 0 ? [] : await eventsOf(database, ids, wanted)
   return events.flat()[0] ?? null
 }
 
-/** Ids of requests that may have changed in that time. The index of ids is walked: there is none of times. */
+/** The index of ids is walked: there is none of times. */
 async function* changedRequests(
   { prisma }: Database,
-  { from, to, projectId, requestId }: PastEvents,
+  wanted: PastEvents,
   start: string,
 ): AsyncGenerator<{ ids: string[]; upTo: string }> {
-  const where = { ...(projectId && { projectId }), ...(requestId && { requestId }) }
   let after = start
   for (;;) {
     const page = await prisma.provisionRequest.findMany({
-      where: { ...where, id: { gt: after } },
-      select: { id: true, createdAt: true, updatedAt: true },
+      where: { ...keysOf(wanted), id: { gt: after } },
+      select: TIMES,
       orderBy: { id: 'asc' },
       take: PAGE,
     })
     const last = page.at(-1)
     if (last === undefined) return
-    const ids = page
-      .filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from)
-      .map(({ id }) => id)
-    yield { ids, upTo: last.id }
+    yield { ids: changedOf(page, wanted), upTo: last.id }
     if (page.length < PAGE) return
     after = last.id
   }
+}
+
+const TIMES = { id: true, createdAt: true, updatedAt: true } as const
+
+const keysOf = ({ projectId, requestId }: PastEvents) => ({
+  ...(projectId && { projectId }),
+  ...(requestId && { requestId }),
+})
+
+/** Ids of those requests that may have changed in that time. */
+function changedOf(
+  requests: readonly { id: string; createdAt: Date; updatedAt: Date }[],
+  { from, to }: PastEvents,
+): string[] {
+  return requests
+    .filter(({ createdAt, updatedAt }) => createdAt < to && updatedAt >= from)
+    .map(({ id }) => id)
 }
 
 async function eventsOf(database: Database, ids: string[], wanted: PastEvents): Promise<Event[][]> {
