@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { told } from '../contracts/reply-members.ts'
 import { REQUEST_ID } from '../contracts/request-schema.ts'
-import { parseDateTime } from '../contracts/rfc3339.ts'
 import { REQUEST_STATES, type RequestState } from '../request/provision-request.ts'
-import { DEFAULT_LIMIT, limitIfAny, marker } from './parameters.ts'
+import { DEFAULT_LIMIT, instant, limitIfAny, marker } from './parameters.ts'
 
 /** What the query of a list holds: filters, the size of its pages, and where the next one begins. */
 
@@ -37,17 +36,6 @@ const requestIds = commaSeparated(
     'must be ids of 1-128 of [A-Za-z0-9._:~-], comma separated',
   )
   .refine((ids) => ids.length <= MAX_REQUEST_IDS, `must be at most ${MAX_REQUEST_IDS} ids`)
-
-const instant = (description: string) =>
-  z
-    .string()
-    .meta(told(description, '2026-11-23T12:00:00.000Z'))
-    .transform((text, context): Date => {
-      const parsed = parseDateTime(text)
-      if (parsed !== null) return parsed
-      context.addIssue('must be an RFC 3339 time, such as 2026-11-23T12:00:00Z (in a query, + is %2B)')
-      return z.NEVER
-    })
 
 const plainText = (description: string, example: string) =>
   z

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { told } from '../contracts/reply-members.ts'
+import { parseDateTime } from '../contracts/rfc3339.ts'
 import { REQUEST_STATES } from '../request/provision-request.ts'
 
 /**
@@ -62,6 +63,19 @@ export const limit = z.preprocess(numberOfDigits, entries.default(DEFAULT_LIMIT)
 
 /** For a page whose size depends on what is asked for. */
 export const limitIfAny = z.preprocess(numberOfDigits, entries.optional())
+
+/** RFC 3339. */
+export const instant = (description: string, example = '2026-11-23T12:00:00Z') =>
+  z
+    .string()
+    .meta({ examples: [example] })
+    .transform((text, context): Date => {
+      const time = parseDateTime(text)
+      if (time !== null) return time
+      context.addIssue('must be an RFC 3339 time, such as 2026-11-23T12:00:00Z (in a query, + is %2B)')
+      return z.NEVER
+    })
+    .describe(description)
 
 export const marker = z
   .string()

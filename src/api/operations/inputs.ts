@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { REASON_LENGTH } from '../../contracts/operations.ts'
 import { told } from '../../contracts/reply-members.ts'
-import { parseDateTime } from '../../contracts/rfc3339.ts'
+import { instant } from '../parameters.ts'
 
 /** What bodies and queries of several routes for operators hold. */
 
@@ -11,19 +11,6 @@ export const reason = z
   .min(REASON_LENGTH.min, `must be at least ${REASON_LENGTH.min} characters`)
   .max(REASON_LENGTH.max, `must be at most ${REASON_LENGTH.max} characters`)
   .meta(told('Why, for the audit: 10 to 500 characters', 'replicas were restarted too often, see INC-341'))
-
-/** RFC 3339. */
-export const instant = (description: string, example = '2026-11-23T12:00:00Z') =>
-  z
-    .string()
-    .meta({ examples: [example] })
-    .transform((text, context) => {
-      const time = parseDateTime(text)
-      if (time !== null) return time
-      context.addIssue('must be a time such as 2026-11-23T12:00:00Z')
-      return z.NEVER
-    })
-    .describe(description)
 
 export const OPERATIONS_TAGS = ['operations']
 

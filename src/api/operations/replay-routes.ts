@@ -9,12 +9,12 @@ import type { By } from '../../operations/audit.ts'
 import type { OperationsReads } from '../../operations/reads.ts'
 import type { EventReplay, RunKind, RunParams } from '../../operations/run.ts'
 import { guardedChange } from '../guarded-reads.ts'
-import { projectId, requestId } from '../parameters.ts'
+import { instant, projectId, requestId } from '../parameters.ts'
 import { notFound, PROBLEM_TYPE, ProblemError } from '../problem.ts'
 import { problemReplies, reply } from '../replies.ts'
 import { rejectionCode } from './dead-letter-routes.ts'
 import { OPERATIONS_EXAMPLES } from './examples.ts'
-import { instant, OPERATIONS_TAGS, reason } from './inputs.ts'
+import { OPERATIONS_TAGS, reason } from './inputs.ts'
 
 const perSecond = z.number().positive().max(10_000).meta(told('How many are sent per second', 500))
 

@@ -3,10 +3,10 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { failuresSchema, uncertainPageSchema } from '../../contracts/operations.ts'
 import type { OperationsReads } from '../../operations/reads.ts'
-import { idToMarker, limit, marker } from '../parameters.ts'
+import { idToMarker, instant, limit, marker } from '../parameters.ts'
 import { problemReplies, reply } from '../replies.ts'
 import { OPERATIONS_EXAMPLES } from './examples.ts'
-import { instant, OPERATIONS_TAGS } from './inputs.ts'
+import { OPERATIONS_TAGS } from './inputs.ts'
 
 const DAY_MS = 86_400_000
 
