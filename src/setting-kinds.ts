@@ -1,13 +1,12 @@
 import { z } from 'zod'
 import { isAddressRange } from './access/addresses.ts'
+import { PROJECT_ID } from './access/caller.ts'
 import { parseSecretKeys, type SecretKey } from './secrets/seal.ts'
 
 /** The kinds of values that settings have in the environment, where everything is text. */
 
 export const ROLES = ['intake', 'dispatch', 'readiness', 'outbox', 'api', 'maintenance'] as const
 export type Role = (typeof ROLES)[number]
-
-const PROJECT_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** The longest delay a timer takes, in milliseconds; beyond it Node fires at once. */
 const MAX_MS = 2 ** 31 - 1

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { PROJECT_ID } from './caller.ts'
 import { ACCESS_ROLES, type AccessRole } from './who-may.ts'
 
 /** Thrown when a text is no access file; names every fault, and repeats nothing of the text. */
@@ -52,7 +53,7 @@ const keySchema = z
       .refine((digest) => digest.toLowerCase() !== DIGEST_OF_NOTHING, 'is the SHA-256 of an empty key'),
     roles: z.array(z.enum(ACCESS_ROLES, `must be of ${ACCESS_ROLES.join(', ')}`)),
     projects: z.union(
-      [z.literal('*'), z.array(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/))],
+      [z.literal('*'), z.array(z.string().regex(PROJECT_ID))],
       'must be "*" or a list of project ids',
     ),
     expires_at: z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time or null' }).nullish(),

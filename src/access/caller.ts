@@ -1,5 +1,7 @@
 import { ACCESS_ROLES, type AccessRole, type Rule } from './who-may.ts'
 
+export const PROJECT_ID = /^[A-Za-z0-9_-]{1,64}$/
+
 /** Whoever asks, by a credential that has been judged. */
 export interface Caller {
   /**

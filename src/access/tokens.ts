@@ -1,6 +1,6 @@
 import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { Issuer } from './access-file.ts'
-import type { Caller } from './caller.ts'
+import { type Caller, PROJECT_ID } from './caller.ts'
 import type { KeySets } from './key-sets.ts'
 import { ACCESS_ROLES } from './who-may.ts'
 
@@ -13,7 +13,6 @@ const ALGORITHMS = [
 const AHEAD_S = 5
 /** Reasons that lie in the token, not in the way to the keys. */
 const NO_KEY = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported]
-const PROJECT_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Thrown when a token cannot be judged, since the keys of its issuer cannot be had now. */
 export class KeysUnavailableError extends Error {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { told } from '../contracts/reply-members.ts'
+import { PROJECT_ID, REQUEST_ID } from '../contracts/request-schema.ts'
 import { parseDateTime } from '../contracts/rfc3339.ts'
 import { REQUEST_STATES } from '../request/provision-request.ts'
 
@@ -9,11 +10,11 @@ import { REQUEST_STATES } from '../request/provision-request.ts'
 
 export const projectId = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9_-]')
+  .regex(PROJECT_ID, 'must be 1-64 of [A-Za-z0-9_-]')
   .meta(told('The CloudDC project', 'project-1'))
 export const requestId = z
   .string()
-  .regex(/^[A-Za-z0-9._:~-]{1,128}$/, 'must be 1-128 of [A-Za-z0-9._:~-]')
+  .regex(REQUEST_ID, 'must be 1-128 of [A-Za-z0-9._:~-]')
   .meta(told("The sender's id of the request, unique within its project", 'order-7f3c'))
 /** CloudDC's own ids: whatever is printable. */
 export const instanceId = z
