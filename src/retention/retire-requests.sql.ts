@@ -2,7 +2,8 @@ import type { ThroughPrisma } from '../database/database.ts'
 
 /*
  * Subqueries in these statements are index probes, one per row, whatever the planner assumes about table sizes; and
- * each statement looks at a bounded number of the oldest rows only.
+ * each statement looks at a bounded number of the oldest rows only. The time up to which they are due is a subquery, too:
+ * only as a value does it bound the way through the index, which joined with it is read to its end where little is due.
  */
 
 /**
@@ -14,12 +15,12 @@ import type { ThroughPrisma } from '../database/database.ts'
  */
 const KEEP_KEYS = `
 WITH clock AS MATERIALIZED (
-  SELECT clock_timestamp() AS ts
+  SELECT clock_timestamp() AS ts, clock_timestamp() - make_interval(secs => $1::float8 * 86400) AS cutoff
 ),
 oldest AS MATERIALIZED (
   SELECT r.project_id, r.request_id, r.content_digest, r.password_digest, r.completed_at
-  FROM provision_request r, clock
-  WHERE r.completed_at < clock.ts - make_interval(secs => $1::float8 * 86400)
+  FROM provision_request r
+  WHERE r.completed_at < (SELECT cutoff FROM clock)
   ORDER BY r.completed_at
   LIMIT $3::int
 )
@@ -53,9 +54,9 @@ unsent AS MATERIALIZED (
 oldest AS MATERIALIZED (
   SELECT
     r.id, r.version, r.project_id, r.request_id,
-    r.updated_at < clock.cutoff AND r.running_count + r.failed_count = r.created_count AS at_rest
-  FROM provision_request r, clock
-  WHERE r.completed_at < clock.cutoff
+    r.updated_at < (SELECT cutoff FROM clock) AND r.running_count + r.failed_count = r.created_count AS at_rest
+  FROM provision_request r
+  WHERE r.completed_at < (SELECT cutoff FROM clock)
   ORDER BY r.completed_at
   LIMIT $4::int
 ),

@@ -3,7 +3,13 @@ import { basename } from 'node:path'
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type ExplainedStatements, explainStatements } from '../../dev/bench/explain.ts'
+import { fillHistory } from '../../dev/bench/history-fill.ts'
 import { walkHotWay } from '../../dev/bench/hot-statements.ts'
+import {
+  deleteRetiredKeys,
+  deleteRetiredRequests,
+  keepKeys,
+} from '../../src/retention/retire-requests.sql.ts'
 import { walkColdWays } from '../support/cold-statements.ts'
 import { createTestDatabase } from '../support/database.ts'
 
@@ -213,6 +219,48 @@ describe('statements planned on empty tables', () => {
       'history_part_pkey',
       'look_pkey',
       'provision_request_project_id_request_id_key',
+    ])
+  })
+})
+
+/** A replica that is started later plans for what there is by then. */
+describe('statements planned on a long history', () => {
+  const ENDED = 20_000
+  let statements: ExplainedStatements
+
+  beforeAll(async () => {
+    const created = await createTestDatabase()
+    const pool = openPool(created.url)
+    try {
+      await fillHistory(created.url, ENDED, () => undefined)
+      statements = await explainStatements(pool, async (walk) => {
+        const young = { olderThanDays: 30, limit: 100, ahead: 1000 }
+        await keepKeys(walk.as('retire-requests keep, nothing due'), young)
+        await deleteRetiredRequests(walk.as('retire-requests delete, nothing due'), {
+          ...young,
+          keptForMs: 0,
+        })
+        await deleteRetiredKeys(walk.as('retire-requests keys, nothing due'), young)
+        await walkHotWay(walk)
+        await walkColdWays(walk)
+      })
+    } finally {
+      await pool.end()
+      await created.drop()
+    }
+  })
+
+  test('read some of it at most', () => {
+    const found = Object.entries(statements).filter(([, plan]) => plan.rows_touched > ENDED / 10)
+    expect(found.map(([name, { rows_touched }]) => `${name}: ${rows_touched} rows`)).toEqual([])
+  })
+
+  test('read nothing of it where nothing is due', () => {
+    const found = Object.entries(statements).filter(([name]) => name.endsWith('nothing due'))
+    expect(found.map(([name, { rows_touched }]) => [name, rows_touched])).toEqual([
+      ['retire-requests keep, nothing due', 0],
+      ['retire-requests delete, nothing due', 0],
+      ['retire-requests keys, nothing due', 0],
     ])
   })
 })
