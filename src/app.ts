@@ -79,7 +79,7 @@ export function createApp({ config, logger, lookEveryMs = LOOK_EVERY_MS }: AppOp
     ...on('readiness', readiness),
     ...on('dispatch', dispatch, reconcile),
     ...on('intake', intake),
-    ...on('maintenance', maintenance),
+    ...on('maintenance', maintenance, operations.runs),
     ...on('api', operations),
     ...api.services,
   ]

@@ -24,7 +24,10 @@ import type { Loops, WakeUps } from './wake-ups.ts'
 
 interface Operations {
   api: OperationsApi
+  /** For those who answer operators. */
   services: Service[]
+  /** Carries out what operators have asked for. */
+  runs: { services: Service[] }
   loops: Loops<'runner'>
 }
 
@@ -112,7 +115,7 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
     },
     ...buildChanges(core, onLimits),
   }
-  return { api, services: [publisher, runner], loops: { runner } }
+  return { api, services: [publisher], runs: { services: [publisher, runner] }, loops: { runner } }
 }
 
 /** Changes of call limits, and pauses: `onChanged` when one is in force. */

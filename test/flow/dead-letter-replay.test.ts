@@ -130,6 +130,16 @@ test('an empty queue is replayed at once, and what is not clear is refused', asy
   expect((await world.get('/operations/runs/019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa')).status).toBe(404)
 })
 
+test('a process that only answers leaves the run to those that work', async () => {
+  await using world = await createAppWorld({ consumers: false })
+  const { url } = await world.startApp({ ROLES: 'api' })
+  await world.startApp({ ROLES: 'intake,dispatch,readiness,outbox,maintenance' })
+  await placeLetters(world.broker.url, [{ body: '{', code: 'invalid_json' }])
+  const asked = { code: 'invalid_json', max: 10, per_second: 10, reason: REASON }
+  const { body } = await post(url, '/operations/dead-letters/replay', asked)
+  expect(await endedRun(url, body.id)).toMatchObject({ state: 'done', done: 1 })
+})
+
 /** Kills come while the run is in progress: a replica in a process of its own has the duty until it is killed. */
 test('a run that is killed again and again loses nothing, and orders nothing twice', async () => {
   await using world = await createAppWorld({ consumers: false, simulator: { serversPerProject: LETTERS } })
