@@ -36,7 +36,7 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
   const { config, database, replica, broker, pollTimes, idleMs, metrics, logger } = core
   const rules = { settleMs: config.reconcileSettleMs, maxAttempts: config.maxAttempts, pollTimes }
   const queueLength = createQueueLength({ broker, queue: DEAD_LETTER_QUEUE })
-  const publisher = createPublisher({ broker, logger, name: 'replays', maxInFlight: 250 })
+  const publisher = createPublisher({ broker, logger, name: 'replays' })
 
   const replay: Carry<'events'> = async ({ params }, progress, signal) => {
     try {

@@ -18,13 +18,14 @@ import { movedLetter, replayedLetter } from './letters.ts'
 import { markReplayed } from './mark-replayed.sql.ts'
 import { type Carry, RunFailedError } from './run.ts'
 
-/** Letters in hand: what a run that is killed leaves behind as copies. */
-const MAX_IN_HAND = 250
-/** Of them, as many as leave within this part of a second: longer than a confirm takes on a busy broker. */
-const IN_HAND_SECONDS = 0.5
+/** Letters in hand: of those that were sent, a run that is killed leaves copies behind. */
+const MAX_IN_HAND = 500
+/** Of them, as many as leave within so long: longer than confirm, mark and acknowledgement take on busy servers. */
+const IN_HAND_SECONDS = 1
 /** How often an idle queue is asked whether it is empty. */
 const LOOK_MS = 250
-const MARKED_AT_ONCE = 200
+/** Marks of so many letters, or of so long in milliseconds, are one statement. */
+const MARKED = { atOnce: MAX_IN_HAND, gatherMs: 100 }
 
 export interface LetterReplayOptions {
   database: Database
@@ -125,8 +126,9 @@ function failureOf(error: unknown): unknown {
 /** Marks letters in the index, many at once. The index only tells: a letter does not wait for one that cannot be written. */
 function createMarks({ database, logger }: LetterReplayOptions, since: Date) {
   return createBatcher<string, boolean | undefined>({
-    maxSize: MARKED_AT_ONCE,
+    maxSize: MARKED.atOnce,
     concurrency: 1,
+    gatherMs: MARKED.gatherMs,
     flush: async (ids) => {
       const marked = await markReplayed(database, ids, since).catch((error: unknown) => {
         logger.warn({ err: error, letters: ids.length }, 'letters not marked as replayed')

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
-import { ASK_MS, createHeldDuty } from '../replica/held-duty.ts'
+import { createHeldDuty, type DutyTimes } from '../replica/held-duty.ts'
 import type { Replica } from '../replica/replica.ts'
 import { coerceError } from '../runtime/errors.ts'
 import { createLoop, type IdleMs, type SharedLoop } from '../runtime/run-loop.ts'
@@ -12,6 +12,8 @@ import { type Carriers, RunFailedError, type RunKind, type RunProgress, readPara
 const IDLE_MS = 500
 /** How often progress is recorded, and the duty looked after. */
 const RECORD_MS = 250
+/** Shorter than of other duties, which are held all the time: these cost nothing but while a run is in progress. */
+const TIMES: DutyTimes = { leaseMs: 2000, renewMs: 500, askMs: 500 }
 
 export interface RunnerOptions {
   database: Database
@@ -27,7 +29,7 @@ export interface RunnerOptions {
  * which may pass is tried again, and says meanwhile what holds it up.
  */
 export function createRunner({ database, replica, carriers, idleMs, logger }: RunnerOptions): SharedLoop {
-  const duty = createHeldDuty({ replica, duty: 'runs' })
+  const duty = createHeldDuty({ replica, duty: 'runs', times: TIMES })
 
   /** Ends when `over` aborts, and aborts it when the run is no longer ours or cannot be recorded. */
   const keep = async (run: Held, progress: RunProgress, over: AbortController): Promise<void> => {
@@ -77,7 +79,7 @@ export function createRunner({ database, replica, carriers, idleMs, logger }: Ru
         select: { id: true },
       })
       if (isOpen === null) return { again: false }
-      if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
+      if (!(await duty.take())) return { again: false, waitMs: TIMES.askMs }
       const holder = newUuid()
       const run = await takeRun(database, holder)
       if (run === null) return { again: false }

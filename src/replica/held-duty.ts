@@ -1,10 +1,17 @@
 import type { Duty, Replica } from './replica.ts'
 
-/** Short, so that a duty is soon taken over; two replicas that have the same one for a moment do no harm. */
-const LEASE_MS = 6000
-const RENEW_MS = 3000
-/** How often a replica without the duty asks for it. */
+/** How often a replica without a duty asks for it, unless its times say otherwise. */
 export const ASK_MS = 1500
+/** Short, so that a duty is soon taken over; two replicas that have the same one for a moment do no harm. */
+const TIMES: DutyTimes = { leaseMs: 6000, renewMs: 3000, askMs: ASK_MS }
+
+export interface DutyTimes {
+  /** How long the duty stays with a replica that is silent. */
+  leaseMs: number
+  /** How often its lease is renewed, and how often a replica without the duty asks for it. */
+  renewMs: number
+  askMs: number
+}
 
 export interface HeldDuty {
   /** Takes the duty if no other replica has it; whether this one has it now, as of its last asking. */
@@ -17,10 +24,12 @@ export interface HeldDuty {
 export function createHeldDuty({
   replica,
   duty,
+  times: { leaseMs, renewMs, askMs } = TIMES,
   onTaken = () => undefined,
 }: {
   replica: Replica
   duty: Duty
+  times?: DutyTimes
   /** This replica has the duty now, and had not before. */
   onTaken?: () => void
 }): HeldDuty {
@@ -29,8 +38,8 @@ export function createHeldDuty({
   return {
     take: async () => {
       const now = performance.now()
-      if (now - askedAt >= (held ? RENEW_MS : ASK_MS)) {
-        const heldNow = await replica.holdDuty(duty, LEASE_MS)
+      if (now - askedAt >= (held ? renewMs : askMs)) {
+        const heldNow = await replica.holdDuty(duty, leaseMs)
         if (heldNow && !held) onTaken()
         held = heldNow
         askedAt = now
