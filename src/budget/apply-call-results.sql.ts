@@ -2,6 +2,7 @@ import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { BlockedReason } from '../request/waiting.ts'
 import { slowedFactor } from './adaptive-rate.sql.ts'
+import { refundTo } from './pay.sql.ts'
 
 /**
  * Applies call results to the buckets: `clear` ends a block and forgets trouble, `trouble` counts one more and,
@@ -34,7 +35,7 @@ locked AS MATERIALIZED (
       WHEN 'served' THEN state.open AND b.due_at IS NULL AND b.blocked_reason <> 'upstream_unavailable'
       ELSE false
     END AS clears,
-    (SELECT count(*) FROM json_array_elements_text(i."refunds") back(payment) WHERE back.payment::uuid = b.payment) AS refund
+    ${refundTo('b')} AS refund
   FROM rate_bucket b
   JOIN input i ON i."projectId" = b.project_id
   CROSS JOIN clock

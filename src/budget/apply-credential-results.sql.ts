@@ -1,5 +1,6 @@
 import type { ThroughPrisma } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
+import { refundTo } from './pay.sql.ts'
 
 /**
  * Applies call results to the buckets of credentials, as apply-call-results does to those of projects: `clear` ends a
@@ -32,7 +33,7 @@ locked AS MATERIALIZED (
       THEN greatest(i."leastMs", least(i."mostMs", i."firstMs" * i."growth" ^ least(c.troubles, 30)) * (1 + i."jitter"))
       ELSE i."leastMs"
     END AS block_ms,
-    (SELECT count(*) FROM json_array_elements_text(i."refunds") back(payment) WHERE back.payment::uuid = c.payment) AS refund
+    ${refundTo('c')} AS refund
   FROM credential_bucket c
   JOIN input i ON i."credentialId" = c.credential_id
   CROSS JOIN clock

@@ -143,6 +143,10 @@ export const roomFrom = (s: string, at: string): string => `(${s}.room_ms - CASE
     ELSE greatest(0, coalesce(extract(epoch FROM ${at} - clock.ts), 0)) * 1000
   END::float8)`
 
+/** How many of the calls that an input row `i` gives back (`refunds`, names of payments) go back into bucket `b` (SQL). */
+export const refundTo = (b: string): string =>
+  `(SELECT count(*) FROM json_array_elements_text(i."refunds") back(payment) WHERE back.payment::uuid = ${b}.payment)`
+
 /** Whether a reading call waits for its share of the bucket at its `level`: creating leaves one token for it. */
 export const readingWaits = (b: string): string =>
   `coalesce(${b}.poll_wanted_until > clock.ts AND level.poll_credit >= 1, false)`

@@ -11,6 +11,7 @@ import type { createVerdictRecorder } from '../attempt/verdict-recorder.ts'
 import { applyCallResults } from '../budget/apply-call-results.sql.ts'
 import { effectOfFailedReading, UNAUTHORIZED } from '../budget/call-effect.ts'
 import type { Lateness } from '../budget/lateness.ts'
+import { NotPaidError } from '../budget/paid-reading.ts'
 import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcAccessError, CloudDcError, CloudDcThrottledError } from '../clouddc/errors.ts'
@@ -20,12 +21,7 @@ import type { OutageLog } from '../runtime/outage-log.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ListingPace } from './listing-pace.ts'
-import {
-  BucketClosedError,
-  ListingOverdueError,
-  listProject,
-  type ProjectListing,
-} from './project-listing.ts'
+import { ListingOverdueError, listProject, type ProjectListing } from './project-listing.ts'
 
 const FAILED = { minMs: 500, maxMs: 30_000 }
 
@@ -74,7 +70,7 @@ export async function lookAtProject(context: LookContext, claim: ProjectClaim): 
     // The claim has moved the doubts on so far.
     pace.postpone(claim.projectId, moveOnMs)
     // A closed bucket is logged elsewhere.
-    if (signal.aborted || error instanceof BucketClosedError) return
+    if (signal.aborted || error instanceof NotPaidError) return
     outage.failed(error)
     // Otherwise it was the database.
     if (!(error instanceof CloudDcError)) return
