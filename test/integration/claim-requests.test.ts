@@ -61,7 +61,7 @@ describe('a claim', () => {
   })
 
   test('records an attempt with its history for each request, and nothing for others', async () => {
-    const ids = await placeRequests(database, { count: 4 })
+    const ids = await placeRequests(database, { count: 4, limit: { perSecond: 0.01, burst: 20 } })
     await setBucket(database, 'p', { tokens: '3', refilled_at: 'now()' })
     const { requests, claimId } = await claim(database)
     expect(requests.map((request) => request.id).toSorted()).toEqual(ids.slice(0, 3).toSorted())
