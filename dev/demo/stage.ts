@@ -51,7 +51,7 @@ export async function startBackingServers(
   releasers: Releasers,
   { log, durable = false }: { log: (line: string) => void; durable?: boolean },
 ): Promise<{ servers: Servers; databaseUrl: string; amqpUrl: string }> {
-  const starting = startServers({ log, durable })
+  const starting = startServers({ log, durable, virtualHosts: 1 })
   // Also when the start is cut short: what is on its way up has to come up before it can be stopped.
   releasers.add(() =>
     starting.then(

@@ -13,8 +13,6 @@ import { pooledName } from './virtual-hosts.ts'
 import { waitUntil } from './wait-until.ts'
 
 const START_TIMEOUT_MS = 120_000
-/** Costs a private broker some 10 ms each at its start. */
-const POOL_SIZE = 96
 
 interface Ports {
   amqp: number
@@ -26,10 +24,13 @@ interface Ports {
 /** A private RabbitMQ node from the installed package, with its own epmd, on 127.0.0.1 only. */
 export async function startLocalRabbitmq({
   folder,
+  virtualHosts,
   log,
   tls,
 }: {
   folder: RunFolder
+  /** How many there are to choose from. */
+  virtualHosts: number
   /** Then there is an encrypted port besides the other, which asks everybody for a certificate. */
   tls?: ServerTls | undefined
   log: (line: string) => void
@@ -40,7 +41,7 @@ export async function startLocalRabbitmq({
   mkdirSync(claims, { recursive: true })
   const password = randomBytes(12).toString('hex')
   const definitions = join(home, 'definitions.json')
-  writeFileSync(definitions, JSON.stringify(describeVirtualHosts(password)))
+  writeFileSync(definitions, JSON.stringify(describeVirtualHosts(password, virtualHosts)))
   writeFileSync(join(home, 'plugins'), '[].')
 
   const shown = tls && createTlsFolder(join(home, 'tls'), tls)
@@ -61,7 +62,7 @@ export async function startLocalRabbitmq({
       endSignal: 'KILL',
     })
     node = started
-    await waitUntil(() => connectOnce(`${url()}/${pooledName(POOL_SIZE - 1)}`), {
+    await waitUntil(() => connectOnce(`${url()}/${pooledName(virtualHosts - 1)}`), {
       what: 'RabbitMQ did not start',
       timeoutMs: START_TIMEOUT_MS,
       givenUp: () => (started.isRunning() ? undefined : `it ended\n${started.logTail()}`),
@@ -91,7 +92,7 @@ export async function startLocalRabbitmq({
           tlsUrl: `amqps://clouddc:${password}@127.0.0.1:${ports.amqps}`,
           useCertificate: shown.write,
         }),
-    virtualHosts: { from: 'pool', url: url(), size: POOL_SIZE, claims },
+    virtualHosts: { from: 'pool', url: url(), size: virtualHosts, claims },
     kill: async () => {
       if (!node?.isRunning()) return
       // The server is the script's child; the script waits for it and ends after it.
@@ -187,8 +188,8 @@ function nodeEnvironment(home: string, ports: Ports): NodeJS.ProcessEnv {
   }
 }
 
-function describeVirtualHosts(password: string): object {
-  const names = ['/', ...Array.from({ length: POOL_SIZE }, (_, index) => pooledName(index))]
+function describeVirtualHosts(password: string, count: number): object {
+  const names = ['/', ...Array.from({ length: count }, (_, index) => pooledName(index))]
   return {
     users: [{ name: 'clouddc', password, tags: ['administrator'] }],
     vhosts: names.map((name) => ({ name })),

@@ -87,7 +87,7 @@ describe('servers of the test run', () => {
 describe('servers of one’s own', () => {
   let servers: Servers
   beforeAll(async () => {
-    servers = await startServers({ environment, durable: true })
+    servers = await startServers({ environment, durable: true, virtualHosts: 4 })
   })
   afterAll(async () => servers.stop())
 
