@@ -1,4 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+/** The processes that tests start, and those that run tests, leave what Node compiled to the next. */
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/node-compile', import.meta.url))
 
 /** Files whose other side is a socket of their own making. */
 const SOCKET_TESTS = [

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inheritedEnvironment } from './inherited-environment.ts'
 import { freePort } from './servers/free-port.ts'
 import type { RunFolder, ServerProcess } from './servers/run-folder.ts'
 import { waitUntil } from './servers/wait-until.ts'
@@ -12,7 +13,7 @@ export interface ReplicasOptions {
   /** Holds their logs; its watchdog ends them when this process dies. */
   folder: RunFolder
   count: number
-  /** The service's environment, complete but for HOST and PORT. Nothing is inherited but PATH. */
+  /** The service's environment, complete but for HOST and PORT. Little is inherited: `inheritedEnvironment`. */
   environment: Readonly<Record<string, string>>
 }
 
@@ -85,7 +86,7 @@ function createReplicaProcess({
         name,
         command: process.execPath,
         args: ['--import', FAULT_PRELOAD, ...startArguments()],
-        env: { PATH: process.env.PATH, ...environment, ...extra, HOST: '127.0.0.1', PORT: String(port) },
+        env: { ...inheritedEnvironment(), ...environment, ...extra, HOST: '127.0.0.1', PORT: String(port) },
         endSignal: 'KILL',
       })
     },

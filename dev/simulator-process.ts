@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inheritedEnvironment } from './inherited-environment.ts'
 import type { RunFolder } from './servers/run-folder.ts'
 import { waitUntil } from './servers/wait-until.ts'
 
@@ -31,7 +32,7 @@ export async function startSimulator({
     name,
     command: process.execPath,
     args: [ENTRY],
-    env: { PATH: process.env.PATH, SIM_PORT: '0', ...knobs },
+    env: { ...inheritedEnvironment(), SIM_PORT: '0', ...knobs },
     endSignal: 'KILL',
   })
   preferOverOthers(child.pid)

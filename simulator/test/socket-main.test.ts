@@ -7,8 +7,9 @@ type Run = { process: ChildProcess; out: string; err: string }
 
 /** `node simulator/main.ts` with the given knobs. */
 function start(env: Record<string, string>): Run {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
   const child = spawn(process.execPath, ['simulator/main.ts'], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH, NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const run: Run = { process: child, out: '', err: '' }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 import { sqlState } from '../../src/database/errors.ts'
 import { type AppWorld, createAppWorld, type RunningApp } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
@@ -41,9 +42,8 @@ beforeAll(async () => {
   world = await createAppWorld()
   for (const role of [service, api])
     await world.database.query(`CREATE ROLE ${pg.escapeIdentifier(role)} LOGIN PASSWORD 'secret'`)
-  const { PATH } = process.env
   const environment = {
-    PATH,
+    ...inheritedEnvironment(),
     MIGRATE_DATABASE_URL: world.database.url,
     DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/x',
   }
@@ -64,7 +64,7 @@ afterAll(async () => {
 })
 
 test('a role that is not there is named, with what to do; the migrations stay', async () => {
-  const environment = { PATH: process.env.PATH, DATABASE_URL: world.database.url }
+  const environment = { ...inheritedEnvironment(), DATABASE_URL: world.database.url }
   const run = promisify(execFile)(process.execPath, [MIGRATE, '--grant', `no-${suffix}`], {
     env: environment,
   })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 import { migrate, pendingMigrations, schemaDrift } from '../../src/database/migrate.ts'
 import { createTestDatabase } from '../support/database.ts'
 
@@ -27,11 +28,10 @@ async function migrationsWith(name: string, sql: string): Promise<string> {
 
 function runMain(environment: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const { PATH } = process.env
     execFile(
       process.execPath,
       [join(root, 'src/migrate-main.ts')],
-      { env: { PATH, ...environment }, cwd: tmpdir() },
+      { env: { ...inheritedEnvironment(), ...environment }, cwd: tmpdir() },
       (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), output: stdout + stderr }),
     )
   })

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 import { findPgbouncer, type Pgbouncer, startPgbouncer } from '../../dev/servers/local-pgbouncer.ts'
 import { createDatabase, type Database } from '../../src/database/database.ts'
 import { SESSION_SETTINGS } from '../../src/database/pool.ts'
@@ -34,7 +35,7 @@ describe.skipIf(program === undefined)(`behind pgbouncer in session mode${REMEDY
     const migrate = () =>
       promisify(execFile)('npm', ['run', '--silent', 'migrate'], {
         env: {
-          PATH: process.env.PATH,
+          ...inheritedEnvironment(),
           HOME: process.env.HOME,
           DATABASE_URL: pooler.through(created.url),
         },

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 import type { CreatedDatabase } from '../../dev/servers/databases.ts'
 import { type Servers, startServers } from '../../dev/servers.ts'
 import { createSimulator } from '../../simulator/simulator.ts'
@@ -45,7 +46,7 @@ beforeAll(async () => {
     strangerCert: strange.cert,
     strangerKey: strange.key,
   })
-  servers = await startServers({ tls: { ...shown, ca: authority.cert } })
+  servers = await startServers({ virtualHosts: 1, tls: { ...shown, ca: authority.cert } })
   stack.defer(servers.stop)
   database = await servers.createDatabase()
   const simulator = await createSimulator({ bootMinMs: 20, bootMaxMs: 50 })
@@ -71,7 +72,7 @@ const readPem = (name: keyof typeof files) => readFileSync(files[name], 'utf8')
 
 const run = (name: string, args: readonly string[] = [], changes: Record<string, string> = {}) =>
   promisify(execFile)(process.execPath, [`src/${name}-main.ts`, ...args], {
-    env: { PATH: process.env.PATH, ...environment, ...changes },
+    env: { ...inheritedEnvironment(), ...environment, ...changes },
   })
 
 async function startProcess(changes: Record<string, string> = {}): Promise<AppProcess> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 import { freePort } from '../../dev/servers/free-port.ts'
 import { startArguments } from '../../dev/start-command.ts'
 import { eventually } from './eventually.ts'
@@ -22,7 +23,7 @@ export interface AppProcess {
 export async function startAppProcess(environment: Readonly<Record<string, string>>): Promise<AppProcess> {
   const port = await freePort()
   const child = spawn(process.execPath, startArguments(), {
-    env: { PATH: process.env.PATH, ...environment, PORT: String(port) },
+    env: { ...inheritedEnvironment(), ...environment, PORT: String(port) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const chunks: Buffer[] = []

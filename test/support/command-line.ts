@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 
 export interface Ended {
   code: number | null
@@ -12,8 +13,9 @@ export function startCommandLine(
   args: readonly string[],
   { input = '' }: { input?: string } = {},
 ) {
-  const { PATH } = process.env
-  const child = spawn(process.execPath, ['src/cli-main.ts', ...args], { env: { PATH, ...environment } })
+  const child = spawn(process.execPath, ['src/cli-main.ts', ...args], {
+    env: { ...inheritedEnvironment(), ...environment },
+  })
   const written = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].on('data', (chunk: Buffer) => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { onTestFinished } from 'vitest'
+import { inheritedEnvironment } from '../../dev/inherited-environment.ts'
 
 /** The programs in a page: blocks of code whose first line says what file they are, as in "```ts publish.ts". */
 export function programsIn(page: string): Map<string, string> {
@@ -21,8 +22,8 @@ export function runProgram(
   args: readonly string[],
   { folder, env }: { folder: string; env: Readonly<Record<string, string>> },
 ): RunningProgram {
-  const { PATH, HOME } = process.env
-  const child = spawn(command, args, { cwd: folder, env: { PATH, HOME, ...env } })
+  const { HOME } = process.env
+  const child = spawn(command, args, { cwd: folder, env: { ...inheritedEnvironment(), HOME, ...env } })
   let output = ''
   let errors = ''
   child.stdout.on('data', (chunk: Buffer) => {
