@@ -33,3 +33,17 @@ export async function installPackage(name: string): Promise<void> {
     await install()
   }
 }
+
+/**
+ * Installs what only some tests need, where it is missing and may be installed. A machine without it is told and no more.
+ * `found` tells what is there; `without` what is done without it.
+ */
+export async function installUnlessThere(
+  name: string,
+  { found, without }: { found: () => unknown; without: string },
+): Promise<void> {
+  if ((await found()) !== undefined) return
+  if (canInstallPackages()) await installPackage(name).catch((error: Error) => console.log(error.message))
+  if ((await found()) === undefined)
+    console.log(`${name} is not installed (apt-get install ${name}): ${without}`)
+}
