@@ -1,10 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type pg from 'pg'
 import { fillHistory } from '../history-fill.ts'
-import { TICKS_PER_SECOND } from '../measured-process.ts'
 import { fillTroubles } from '../overview-fill.ts'
 import type { Scenario } from '../scenario.ts'
+import { percentOfCore } from '../server-usage.ts'
 import { startService } from '../service.ts'
 import { latencyFigures, round } from '../statistics.ts'
 
@@ -85,41 +83,5 @@ async function look(url: string, tag = '') {
     status: reply.status,
     bytes: text.length,
     tag: reply.headers.get('etag') ?? '',
-  }
-}
-
-/** What the database server spends meanwhile, with all its processes, in percent of one core. */
-async function percentOfCore(pool: pg.Pool, work: () => Promise<unknown>): Promise<number> {
-  const { rows } = await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-  const server = statOf(String(rows[0]?.pid ?? '')).parent
-  const spent = () => {
-    const own = processIds().map(statOf)
-    const running = own.filter(({ parent }) => parent === server).reduce((sum, { ticks }) => sum + ticks, 0)
-    const { ticks, ended } = statOf(server)
-    return (running + ticks + ended) / TICKS_PER_SECOND
-  }
-  const [before, begunAt] = [spent(), performance.now()]
-  await work()
-  return ((spent() - before) / ((performance.now() - begunAt) / 1000)) * 100
-}
-
-function processIds(): string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-}
-
-/** Processor time of a process, and of its children that have ended. */
-function statOf(pid: string): { parent: string; ticks: number; ended: number } {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    const [user, system, childUser, childSystem] = fields.slice(11, 15).map(Number)
-    return {
-      parent: fields[1] ?? '',
-      ticks: (user ?? 0) + (system ?? 0),
-      ended: (childUser ?? 0) + (childSystem ?? 0),
-    }
-  } catch {
-    // It has ended since it was listed.
-    return { parent: '', ticks: 0, ended: 0 }
   }
 }
