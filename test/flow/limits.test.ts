@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createReplicas, type Replicas } from '../../dev/replicas.ts'
-import { createRunFolder, type RunFolder } from '../../dev/servers/run-folder.ts'
-import { type SimulatorProcess, startSimulator } from '../../dev/simulator-process.ts'
+import type { Replicas } from '../../dev/replicas.ts'
+import type { SimulatorProcess } from '../../dev/simulator-process.ts'
 import { checkBudget } from '../../simulator/budget-check.ts'
 import { type AppWorld, createAppWorld } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
+import { startThreeReplicas } from '../support/three-replicas.ts'
 
 /** Bursts leave room for a call that is held up on its way. */
 const CONFIGURED = { rate: 20, burst: 40 }
@@ -12,34 +12,17 @@ const LOW = { rate: 4, burst: 8 }
 const HIGH = { rate: 40, burst: 60 }
 /** A change is in force after this. */
 const IN_FORCE_MS = 1000
-const READY_MS = 60_000
 const REASON = 'to see what the upstream sees of it'
 
 let world: AppWorld
-let folder: RunFolder
 let simulator: SimulatorProcess
 let replicas: Replicas
 
 beforeAll(async () => {
   world = await createAppWorld()
-  folder = createRunFolder()
-  world.defer(folder.remove)
   // Long boots, so that there is something to poll while nothing is ordered.
-  simulator = await startSimulator({ folder, knobs: { SIM_BOOT_MIN_MS: '5000', SIM_BOOT_MAX_MS: '8000' } })
-  replicas = await createReplicas({
-    folder,
-    count: 3,
-    environment: {
-      ...world.environment,
-      CLOUDDC_ENDPOINT: simulator.url,
-      RATE_LIMIT_PER_SECOND: String(CONFIGURED.rate),
-      RATE_LIMIT_BURST: String(CONFIGURED.burst),
-    },
-  })
-  world.defer(replicas.stop)
-  await world.startApp({ ROLES: 'api' })
-  for (const replica of replicas.all) replica.start()
-  await Promise.all(replicas.all.map((replica) => replica.ready(READY_MS)))
+  const options = { limit: CONFIGURED, bootMs: { min: 5000, max: 8000 } }
+  ;({ simulator, replicas } = await startThreeReplicas(world, options))
 })
 afterAll(() => world.close())
 

@@ -1,43 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createReplicas, type Replicas } from '../../dev/replicas.ts'
-import { createRunFolder, type RunFolder } from '../../dev/servers/run-folder.ts'
-import { type SimulatorProcess, startSimulator } from '../../dev/simulator-process.ts'
+import type { Replicas } from '../../dev/replicas.ts'
+import type { SimulatorProcess } from '../../dev/simulator-process.ts'
 import { type AppWorld, createAppWorld } from '../support/app-world.ts'
 import { eventually } from '../support/eventually.ts'
+import { READY_MS, startThreeReplicas } from '../support/three-replicas.ts'
 
 /** A burst that leaves room for two seconds in which a call is held up on its way, and far fewer than the orders. */
 const RATE = 20
 const BURST = 40
 const ORDERS = 100
 
-/** A bound on hangs. */
-const READY_MS = 60_000
-
 let world: AppWorld
-let folder: RunFolder
 let simulator: SimulatorProcess
 let replicas: Replicas
 
 beforeAll(async () => {
   world = await createAppWorld()
-  folder = createRunFolder()
-  world.defer(folder.remove)
-  // In a process of its own, which notes arrivals when they arrive.
-  simulator = await startSimulator({ folder, knobs: { SIM_BOOT_MIN_MS: '20', SIM_BOOT_MAX_MS: '50' } })
-  replicas = await createReplicas({
-    folder,
-    count: 3,
-    environment: {
-      ...world.environment,
-      CLOUDDC_ENDPOINT: simulator.url,
-      RATE_LIMIT_PER_SECOND: String(RATE),
-      RATE_LIMIT_BURST: String(BURST),
-    },
-  })
-  world.defer(replicas.stop)
-  await world.startApp({ ROLES: 'api' })
-  for (const replica of replicas.all) replica.start()
-  await Promise.all(replicas.all.map((replica) => replica.ready(READY_MS)))
+  const options = { limit: { rate: RATE, burst: BURST }, bootMs: { min: 20, max: 50 } }
+  ;({ simulator, replicas } = await startThreeReplicas(world, options))
 })
 afterAll(() => world.close())
 
