@@ -4,7 +4,7 @@ import {
   createReconcileWorld,
   POLL_TIMES,
   PROJECT,
-  type ReconcileWorld,
+  placeUncertain,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
 
@@ -13,16 +13,9 @@ const database = await useTestDatabase()
 const BY = { who: 'key:console', reason: 'looked it up in the console' }
 const RULES = { settleMs: 1000, maxAttempts: 3, pollTimes: POLL_TIMES }
 
-async function uncertain(world: ReconcileWorld) {
-  const placed = await world.place()
-  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
-  await world.dispatch()
-  return { ...placed, key: { projectId: PROJECT, requestId: placed.requestId } }
-}
-
 test('a person adopts what the call created', async () => {
   const world = await createReconcileWorld(database)
-  const { id, key } = await uncertain(world)
+  const { id, key } = await placeUncertain(world)
   const ids = world.creations().flatMap((call) => call.instance_ids)
   expect(await resolveByHand(database, key, { adopt: ids }, RULES, BY)).toMatchObject({
     state: 'provisioning',
@@ -45,7 +38,7 @@ test('a person adopts what the call created', async () => {
 
 test('a person finds that nothing was created', async () => {
   const world = await createReconcileWorld(database)
-  const { id, key } = await uncertain(world)
+  const { id, key } = await placeUncertain(world)
   expect(await resolveByHand(database, key, 'void', RULES, BY)).toMatchObject({ state: 'queued' })
   expect(await world.request(id)).toMatchObject({ state: 'queued', attempt: { state: 'void' } })
 })
@@ -55,7 +48,7 @@ test('what cannot be is refused, and changes nothing', async () => {
   await world.place()
   await world.dispatch()
   const [theirs] = await database.prisma.instance.findMany()
-  const { id, key } = await uncertain(world)
+  const { id, key } = await placeUncertain(world)
   const before = await world.request(id)
   const refuse = (verdict: Parameters<typeof resolveByHand>[2], of = key) =>
     expect(resolveByHand(database, of, verdict, RULES, BY)).rejects.toBeInstanceOf(ResolveError)

@@ -8,7 +8,7 @@ import {
   createReconcileWorld,
   POLL_TIMES,
   PROJECT,
-  type ReconcileWorld,
+  placeUncertain,
   useTestDatabase,
 } from '../support/reconcile-world.ts'
 
@@ -41,16 +41,9 @@ function setUp() {
   return { resolve, get }
 }
 
-async function uncertain(world: ReconcileWorld) {
-  const placed = await world.place()
-  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
-  await world.dispatch()
-  return placed
-}
-
 test('attempts of unknown outcome are told, until a person resolves them', async () => {
   const world = await createReconcileWorld(database)
-  const { id, requestId } = await uncertain(world)
+  const { id, requestId } = await placeUncertain(world)
   const { resolve, get } = setUp()
   expect(await get('/operations/uncertain')).toMatchObject({
     total: 1,
@@ -77,7 +70,7 @@ test('attempts of unknown outcome are told, until a person resolves them', async
 
 test('what the looks have found speaks against void, and against adopting less', async () => {
   const world = await createReconcileWorld(database)
-  const { id, requestId } = await uncertain(world)
+  const { id, requestId } = await placeUncertain(world)
   const reconciling = {
     found: ['i-1'],
     agreed: 1,

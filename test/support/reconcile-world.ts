@@ -233,3 +233,11 @@ export async function createReconcileWorld(database: Database, options: Simulato
     metric,
   }
 }
+
+/** A request whose call has created its server, and whose answer was lost. */
+export async function placeUncertain(world: ReconcileWorld) {
+  const placed = await world.place()
+  world.simulator.faults.add({ kind: 'cut_after', operation: 'RunInstances' })
+  await world.dispatch()
+  return { ...placed, key: { projectId: PROJECT, requestId: placed.requestId } }
+}
