@@ -34,7 +34,12 @@ export function filterForm({ route: { query } }, projectId) {
   const states = STATES.some(([value]) => value === (query.state ?? ''))
     ? STATES
     : [...STATES, [query.state ?? '', query.state ?? '']]
-  const shown = (time = '') => localTime(Date.parse(time))
+  const text = (/** @type {string} */ name, /** @type {string} */ label) =>
+    html`<label>${label} <input name=${name} defaultValue=${query[name] ?? ''} autocomplete="off" /></label>`
+  const time = (/** @type {string} */ name, /** @type {string} */ label) => {
+    const shown = localTime(Date.parse(query[name] ?? ''))
+    return html`<label>${label} <input name=${name} type="datetime-local" defaultValue=${shown} /></label>`
+  }
   /** @param {SubmitEvent} event */
   const submit = (event) => {
     event.preventDefault()
@@ -42,19 +47,23 @@ export function filterForm({ route: { query } }, projectId) {
     const values = [...form].map(([name, value]) => [name, asAsked(name, String(value).trim())])
     location.hash = projectLink(projectId, Object.fromEntries(values))
   }
+  // A form of its own for each address; what is typed into it stays while the page is drawn again.
   return html`
-    <form class="filters" onSubmit=${submit} aria-label="Filter orders">
+    <form key=${listQuery(query)} class="filters" onSubmit=${submit} aria-label="Filter orders">
       <label>
         State
-        <select name="state" value=${query.state ?? ''}>
-          ${states.map(([value, name]) => html`<option value=${value}>${name}</option>`)}
+        <select name="state">
+          ${states.map(
+            ([value, name]) =>
+              html`<option value=${value} selected=${value === (query.state ?? '')}>${name}</option>`,
+          )}
         </select>
       </label>
-      <label>Order id <input name="request_id" value=${query.request_id ?? ''} autocomplete="off" /></label>
-      <label>Error code <input name="error_code" value=${query.error_code ?? ''} autocomplete="off" /></label>
-      <label>Correlation id <input name="correlation_id" value=${query.correlation_id ?? ''} autocomplete="off" /></label>
-      <label>After <input name="created_after" type="datetime-local" value=${shown(query.created_after)} /></label>
-      <label>Before <input name="created_before" type="datetime-local" value=${shown(query.created_before)} /></label>
+      ${text('request_id', 'Order id')}
+      ${text('error_code', 'Error code')}
+      ${text('correlation_id', 'Correlation id')}
+      ${time('created_after', 'After')}
+      ${time('created_before', 'Before')}
       <button type="submit">Filter</button>
       <a href=${projectLink(projectId)}>All</a>
     </form>

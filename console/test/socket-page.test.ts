@@ -132,6 +132,25 @@ describe.skipIf(!hasBrowser)(`the console${BROWSER_REMEDY}`, () => {
     expect(new URL(page.url()).hash).toBe('#/projects?search=project-77')
   })
 
+  test('keeps what is typed into a filter while what is shown changes', async () => {
+    const { page } = await openConsole(browser)
+    await page.getByLabel('Project, or project / order').fill('p')
+    await page.keyboard.press('Enter')
+    await page.getByText('No order is like that.').waitFor()
+    await page.getByLabel('Error code').fill('iMetal.0001')
+    await page.getByLabel('State').selectOption('failed or expired')
+    await page.route('**/v1/p/provision-requests?*', (route) => route.fulfill({ json: EXAMPLES.list }))
+    await page.getByRole('rowheader').first().waitFor()
+    await page.getByRole('button', { name: 'Filter' }).click()
+    await expect
+      .poll(() => new URL(page.url()).hash)
+      .toBe('#/project/p?state=failed%2Cexpired&error_code=iMetal.0001')
+    expect(await page.getByLabel('Error code').inputValue()).toBe('iMetal.0001')
+    await page.getByRole('link', { name: 'All', exact: true }).click()
+    await expect.poll(() => page.getByLabel('Error code').inputValue()).toBe('')
+    expect(await page.getByLabel('State').inputValue()).toBe('')
+  })
+
   test('pauses all projects, by keyboard alone, with a reason and a confirmation', async () => {
     const { page, world, faults } = await openConsole(browser)
     await page.getByRole('button', { name: 'Pause all…' }).focus()
