@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { count, projectId, text, textOrNull, timeOrNull, told } from '../contracts/reply-members.ts'
+import { count, projectId, text, textOrNull, time, timeOrNull, told } from '../contracts/reply-members.ts'
 import { BLOCKED_REASONS } from '../request/waiting.ts'
+import { MOST_LISTED } from './overview-bounds.ts'
 
 /** What of each call limit is used, as the overview shows it. */
 
@@ -18,7 +19,7 @@ const usedShare = z
   .max(1)
   .meta(told('0: all calls of its burst are left. 1: none is, each waits for its token', 0.92))
 
-export const projectBudgetSchema = z
+const projectBudgetSchema = z
   .object({
     project_id: projectId,
     rate: z.number().meta(told('Calls per second that flow in now', 5)),
@@ -35,7 +36,7 @@ export const projectBudgetSchema = z
   })
   .meta({ id: 'ProjectBudget', description: 'The call limit of a project' })
 
-export const credentialBudgetSchema = z
+const credentialBudgetSchema = z
   .object({
     credential_id: text('Of the credential', 'main'),
     rate: z.number().nullable().meta(told('Calls per second for all its projects; null without a limit', 10)),
@@ -54,3 +55,36 @@ export const credentialBudgetSchema = z
     projects: count('Projects that use it', 12),
   })
   .meta({ id: 'CredentialBudget', description: 'The call limit that the projects of a credential share' })
+
+export const budgetsSchema = z
+  .object({
+    paused: z
+      .object({
+        since: time('When it was paused'),
+        until: timeOrNull('When it ends by itself; null for never'),
+        who: text('Who paused it', 'key:console'),
+        reason: text('Why', 'maintenance of the region, see INC-341'),
+      })
+      .meta({ id: 'Paused', description: 'A pause by a person' })
+      .nullable()
+      .describe('The pause of all projects; null without one'),
+    projects: z
+      .array(projectBudgetSchema)
+      .describe(
+        `Closed ones first, then paused ones, those with a limit set by a person, and those with the least left; ${MOST_LISTED} at most`,
+      ),
+    totals: z
+      .object({
+        projects: count('Projects with a bucket: those that ordered lately', 1000),
+        waiting: count('With requests that wait for a call', 12),
+        closed: count('Closed, or sending one probe at a time', 3),
+        paused: count('Paused one by one', 1),
+        overridden: count('With a limit set by a person', 2),
+      })
+      .meta({ id: 'BudgetTotals', description: 'Projects, shown or not' })
+      .describe('Counts of all projects'),
+    credentials: z
+      .array(credentialBudgetSchema)
+      .describe(`What projects share; refused ones first, ${MOST_LISTED} at most`),
+  })
+  .meta({ id: 'Budgets', description: 'What of each call limit is used, and which is closed' })

@@ -11,18 +11,10 @@ import {
   told,
 } from '../contracts/reply-members.ts'
 import { waitingSchema as requestWaitingSchema } from '../contracts/status.ts'
-import { FLOW_STEP_SECONDS } from '../telemetry/add-flow.sql.ts'
-import { credentialBudgetSchema, projectBudgetSchema } from './overview-budgets.ts'
+import { MOST_LISTED, MOST_SAMPLES, RATE_MINUTES, RATE_STEP_SECONDS } from './overview-bounds.ts'
+import { budgetsSchema } from './overview-budgets.ts'
 
 /** All that the page for operators shows, in one reply. */
-
-/** Rates come for these last minutes, in steps of so many seconds. */
-export const RATE_MINUTES = 15
-export const RATE_STEP_SECONDS = FLOW_STEP_SECONDS
-/** Rows that a list of the reply holds at most, the most troubled first; totals count all. */
-export const MOST_LISTED = 100
-/** Samples and causes. */
-export const MOST_SAMPLES = 20
 
 export const TROUBLE_CODES = [
   'role_missing',
@@ -144,39 +136,6 @@ const waitingSchema = z
     total: count('Rows that there are, shown or not', 2),
   })
   .meta({ id: 'WaitingOverview', description: 'Who waits for what, and since when' })
-
-const budgetsSchema = z
-  .object({
-    paused: z
-      .object({
-        since: time('When it was paused'),
-        until: timeOrNull('When it ends by itself; null for never'),
-        who: text('Who paused it', 'key:console'),
-        reason: text('Why', 'maintenance of the region, see INC-341'),
-      })
-      .meta({ id: 'Paused', description: 'A pause by a person' })
-      .nullable()
-      .describe('The pause of all projects; null without one'),
-    projects: z
-      .array(projectBudgetSchema)
-      .describe(
-        `Closed ones first, then paused ones, those with a limit set by a person, and those with the least left; ${MOST_LISTED} at most`,
-      ),
-    totals: z
-      .object({
-        projects: count('Projects with a bucket: those that ordered lately', 1000),
-        waiting: count('With requests that wait for a call', 12),
-        closed: count('Closed, or sending one probe at a time', 3),
-        paused: count('Paused one by one', 1),
-        overridden: count('With a limit set by a person', 2),
-      })
-      .meta({ id: 'BudgetTotals', description: 'Projects, shown or not' })
-      .describe('Counts of all projects'),
-    credentials: z
-      .array(credentialBudgetSchema)
-      .describe(`What projects share; refused ones first, ${MOST_LISTED} at most`),
-  })
-  .meta({ id: 'Budgets', description: 'What of each call limit is used, and which is closed' })
 
 const uncertainSampleSchema = z
   .object({

@@ -1,6 +1,7 @@
 import { DUTIES } from '../replica/replica.ts'
 import { FLOW_STEP_SECONDS, type Flow } from '../telemetry/add-flow.sql.ts'
-import { type Overview, RATE_MINUTES } from './overview-reply.ts'
+import { RATE_MINUTES } from './overview-bounds.ts'
+import type { Overview } from './overview-reply.ts'
 import type { FlowRow } from './read-flow.sql.ts'
 import type { StandingRow } from './read-standing.sql.ts'
 

@@ -1,5 +1,6 @@
 import { BLOCKED_REASONS, waitingFor } from '../request/waiting.ts'
-import { MOST_LISTED, type Overview } from './overview-reply.ts'
+import { MOST_LISTED } from './overview-bounds.ts'
+import type { Overview } from './overview-reply.ts'
 import type { OpenKind } from './read-waiting.sql.ts'
 
 const CLOSING = [...BLOCKED_REASONS, 'paused'] as const

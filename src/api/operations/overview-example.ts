@@ -1,4 +1,5 @@
-import { type Overview, RATE_MINUTES, RATE_STEP_SECONDS } from '../../operations/overview-reply.ts'
+import { RATE_MINUTES, RATE_STEP_SECONDS } from '../../operations/overview-bounds.ts'
+import type { Overview } from '../../operations/overview-reply.ts'
 
 /** What the overview answers while the permission of one project is withdrawn: the example of the OpenAPI document. */
 
