@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Findings } from './fault.ts'
 import { describeIssues } from './issues.ts'
+import { isPlainObject } from './plain-object.ts'
 import { told } from './reply-members.ts'
 import { DATE_TIME, parseDateTime } from './rfc3339.ts'
-import { isPlainObject } from './spec.ts'
 
 /** Incoming CloudEvents 1.0 in structured mode. An optional attribute may be null, which means absent. */
 

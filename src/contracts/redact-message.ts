@@ -1,6 +1,6 @@
 import { createDiscretion, type Discretion, isSecretName } from './discretion.ts'
+import { isPlainObject } from './plain-object.ts'
 import { CONTRACT_NAMES } from './request-schema.ts'
-import { isPlainObject } from './spec.ts'
 import { parseStrictJson, readSecrets } from './strict-json.ts'
 
 const HIDDEN = '(hidden)'

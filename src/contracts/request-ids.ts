@@ -1,6 +1,6 @@
 import type { BodyFormat } from './content-type.ts'
+import { isPlainObject } from './plain-object.ts'
 import { PROJECT_ID, REQUEST_ID } from './request-schema.ts'
-import { isPlainObject } from './spec.ts'
 
 /** The ids of a message that may not be valid, where it has them in good form and beyond doubt. */
 export interface FoundIds {

@@ -5,18 +5,14 @@ import { createFindings, type Fault, type Findings } from './fault.ts'
 import { briefMessage, describeIssues } from './issues.ts'
 import { findMisplacedPassword } from './misplaced-password.ts'
 import { passwordFaults } from './password.ts'
+import { isPlainObject } from './plain-object.ts'
 import { createRejection, type MessageRejection } from './rejection.ts'
 import type { RejectionCode } from './rejection-code.ts'
 import { findIds, findRequestId } from './request-ids.ts'
 import { REQUEST_ID, REQUEST_ID_RULE, requestMessageSchema } from './request-schema.ts'
 import { parseDateTime } from './rfc3339.ts'
-import {
-  countFaults,
-  isPlainObject,
-  normaliseSpec,
-  type ProvisionSpec,
-  passwordChoiceFaults,
-} from './spec.ts'
+import { countFaults, normaliseSpec, type ProvisionSpec } from './spec.ts'
+import { passwordChoiceFaults } from './spec-password.ts'
 import { parseStrictJson, readSecrets } from './strict-json.ts'
 import { correlationFault, publishableTracing, type Tracing, type TracingInput } from './tracing.ts'
 

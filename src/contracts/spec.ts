@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { COMPACT_JWE, JWE_ALG, JWE_ENC, MAX_PASSWORD_JWE, readJwe } from './jwe.ts'
-import { isLongerThan, PASSWORD_KEYWORDS, passwordFaults } from './password.ts'
+import { isLongerThan } from './password.ts'
+import { isPlainObject } from './plain-object.ts'
 import { told } from './reply-members.ts'
+import { ONE_PASSWORD, password, passwordJwe } from './spec-password.ts'
 
 /**
  * The body of CloudDC's batch-create as this service takes it: the document's own rules, and three stricter ones.
@@ -20,48 +21,6 @@ const METADATA_KEY = /^[A-Za-z0-9 _:.-]{1,255}$/
 
 const identifier = z.string().min(1, 'must not be empty')
 const idOf = (what: string, example: string) => identifier.meta(told(`CloudDC's id of ${what}`, example))
-
-const password = z
-  .string()
-  .check(({ value, issues }) => {
-    for (const message of passwordFaults(value)) issues.push({ code: 'custom', message, input: undefined })
-  })
-  .meta({
-    ...told(
-      'Initial password of the administrator; either this or password_jwe. Write-only: it is sealed at once.',
-      'Sup3r-Secret!',
-    ),
-    ...PASSWORD_KEYWORDS,
-    writeOnly: true,
-  })
-
-const base64url = (text: string) => Buffer.from(text).toString('base64url')
-/** Of the form alone. */
-const EXAMPLE_JWE = [
-  base64url(JSON.stringify({ alg: JWE_ALG, enc: JWE_ENC, kid: 'k1', epk: { kty: 'EC', crv: 'P-256' } })),
-  ...['key', 'nonce', 'sealed', 'tag'].map(base64url),
-].join('.')
-
-const passwordJwe = z
-  .string()
-  .check(({ value, issues }) => {
-    const reject = (message: string) => issues.push({ code: 'custom', message, input: undefined })
-    if (value.length > MAX_PASSWORD_JWE) {
-      reject(`must have at most ${MAX_PASSWORD_JWE} characters`)
-      return
-    }
-    const reading = readJwe(value)
-    if (!reading.ok) reject(reading.fault)
-  })
-  .meta({
-    ...told(
-      `The password, sealed to a key of /.well-known/provisioner-keys: RFC 7516 compact, alg ${JWE_ALG}, enc ${JWE_ENC}.`,
-      EXAMPLE_JWE,
-    ),
-    maxLength: MAX_PASSWORD_JWE,
-    pattern: COMPACT_JWE.source,
-    writeOnly: true,
-  })
 
 /** Not a zod record: that one drops the key __proto__, which CloudDC's rules allow, from checks and result. */
 const metadata = z
@@ -135,19 +94,6 @@ const COUNTS_WITHOUT_PLACEMENT = {
   },
 }
 
-const given = { type: 'string' }
-const absent = { type: 'null' }
-
-/** There is one of the passwords, and not both; null means absent. */
-const ONE_PASSWORD = {
-  not: {
-    anyOf: [
-      { properties: { password: absent, password_jwe: absent } },
-      { required: ['password', 'password_jwe'], properties: { password: given, password_jwe: given } },
-    ],
-  },
-}
-
 export const specSchema = z
   .strictObject({
     name: z
@@ -210,15 +156,6 @@ export type ProvisionSpec = {
   max_count?: number
 }
 
-/** What is wrong with the choice between the two members for a password; `spec` may be anything. */
-export function passwordChoiceFaults(spec: unknown): { path: string; message: string }[] {
-  if (!isPlainObject(spec)) return []
-  const { password: plain = null, password_jwe: sealed = null } = spec
-  if (plain === null && sealed === null) return [{ path: 'password', message: 'is missing' }]
-  if (plain === null || sealed === null) return []
-  return [{ path: 'password_jwe', message: 'must not be given together with password' }]
-}
-
 /** What is wrong with the counts of a spec, by member; `spec` may be anything. */
 export function countFaults(spec: unknown): { path: string; message: string }[] {
   if (!isPlainObject(spec) || (spec.placement !== undefined && spec.placement !== null)) return []
@@ -256,8 +193,4 @@ export function normaliseSpec(input: SpecInput): { spec: ProvisionSpec; minCount
   spec.min_count = minCount
   spec.max_count = maxCount
   return { spec, minCount, maxCount }
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
