@@ -14,7 +14,7 @@ const MOST_IN_LINE = 100
  * reconcile  the look that is due for longest
  * sweep      the retry or deadline that is due for longest
  * rescue     the lease that has been over for longest, of a replica that still holds claims
- * runs       the run that was asked for first of those that are not over, since the duty's lease is
+ * runs       the first run that is not over, from its asking or the end of the duty's lease on, whichever is later
  * dispatch   the project whose turn came first, unless its credential or a pause holds it back
  * poll       the poll that is due for longest
  *
