@@ -5,8 +5,8 @@ import type { ThroughPrisma } from '../database/database.ts'
 import { isFresh } from '../forecast/forecast.sql.ts'
 
 /** Open requests, and ended ones of each state, that a summary counts at most. */
-export const MOST_OPEN = 100_000
-export const MOST_ENDED = 10_000
+const MOST_OPEN = 100_000
+const MOST_ENDED = 10_000
 
 /** Those that ended otherwise than running, from their own index, which holds all that is asked for. */
 const exceptions = (state: string) => `(

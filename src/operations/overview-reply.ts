@@ -16,7 +16,7 @@ import { budgetsSchema } from './overview-budgets.ts'
 
 /** All that the page for operators shows, in one reply. */
 
-export const TROUBLE_CODES = [
+const TROUBLE_CODES = [
   'role_missing',
   'replica_silent',
   'duty_overdue',
