@@ -2,6 +2,7 @@ import type { Sql } from '../database/database.ts'
 import { toJson } from '../database/json.ts'
 import type { BlockedReason } from '../request/waiting.ts'
 import { slowedFactor } from './adaptive-rate.sql.ts'
+import { closedMs } from './many-closed.sql.ts'
 import { refundTo } from './pay.sql.ts'
 
 /**
@@ -35,6 +36,7 @@ locked AS MATERIALIZED (
       WHEN 'served' THEN state.open AND b.due_at IS NULL AND b.blocked_reason <> 'upstream_unavailable'
       ELSE false
     END AS clears,
+    ${closedMs('b')} AS closed_ms,
     ${refundTo('b')} AS refund
   FROM rate_bucket b
   JOIN input i ON i."projectId" = b.project_id
@@ -54,17 +56,17 @@ SET
   rate_factor = ${slowedFactor('l.open')},
   blocked_until = CASE
     WHEN l.clears THEN NULL
-    WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
+    WHEN l.closed_ms IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => l.closed_ms / 1000))
     ELSE b.blocked_until
   END,
   blocked_reason = CASE
     WHEN l.clears THEN NULL
-    WHEN i."blockMs" IS NOT NULL THEN i."reason"
+    WHEN l.closed_ms IS NOT NULL THEN i."reason"
     ELSE b.blocked_reason
   END,
   due_at = CASE
     WHEN i."effect" = 'clear' AND l.clears THEN clock.ts
-    WHEN i."blockMs" IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => i."blockMs" / 1000))
+    WHEN l.closed_ms IS NOT NULL THEN greatest(b.blocked_until, clock.ts + make_interval(secs => l.closed_ms / 1000))
     WHEN i."effect" IN ('served', 'refund')
     THEN CASE WHEN l.refund > 0 AND b.blocked_until IS NULL AND b.due_at > clock.ts THEN clock.ts ELSE b.due_at END
     -- Also without a refund: a probe that came back without a call has put the next one off for long.
@@ -81,7 +83,7 @@ RETURNING b.project_id AS "projectId"
 export interface BucketEffect {
   projectId: string
   effect: 'clear' | 'served' | 'trouble' | 'work' | 'refund'
-  /** For `trouble`: how long the bucket stays closed; null counts the trouble only. */
+  /** For `trouble`: how long the bucket stays closed, at least (many-closed); null counts the trouble only. */
   blockMs: number | null
   reason: BlockedReason | null
   /** Part of its refill that the bucket keeps from now on, 0..1; it recovers by itself (adaptive-rate). */
