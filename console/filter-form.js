@@ -49,7 +49,7 @@ export function filterForm({ route: { query } }, projectId) {
   }
   // A form of its own for each address; what is typed into it stays while the page is drawn again.
   return html`
-    <form key=${listQuery(query)} class="filters" onSubmit=${submit} aria-label="Filter orders">
+    <form key=${projectLink(projectId, query)} class="filters" onSubmit=${submit} aria-label="Filter orders">
       <label>
         State
         <select name="state">
