@@ -64,7 +64,7 @@ CROSS JOIN unnest(ARRAY[
   '019ab06b-6f1d-7c52-8a3e-000000000001', '019ab06b-6f1d-7c52-8a3e-000000000002', '019ab06b-6f1d-7c52-8a3e-000000000003'
 ]) r`
 
-/** Gives an installation something of all that an overview tells; nothing of it is due. */
+/** Gives an installation something of all that an overview tells; nothing of it is due, and no upkeep of it is left. */
 export async function fillTroubles(pool: pg.Pool): Promise<void> {
   await pool.query(BUCKETS)
   await pool.query(OPEN, [2000])
@@ -74,4 +74,5 @@ export async function fillTroubles(pool: pg.Pool): Promise<void> {
   await pool.query(CHANGES, [1000])
   await pool.query(FLOW)
   await pool.query('VACUUM (ANALYZE)')
+  await pool.query('CHECKPOINT')
 }

@@ -115,7 +115,22 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
     },
     ...buildChanges(core, onLimits),
   }
-  return { api, services: [publisher], runs: { services: [publisher, runner] }, loops: { runner } }
+  const services = [publisher, readOnce('overview', overview)]
+  return { api, services, runs: { services: [publisher, runner] }, loops: { runner } }
+}
+
+/** Reads at the start, for nobody: who comes first finds connections open, statements planned and code compiled. */
+function readOnce(name: string, read: () => Promise<unknown>): Service {
+  let reading: Promise<unknown> | undefined
+  return {
+    name,
+    start: async () => {
+      reading ??= read().catch(() => undefined)
+    },
+    stop: async () => {
+      await reading
+    },
+  }
 }
 
 /** Changes of call limits, and pauses: `onChanged` when one is in force. */

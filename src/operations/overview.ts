@@ -21,6 +21,8 @@ import type { OperationsReads } from './reads.ts'
 
 /** An overview serves so long, however many ask, and each of its parts at least so long, in milliseconds. */
 const FRESH_MS = 1000
+/** No part serves longer than this before it is read again: on a busy machine little takes long, too. In milliseconds. */
+const MOST_MS = 30_000
 /** Who asks does not wait longer for a part that was read before, in milliseconds. */
 const PATIENCE_MS = 100
 /** Connections that it takes at once. */
@@ -69,8 +71,9 @@ export interface TaggedOverview {
 export function createOverview(options: OverviewOptions): () => Promise<TaggedOverview> {
   const { database, reads, limits, lettersInQueue, brokerReady, roles } = options
   const slots = createSlots({ slots: SLOTS, maxWaiting: 100 })
+  const kept = { freshMs: FRESH_MS, patienceMs: PATIENCE_MS, mostMs: MOST_MS }
   const part = <Value>(share: number, read: () => Promise<Value>) =>
-    createKeptReading({ read: () => slots.run(read), freshMs: FRESH_MS, share, patienceMs: PATIENCE_MS })
+    createKeptReading({ ...kept, read: () => slots.run(read), share })
 
   const parts = {
     standing: part(SHARES.others, () =>
@@ -87,6 +90,7 @@ export function createOverview(options: OverviewOptions): () => Promise<TaggedOv
       countLetters(database, { codes: REJECTION_CODES, most: LETTERS_COUNTED }),
     ),
     changes: part(SHARES.others, () => reads.audit({ limit: MOST_SAMPLES, before: undefined })),
+    inQueue: createKeptReading({ ...kept, read: lettersInQueue, share: 1 }),
   }
 
   const read = async (): Promise<TaggedOverview> => {
@@ -99,7 +103,7 @@ export function createOverview(options: OverviewOptions): () => Promise<TaggedOv
       parts.failures(),
       parts.letters(),
       parts.changes(),
-      lettersInQueue(),
+      parts.inQueue(),
     ])
     const { since, truncated, failures } = failed
     const doubtful = kinds.filter(({ state }) => state === 'uncertain').map(({ updatedAt }) => updatedAt)

@@ -4,10 +4,18 @@ export interface KeptReadingOptions<Value> {
   read: () => Promise<Value>
   /** A value serves for so long at least, in milliseconds. */
   freshMs: number
-  /** 0..1 of the time that may be spent reading, on average: the longer a reading takes, the longer its value serves. */
+  /**
+   * 0..1 of the time that may be spent reading, on average: the longer a reading takes, the longer its value serves. The
+   * first one is not counted, which also takes what is done once.
+   */
   share: number
   /** Who has asked waits for a newer value so long, and then takes the one before, in milliseconds. Default: as long as it takes. */
   patienceMs?: number
+  /**
+   * A value is read again after so long, however long reading takes, and one that is twice as old is for nobody, in
+   * milliseconds. Default: no bound.
+   */
+  mostMs?: number
 }
 
 /**
@@ -15,16 +23,16 @@ export interface KeptReadingOptions<Value> {
  * bounded however many ask. An error is for those who wait; the next to ask begins another reading.
  */
 export function createKeptReading<Value>(options: KeptReadingOptions<Value>): () => Promise<Value> {
-  const { read, freshMs, share, patienceMs } = options
-  let kept: { value: Value; until: number } | undefined
+  const { read, freshMs, share, patienceMs, mostMs = Number.POSITIVE_INFINITY } = options
+  let kept: { value: Value; readAt: number; until: number } | undefined
   let reading: Promise<Value> | undefined
 
   const begin = async (): Promise<Value> => {
     const begunAt = performance.now()
     try {
       const value = await read()
-      const tookMs = performance.now() - begunAt
-      kept = { value, until: begunAt + Math.max(freshMs, tookMs / share) }
+      const tookMs = kept === undefined ? 0 : performance.now() - begunAt
+      kept = { value, readAt: begunAt, until: begunAt + Math.min(mostMs, Math.max(freshMs, tookMs / share)) }
       return value
     } finally {
       reading = undefined
@@ -32,9 +40,10 @@ export function createKeptReading<Value>(options: KeptReadingOptions<Value>): ()
   }
 
   return async () => {
-    if (kept !== undefined && performance.now() < kept.until) return kept.value
+    const now = performance.now()
+    if (kept !== undefined && now < kept.until) return kept.value
     reading ??= begin()
-    if (kept === undefined || patienceMs === undefined) return reading
+    if (kept === undefined || patienceMs === undefined || now - kept.readAt > 2 * mostMs) return reading
     const older = kept.value
     const done = new AbortController()
     const patience = sleep(patienceMs, older, { signal: done.signal }).catch(() => older)

@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createKeptReading } from '../../src/runtime/kept-reading.ts'
 
+/** Timers of no length that were set before have run. */
+const nextTimers = () => sleep(1, undefined)
+
 /** A reading whose answers the test gives. */
-function scripted(options: { freshMs?: number; share?: number; patienceMs?: number }) {
+function scripted(options: { freshMs?: number; share?: number; patienceMs?: number; mostMs?: number }) {
   const asked: PromiseWithResolvers<string>[] = []
-  const { freshMs = 3_600_000, share = 1, patienceMs } = options
+  const { freshMs = 3_600_000, share = 1, ...bounds } = options
   const get = createKeptReading({
     read: () => {
       const answer = Promise.withResolvers<string>()
@@ -13,7 +17,7 @@ function scripted(options: { freshMs?: number; share?: number; patienceMs?: numb
     },
     freshMs,
     share,
-    ...(patienceMs === undefined ? {} : { patienceMs }),
+    ...bounds,
   })
   return { get, asked }
 }
@@ -37,13 +41,37 @@ test('a value that is not fresh is read again', async () => {
   expect(await second).toBe('two')
 })
 
-test('a reading that takes long serves for longer, by the share that it may take', async () => {
+test('a reading that takes long serves for longer, by the share that it may take; the first one is not counted', async () => {
   const { get, asked } = scripted({ freshMs: 0, share: 1e-9 })
   const first = get()
   asked[0]?.resolve('one')
   await first
-  expect(await get()).toBe('one')
-  expect(asked).toHaveLength(1)
+  const second = get()
+  asked[1]?.resolve('two')
+  expect(await second).toBe('two')
+  expect(await get()).toBe('two')
+  expect(asked).toHaveLength(2)
+})
+
+test('a value is read again after the most that it may serve, however long reading takes', async () => {
+  const { get, asked } = scripted({ share: 1e-9, mostMs: 0 })
+  for (const [place, value] of ['one', 'two', 'three'].entries()) {
+    const reading = get()
+    asked[place]?.resolve(value)
+    expect(await reading).toBe(value)
+  }
+})
+
+test('a value that is too old is for nobody, not even for those who lose patience', async () => {
+  const { get, asked } = scripted({ freshMs: 0, patienceMs: 0, mostMs: 0 })
+  const first = get()
+  asked[0]?.resolve('old')
+  await first
+  const second = get()
+  const early = await Promise.race([second, nextTimers()])
+  expect(early).toBeUndefined()
+  asked[1]?.resolve('new')
+  expect(await second).toBe('new')
 })
 
 test('who loses patience gets the value before, and the next one the new value', async () => {
