@@ -35,6 +35,8 @@ export default defineConfig({
   resolve: { alias: [{ find: /^\.\/lib\/(htm|preact|uplot)\.js$/, replacement: '$1' }] },
   test: {
     maxWorkers: MAX_WORKERS,
+    // Nothing happens at import, so the files of one process may share what they import.
+    isolate: false,
     testTimeout: TIMEOUT_MS,
     hookTimeout: TIMEOUT_MS,
     expect: { poll: { timeout: 60_000 } },
