@@ -61,12 +61,16 @@ export const credentialLevels = (share: string, grant = creatingGrant('c')): str
  */
 export const sharesOfCredentials = (
   projects: string,
-): string => `SELECT c.credential_id, c.refill_per_second / count(*) AS per_second
+): string => `SELECT c.credential_id, c.refill_per_second / greatest(1, working.count) AS per_second
   FROM credential_bucket c
-  JOIN rate_bucket b USING (credential_id)
-  WHERE c.credential_id IN (SELECT credential_id FROM ${projects}) AND c.capacity < ${UNLIMITED.capacity}
-    AND b.blocked_until IS NULL AND (b.due_at IS NOT NULL OR b.preflight_at IS NOT NULL)
-  GROUP BY c.credential_id`
+  -- Counted for these credentials alone: mostly there are none.
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS count
+    FROM rate_bucket b
+    WHERE b.credential_id = c.credential_id AND b.blocked_until IS NULL
+      AND (b.due_at IS NOT NULL OR b.preflight_at IS NOT NULL)
+  ) working
+  WHERE c.credential_id IN (SELECT credential_id FROM ${projects}) AND c.capacity < ${UNLIMITED.capacity}`
 
 /** What a credential pays for of reading calls: like a project's bucket, by the share gathered while it is short. */
 export const READING_OF_CREDENTIAL = `CASE

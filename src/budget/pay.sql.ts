@@ -28,7 +28,7 @@ import { ARRIVAL_SPREAD_SECONDS } from './token-bucket.ts'
  * back claims of orders only, and changes nothing here (pause.sql.ts).
  *
  * Made of it are claim-requests (creating), claim-polls (polls), and pay-for-reading (one poll of a single instance, one
- * page of a listing).
+ * page of a listing, one reading of the servers).
  */
 
 /** The part of the room, beyond what all calls are late by, that is left for transit, after the call was written. */
@@ -57,8 +57,9 @@ export const AHEAD = `interval '${CLAIM_AHEAD_MS} ms'`
 /**
  * What a bucket, by default `b`, holds at `clock.ts`, for a CROSS JOIN LATERAL named `level`; `share` (SQL, 0..1) of the
  * inflow is gathered for readiness. `busy` (SQL) is whether creating waits for its tokens. Columns: `capacity`, `rate`
- * (calls per second that the limit allows), `refill` (calls per second that flow in), `spread` (the arrival spread of its limit, in seconds), `tokens`, `poll_credit`, `refilled_at`,
- * `busy` (creating waits for tokens), `closed` (blocked now), `tight`, `token_at` (when the next whole token is there).
+ * (calls per second that the limit allows), `refill` (calls per second that flow in), `spread` (the arrival spread of its
+ * limit, in seconds), `tokens`, `poll_credit`, `refilled_at`, `busy` (creating waits for tokens), `closed` (blocked now),
+ * `tight`, `token_at` (when the next whole token is there).
  */
 export const levelOf = (share: string, b = 'b', busy = `${b}.due_at IS NOT NULL`): string => `(
     SELECT

@@ -48,10 +48,12 @@ interface LimiterRun {
   use_with_start: number
   /** Of the limit of all calls, and of those of the projects. */
   violations: number
-  /** Calls of the project with the fewest. */
+  /** Creating calls of the project with the fewest. */
   least_served: number
   calls: number
-  listings: number
+  /** Of pending instances, and of ready servers: paid from the same budget. */
+  polls: number
+  readings: number
   not_sent: number
   /** Database statements of all roles per upstream call; null where the server does not count. */
   statements_per_call: number | null
@@ -121,14 +123,16 @@ async function measure(
     const statements = counted ? await readStatements(world) : null
     const { calls, lists, readings } = await upstream.record()
     const last = calls.at.at(-1) ?? 0
-    const listings = lists.at.filter((at) => at <= last)
     // Polls and preflight's readings are calls of the same budget.
-    const arrivals = [...calls.at, ...listings, ...readings.at.filter((at) => at <= last)].sort(
-      (a, b) => a - b,
+    const all = [calls, lists, readings]
+      .flatMap(({ at, project }) => at.map((time, n) => ({ time, project: project[n] ?? '' })))
+      .filter(({ time }) => time <= last)
+      .sort((one, other) => one.time - other.time)
+    const arrivals = all.map(({ time }) => time)
+    const byProject = [...Map.groupBy(all, ({ project }) => project).values()].map((own) =>
+      own.map(({ time }) => time),
     )
-    const byProject = [...Map.groupBy(calls.at.keys(), (n) => calls.project[n]).values()].map((own) =>
-      own.flatMap((n) => calls.at[n] ?? []),
-    )
+    const served = [...Map.groupBy(calls.project, (project) => project).values()].map((own) => own.length)
     const judgement = judgeBudget(arrivals, limit)
     const warm = arrivals.filter((at) => at >= (arrivals[0] ?? 0) + WARM_UP_MS)
     const warmSeconds = ((warm.at(-1) ?? 0) - (warm[0] ?? 0)) / 1000
@@ -140,9 +144,10 @@ async function measure(
       violations:
         judgement.violations +
         byProject.reduce((sum, own) => sum + judgeBudget(own, projectLimit).violations, 0),
-      least_served: Math.min(...byProject.map((own) => own.length)),
+      least_served: served.length < projects ? 0 : Math.min(...served),
       calls: calls.at.length,
-      listings: listings.length,
+      polls: lists.at.filter((at) => at <= last).length,
+      readings: readings.at.filter((at) => at <= last).length,
       not_sent: metrics.reduce(
         (sum, one) => sum + sumOf(one, 'dispatch_calls_total', 'reason="not_sent"'),
         0,

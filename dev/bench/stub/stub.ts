@@ -5,9 +5,9 @@ import { type StubReply, type StubRequest, serve } from './http-lines.ts'
 /** What the stub has seen since the last reset. Times on the machine's monotonic clock. */
 export interface StubRecord {
   calls: { at: number[]; project: string[]; name: string[] }
-  lists: { at: number[]; ids: number[] }
+  lists: { at: number[]; project: string[]; ids: number[] }
   /** Counts of the ready servers. */
-  readings: { at: number[] }
+  readings: { at: number[]; project: string[] }
   /** When an instance was first listed as running. */
   running: Record<string, number>
 }
@@ -51,6 +51,7 @@ export async function startStub(): Promise<string> {
     const filter = decodeURIComponent(/[?&]instance_id=([^&]*)/.exec(path)?.[1] ?? '')
     const ids = filter === '' ? [] : filter.split(',')
     record.lists.at.push(at)
+    record.lists.project.push(projectOf(path))
     record.lists.ids.push(ids.length)
     let instances = ''
     for (const id of ids) {
@@ -66,8 +67,9 @@ export async function startStub(): Promise<string> {
     return { status: 200, body: `{"instances":[${instances}],"page_info":{},"count":${ids.length}}` }
   }
 
-  const countServers = (): StubReply => {
+  const countServers = (path: string): StubReply => {
     record.readings.at.push(monotonicMs())
+    record.readings.project.push(projectOf(path))
     return { status: 200, body: '{"server_manage_state":{"ready":1000000,"in-use":0}}' }
   }
 
@@ -87,20 +89,20 @@ export async function startStub(): Promise<string> {
   return serve((request) => {
     if (request.path.startsWith('/bench/')) return control(request)
     if (request.method === 'POST') return create(request.path, request.body)
-    return request.path.endsWith('/physicalservers/status') ? countServers() : list(request.path)
+    return request.path.endsWith('/physicalservers/status') ? countServers(request.path) : list(request.path)
   })
 }
 
 function emptyRecord(): StubRecord {
   return {
     calls: { at: [], project: [], name: [] },
-    lists: { at: [], ids: [] },
-    readings: { at: [] },
+    lists: { at: [], project: [], ids: [] },
+    readings: { at: [], project: [] },
     running: {},
   }
 }
 
-/** /v1/{project}/instances... */
+/** /v1/{project}/... */
 function projectOf(path: string): string {
   return path.slice(4, path.indexOf('/', 4))
 }
