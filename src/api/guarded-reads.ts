@@ -1,4 +1,5 @@
 import { classifyDatabaseError, isRetryable, lacksRight } from '../database/errors.ts'
+import { RefusedChangeError } from '../operations/refused-change.ts'
 import { createSlots, NoSlotError } from '../runtime/slots.ts'
 
 /** Thrown when something fails for a reason that may pass: the database is unreachable or overloaded. */
@@ -25,12 +26,12 @@ export function createGuardedReads({ slots, maxWaiting }: { slots: number; maxWa
   }
 }
 
-/** A change that a person asks for: what may pass is told as such. */
+/** A change that a person asks for: what may pass is told as such, and a refusal is passed on. */
 export async function guardedChange<Result>(what: string, change: () => Promise<Result>): Promise<Result> {
   try {
     return await change()
   } catch (error) {
-    if (!isRetryable(error)) throw error
+    if (error instanceof RefusedChangeError || !isRetryable(error)) throw error
     if (lacksRight(error))
       throw new DatabaseRightsError(`${what}: the database role of this replica lacks the right`, {
         cause: error,

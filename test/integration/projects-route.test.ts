@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { createReads } from '../../src/api/reads.ts'
 import { createOperationsReads } from '../../src/operations/reads.ts'
+import { RefusedChangeError } from '../../src/operations/refused-change.ts'
 import { createApi } from '../support/api-world.ts'
 import { NO_OPERATIONS } from '../support/operations-stub.ts'
 import { useTestDatabase } from '../support/store-database.ts'
@@ -73,5 +74,32 @@ test('what makes no sense of a limit or a pause is told by its place', async () 
     expect(await faults('POST', `/operations${of}/pause`, { reason })).toBe(200)
     expect(await faults('POST', `/operations${of}/resume`, { reason: 'short' })).toEqual(['reason'])
     expect(await faults('POST', `/operations${of}/resume`, { reason })).toBe(200)
+  }
+})
+
+test('a change that makes no sense as things stand is refused with the reason', async () => {
+  const refused = async () => {
+    throw new RefusedChangeError('it is over')
+  }
+  const { api } = createApi(createReads({ database, limitOf: () => ({ perSecond: 5, burst: 10 }) }), {
+    operations: {
+      ...NO_OPERATIONS,
+      setLimit: refused,
+      removeLimit: refused,
+      pause: refused,
+      resume: refused,
+    },
+  })
+  const reason = 'to see it refused'
+  const [project, query] = ['/operations/projects/p', 'reason=to+see+it+refused']
+  for (const asked of [
+    { method: 'PUT', url: `${project}/limit`, payload: { per_second: 1, burst: 1, reason } },
+    { method: 'DELETE', url: `${project}/limit?${query}` },
+    { method: 'POST', url: `${project}/pause`, payload: { reason } },
+    { method: 'POST', url: '/operations/resume', payload: { reason } },
+  ] as const) {
+    const reply = await api.app.inject(asked)
+    expect([asked.url, reply.statusCode, reply.json().code]).toEqual([asked.url, 409, 'change_refused'])
+    expect(reply.json().detail).toBe('it is over')
   }
 })
