@@ -26,6 +26,7 @@ const NOT_EXPLAINED: Readonly<Record<string, string>> = {
   gate: 'pieces of claim-requests',
   'insert-polls': 'a piece of settle-attempts and add-instances',
   'limit-override': 'changes by people, of a few rows',
+  'many-closed': 'a piece of apply-call-results',
   'missing-rights': "asks the server's catalogue",
   overdue: 'pieces of database-figures and read-standing',
   pause: 'a piece of claim-requests and others; changes by people, of a few rows',
