@@ -33,6 +33,7 @@ const VERBS = {
   resolve: 'resolved',
   'dead_letters.replay': 'replayed dead letters',
   'events.replay': 'replayed events',
+  'run.stop': 'stopped a replay',
   'limit.set': 'set the limit',
   'limit.remove': 'removed the limit',
   pause: 'paused',

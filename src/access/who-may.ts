@@ -35,6 +35,7 @@ export const WHO_MAY: Readonly<Record<string, Rule>> = {
   'GET /operations/projects': OPERATE,
   'GET /operations/runs/:run_id': OPERATE,
   'GET /operations/uncertain': OPERATE,
+  'DELETE /operations/runs/:run_id': OPERATE,
   'POST /operations/dead-letters/replay': OPERATE,
   'POST /operations/events/replay': OPERATE,
   'POST /operations/pause': OPERATE,

@@ -16,6 +16,7 @@ import { createLetterReplay } from '../operations/replay-letters.ts'
 import { ResolveError, resolveByHand } from '../operations/resolve-by-hand.ts'
 import { type Carry, type EventReplay, RunFailedError } from '../operations/run.ts'
 import { createRunner } from '../operations/runner.ts'
+import { stopRun } from '../operations/stop-run.ts'
 import { NoReplayQueue, replayEvents, tryTarget } from '../outbox/replay.ts'
 import { isTerminal } from '../request/provision-request.ts'
 import type { Service } from '../runtime/service.ts'
@@ -113,6 +114,7 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
       onRun()
       return id
     },
+    stopRun: (id, by) => stopRun(database, id, by),
     ...buildChanges(core, onLimits),
   }
   const services = [publisher, readOnce('overview', overview)]

@@ -12,6 +12,7 @@ export const AUDIT_VERBS = [
   'resume',
   'dead_letters.replay',
   'events.replay',
+  'run.stop',
 ] as const
 
 /** Bounds of a reason, in characters; the table holds them too. */

@@ -38,7 +38,7 @@ export function createRunner({ database, replica, carriers, idleMs, logger }: Ru
       if (over.signal.aborted) return
       try {
         if ((await duty.take()) && (await recordRun(database, run, progress))) continue
-        over.abort(new Error('another replica has the run now'))
+        over.abort(new Error('the run is stopped, or another replica has it now'))
       } catch (error) {
         over.abort(error)
       }

@@ -130,6 +130,31 @@ test('an empty queue is replayed at once, and what is not clear is refused', asy
   expect((await world.get('/operations/runs/019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa')).status).toBe(404)
 })
 
+test('a run that is stopped leaves the letters that it has not come to', async () => {
+  await using world = await createAppWorld({ consumers: false })
+  const { url } = await world.startApp()
+  const letters = Array.from({ length: 20 }, (_, n) => ({ body: `{${n}`, code: 'invalid_json' }))
+  await placeLetters(world.broker.url, letters)
+  const asked = { code: 'invalid_json', max: 20, per_second: 0.001, reason: REASON }
+  const { body } = await post(url, '/operations/dead-letters/replay', asked)
+  await eventually(async () => expect((await readRun(url, body.id)).state).toBe('running'))
+
+  const path = (id: string) => `${url}/operations/runs/${id}?reason=${encodeURIComponent('the wrong code')}`
+  const stop = (id: string) => fetch(path(id), { method: 'DELETE' })
+  const stopped = await stop(body.id)
+  const error = 'stopped by open: the wrong code'
+  expect([stopped.status, await stopped.json()]).toMatchObject([200, { id: body.id, state: 'failed', error }])
+  expect((await stop(body.id)).status).toBe(409)
+  expect((await stop('019ab06b-6f1d-7c52-8a3e-0b7d52f1c9aa')).status).toBe(404)
+  const audit = await world.get<{ entries: unknown[] }>('/operations/audit')
+  expect(audit.body.entries[0]).toMatchObject({ verb: 'run.stop', target: body.id, reason: 'the wrong code' })
+
+  // The next run has its turn, and finds all letters but the one that had left.
+  const next = await post(url, '/operations/dead-letters/replay', { ...asked, code: 'delivery_limit' })
+  expect(await endedRun(url, next.body.id)).toMatchObject({ state: 'done', done: 0 })
+  expect((await readRun(url, body.id)).error).toBe(error)
+})
+
 test('a process that only answers leaves the run to those that work', async () => {
   await using world = await createAppWorld({ consumers: false })
   const { url } = await world.startApp({ ROLES: 'api' })

@@ -51,6 +51,7 @@ import { readFlow } from '../../src/operations/read-flow.sql.ts'
 import { readLevels } from '../../src/operations/read-levels.sql.ts'
 import { readStanding } from '../../src/operations/read-standing.sql.ts'
 import { readWaiting } from '../../src/operations/read-waiting.sql.ts'
+import { endRun } from '../../src/operations/stop-run.sql.ts'
 import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { findPasswordDigests } from '../../src/readiness/password-digests.sql.ts'
 import { reschedulePolls } from '../../src/readiness/reschedule-polls.sql.ts'
@@ -271,6 +272,7 @@ async function operate({ as }: Walk): Promise<void> {
   const taken = await takeRun(as('carry-run take'), run.holder)
   if (taken === null) throw new Error('there is no run')
   await recordRun(as('carry-run record'), run, taken)
+  await endRun(as('stop-run'), run.id, 'stopped')
   await findFailures(as('find-failures'), { since, limit: 1000, projectsNamed: 10 })
   await findProjects(as('find-projects'), { after: undefined, limit: 1000 })
   await writeAudit(as('write-audit'), {

@@ -17,6 +17,7 @@ export const NO_OPERATIONS: OperationsApi = {
   inQueue: async () => 0,
   tryTarget: async () => 'taken',
   run: async () => NIL_UUID,
+  stopRun: async () => undefined,
   setLimit: async (projectId, { perSecond, burst, until }, by) => ({
     projectId,
     configured: { perSecond: 5, burst: 10 },

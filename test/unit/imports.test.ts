@@ -235,6 +235,7 @@ const STATEMENTS_OF_A_TRANSACTION = [
   'budget/limit-override.sql.ts',
   'budget/pause.sql.ts',
   'operations/insert-run.sql.ts',
+  'operations/stop-run.sql.ts',
   'operations/write-audit.sql.ts',
 ]
 

@@ -21,6 +21,7 @@ export interface OperationsApi extends LimitRoutesOptions, PauseRoutesOptions {
   inQueue: () => Promise<number | null>
   tryTarget: ReplayRoutesOptions['tryTarget']
   run: ReplayRoutesOptions['run']
+  stopRun: ReplayRoutesOptions['stopRun']
 }
 
 /** Reads of this replica at once, and those that wait: few people ask, and some of the answers are long. */
@@ -39,6 +40,7 @@ export function registerOperationsRoutes(
     inQueue,
     tryTarget,
     run,
+    stopRun,
     setLimit,
     removeLimit,
     pause,
@@ -67,7 +69,7 @@ export function registerOperationsRoutes(
     registerTroubleRoutes(routes, { reads: guardedReads })
     registerProjectsRoute(routes, { reads: guardedReads, summary: (projectId) => status.summary(projectId) })
     registerDeadLetterRoutes(routes, { reads: guardedReads, inQueue })
-    registerReplayRoutes(routes, { reads: guardedReads, run, tryTarget })
+    registerReplayRoutes(routes, { reads: guardedReads, run, tryTarget, stopRun })
     registerLimitRoutes(routes, { setLimit, removeLimit })
     registerPauseRoutes(routes, { pause, resume })
     registerResolveRoute(routes, { resolve, reads: status })

@@ -15,6 +15,7 @@ import { problemReplies, reply } from '../replies.ts'
 import { rejectionCode } from './dead-letter-routes.ts'
 import { OPERATIONS_EXAMPLES } from './examples.ts'
 import { OPERATIONS_TAGS, reason } from './inputs.ts'
+import { changeUnlessRefused, REFUSED_REPLY } from './refused.ts'
 
 const perSecond = z.number().positive().max(10_000).meta(told('How many are sent per second', 500))
 
@@ -65,12 +66,19 @@ export interface ReplayRoutesOptions {
   run: <Kind extends RunKind>(kind: Kind, params: RunParams[Kind], by: By) => Promise<string>
   /** Whether a queue takes events with that key, as far as one of them could tell. */
   tryTarget: (params: EventReplay) => Promise<'taken' | 'nobody' | 'unavailable'>
+  /** Throws a RefusedChangeError where the run is over. */
+  stopRun: (id: string, by: By) => Promise<void>
 }
+
+const RUN_PATH = '/operations/runs/:run_id'
+const runParams = z.object({
+  run_id: z.uuid('must be the id of a run').meta(told('Of the run', OPERATIONS_EXAMPLES.run.id)),
+})
 
 /** Replays, which go on by themselves, and how far they have come. */
 export function registerReplayRoutes(
   instance: FastifyInstance,
-  { reads, run, tryTarget }: ReplayRoutesOptions,
+  { reads, run, tryTarget, stopRun }: ReplayRoutesOptions,
 ): void {
   const app = instance.withTypeProvider<ZodTypeProvider>()
 
@@ -168,7 +176,7 @@ export function registerReplayRoutes(
   )
 
   app.get(
-    '/operations/runs/:run_id',
+    RUN_PATH,
     {
       schema: {
         tags: OPERATIONS_TAGS,
@@ -176,9 +184,7 @@ export function registerReplayRoutes(
         summary: 'How far a run has come',
         description:
           'Runs are carried out one after the other, and kept for `IDEMPOTENCY_DAYS` after their end.',
-        params: z.object({
-          run_id: z.uuid('must be the id of a run').meta(told('Of the run', OPERATIONS_EXAMPLES.run.id)),
-        }),
+        params: runParams,
         response: {
           200: reply('The run', runSchema, OPERATIONS_EXAMPLES.run),
           ...problemReplies([400, 404, 503]),
@@ -186,5 +192,32 @@ export function registerReplayRoutes(
       },
     },
     ({ params }) => read(params.run_id),
+  )
+
+  app.delete(
+    RUN_PATH,
+    {
+      schema: {
+        tags: OPERATIONS_TAGS,
+        operationId: 'stopRun',
+        summary: 'Stops a run',
+        description:
+          'It ends as `failed`, and `error` tells who has stopped it and why. What was in hand is finished within a second ' +
+          'or two; what was sent stays sent, and the letters that it has not come to stay letters.',
+        params: runParams,
+        querystring: z.strictObject({ reason }),
+        response: {
+          200: reply('Stopped', runSchema, OPERATIONS_EXAMPLES.run),
+          409: REFUSED_REPLY,
+          ...problemReplies([400, 404, 413, 503]),
+        },
+      },
+    },
+    async ({ params, query, caller }) => {
+      await read(params.run_id)
+      const by = { who: caller.id, reason: query.reason }
+      await changeUnlessRefused(() => stopRun(params.run_id, by))
+      return read(params.run_id)
+    },
   )
 }
