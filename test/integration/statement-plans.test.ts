@@ -59,6 +59,7 @@ const WITHOUT_A_KEY: Readonly<Record<string, Readonly<Record<string, string>>>> 
     limit_override_pkey: 'one row per limit that a person has set',
   },
   'wanted-readings forgotten': { rate_bucket_pkey: 'one row per project' },
+  'wanted-readings take': { rate_bucket: 'one row per project, where a credential is limited' },
   'begin-reading': { claim: 'what is in flight' },
   'idle-buckets mark': {
     rate_bucket_pkey: 'one row per project',
