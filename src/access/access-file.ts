@@ -44,29 +44,42 @@ export interface AccessRules {
 
 const DIGEST_OF_NOTHING = hash('sha256', '', 'hex')
 
-const keySchema = z
-  .strictObject({
-    id: z.string().regex(/^[A-Za-z0-9._@-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9._@-]'),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-fA-F]{64}$/, 'must be the SHA-256 of the key in hex: 64 digits')
-      .refine((digest) => digest.toLowerCase() !== DIGEST_OF_NOTHING, 'is the SHA-256 of an empty key'),
-    roles: z.array(z.enum(ACCESS_ROLES, `must be of ${ACCESS_ROLES.join(', ')}`)),
-    projects: z.union(
-      [z.literal('*'), z.array(z.string().regex(PROJECT_ID))],
-      'must be "*" or a list of project ids',
-    ),
-    expires_at: z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time or null' }).nullish(),
-  })
-  .transform(
-    ({ id, sha256, roles, projects, expires_at }): AccessKey => ({
-      id,
-      sha256: Buffer.from(sha256, 'hex'),
-      roles: new Set(roles),
-      projects: projects === '*' ? '*' : new Set(projects),
-      expiresAt: expires_at == null ? null : Date.parse(expires_at),
-    }),
-  )
+const keySchema = z.strictObject({
+  id: z.string().regex(/^[A-Za-z0-9._@-]{1,64}$/, 'must be 1-64 of [A-Za-z0-9._@-]'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'must be the SHA-256 of the key in hex: 64 digits')
+    .toLowerCase()
+    .refine((digest) => digest !== DIGEST_OF_NOTHING, 'is the SHA-256 of an empty key'),
+  roles: z.array(z.enum(ACCESS_ROLES, `must be of ${ACCESS_ROLES.join(', ')}`)),
+  projects: z.union(
+    [z.literal('*'), z.array(z.string().regex(PROJECT_ID, 'must be 1-64 of [A-Za-z0-9_-]'))],
+    'must be "*" or a list of project ids',
+  ),
+  expires_at: z.iso.datetime({ offset: true, error: 'must be an RFC 3339 time or null' }).nullish(),
+})
+
+/** Of keys as they are written: what is malformed beside them is told as well, and by itself. */
+const keysSchema = z.array(keySchema).superRefine((keys, context) => {
+  for (const [index, { id, sha256 }] of keys.entries()) {
+    const before = keys.slice(0, index)
+    const path = [index]
+    if (before.some((other) => other.id === id))
+      context.addIssue({ code: 'custom', path, message: 'its id has been used before' })
+    if (before.some((other) => other.sha256 === sha256))
+      context.addIssue({ code: 'custom', path, message: 'is the same key as one before' })
+  }
+})
+
+function keyOf({ id, sha256, roles, projects, expires_at }: z.infer<typeof keySchema>): AccessKey {
+  return {
+    id,
+    sha256: Buffer.from(sha256, 'hex'),
+    roles: new Set(roles),
+    projects: projects === '*' ? '*' : new Set(projects),
+    expiresAt: expires_at == null ? null : Date.parse(expires_at),
+  }
+}
 
 const isSafe = ({ protocol, hostname }: URL) =>
   protocol === 'https:' || (protocol === 'http:' && /^(localhost|\[::1\]|127\.\d+\.\d+\.\d+)$/.test(hostname))
@@ -96,18 +109,10 @@ const issuerSchema = z
     },
   )
 
-const fileSchema = z
-  .strictObject({ keys: z.array(keySchema).default([]), issuers: z.array(issuerSchema).default([]) })
-  .superRefine(({ keys }, context) => {
-    for (const [index, { id, sha256 }] of keys.entries()) {
-      const before = keys.slice(0, index)
-      const path = ['keys', index]
-      if (before.some((other) => other.id === id))
-        context.addIssue({ code: 'custom', path, message: 'its id has been used before' })
-      if (before.some((other) => other.sha256.equals(sha256)))
-        context.addIssue({ code: 'custom', path, message: 'is the same key as one before' })
-    }
-  })
+const fileSchema = z.strictObject({
+  keys: keysSchema.default([]),
+  issuers: z.array(issuerSchema).default([]),
+})
 
 /**
  * Reads an access file.
@@ -115,7 +120,7 @@ const fileSchema = z
  */
 export function parseAccessFile(text: string): AccessRules {
   const parsed = fileSchema.safeParse(parseJson(text))
-  if (parsed.success) return parsed.data
+  if (parsed.success) return { keys: parsed.data.keys.map(keyOf), issuers: parsed.data.issuers }
   throw new AccessFileError(
     parsed.error.issues.map(({ path, message }) =>
       path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,

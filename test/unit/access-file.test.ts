@@ -4,6 +4,7 @@ import { AccessFileError, parseAccessFile } from '../../src/access/access-file.t
 
 const SHA256 = hash('sha256', 'a key', 'hex')
 const KEY = { id: 'dashboard', sha256: SHA256, roles: ['read'], projects: ['p-1'] }
+const OTHER = { ...KEY, id: 'other', sha256: '0'.repeat(64) }
 const ISSUER = {
   issuer: 'https://idp.example',
   audience: 'provisioner',
@@ -78,6 +79,18 @@ describe('an access file', () => {
     ],
     ['an id used twice', { keys: [KEY, { ...KEY, sha256: '0'.repeat(64) }] }, /^keys\.1: its id/],
     ['a key used twice', { keys: [KEY, { ...KEY, id: 'b' }] }, /^keys\.1: is the same key/],
+    [
+      'an id of words, beside a good key',
+      { keys: [KEY, { ...OTHER, id: 'my key' }] },
+      /^keys\.1\.id: must be/,
+    ],
+    ['a bad digest, beside a good key', { keys: [KEY, { ...OTHER, sha256: 'b' }] }, /^keys\.1\.sha256: must/],
+    ['a day, beside a good key', { keys: [{ ...OTHER, expires_at: 'today' }, KEY] }, /^keys\.0\.expires_at/],
+    [
+      'what is no project',
+      { keys: [{ ...KEY, projects: ['p 1'] }] },
+      /^keys\.0\.projects\.0: must be 1-64 of/,
+    ],
     ['an issuer without keys', { issuers: [{ ...ISSUER, jwks_url: undefined }] }, /either jwks_file or/],
     ['an issuer with keys twice', { issuers: [{ ...ISSUER, jwks_file: 'f' }] }, /either jwks_file or/],
     ['keys over http', { issuers: [{ ...ISSUER, jwks_url: 'http://idp.example/keys' }] }, /https/],
