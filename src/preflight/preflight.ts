@@ -69,7 +69,7 @@ export function createPreflight(options: PreflightOptions): Loop {
     name: 'preflight',
     logger,
     idleMs: () => idleMs(INTERVAL_MS),
-    runOnce: (signal) => readOnce(context, signal, () => loop.wake()),
+    runOnce: (signal) => readOnce(context, signal, (inMs) => loop.wake(inMs)),
     onStop: async () => {
       await Promise.all(context.inHand.values())
       await context.credentials.drained()
@@ -81,7 +81,7 @@ export function createPreflight(options: PreflightOptions): Loop {
 async function readOnce(
   context: PreflightContext,
   signal: AbortSignal,
-  onDone: () => void,
+  wakeIn: (ms: number) => void,
 ): Promise<RunResult> {
   const { database, inHand, logger } = context
   const room = READINGS_AT_ONCE - inHand.size
@@ -92,22 +92,28 @@ async function readOnce(
     const done = readProject(context, reading, signal)
       .catch((error: unknown) => {
         if (!signal.aborted) logger.warn({ err: error, projectId }, 'a reading of servers was not recorded')
+        return null
       })
-      .finally(() => {
+      .then((nextInMs) => {
+        const othersWait = inHand.size >= READINGS_AT_ONCE
         inHand.delete(projectId)
-        onDone()
+        if (othersWait) wakeIn(0)
+        else if (nextInMs !== null) wakeIn(Math.max(0, nextInMs))
       })
     inHand.set(projectId, done)
   }
   return { again: false, ...(nextInMs === null ? {} : { waitMs: Math.max(1, nextInMs) }) }
 }
 
-/** Reads, decides, records, and lets the orders go that may. */
+/**
+ * Reads, decides, records, and lets the orders go that may. Returns the milliseconds until the project's next reading,
+ * null where none is wanted.
+ */
 async function readProject(
   context: PreflightContext,
   wanted: WantedReading,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number | null> {
   const { database, client, credentials, on, lateness, metrics, onOpen } = context
   const { projectId, perSecond, holds, readsServers } = wanted
   const times = readingTimes(perSecond)
@@ -123,12 +129,14 @@ async function readProject(
     onToken: () => metrics.dispatch.tokensTaken.inc(),
   })
   let begun = await beginReading(database, projectId)
-  if (begun === undefined) return
+  if (begun === undefined) return null
   if (!on) return goWithout(context, wanted, { begunAt: begun.begunAt, why: 'forbidden', rests: 1 })
+  let nextInMs: number | null
   try {
-    await calls.pay()
+    const waited = await calls.pay()
     const spoken = holds ? await readSpokenServers(database, projectId) : new Set<string>()
-    begun = (await beginReading(database, projectId)) ?? begun
+    // A later begin serves the orders that have come in between; an earlier one is as true.
+    if (waited) begun = (await beginReading(database, projectId)) ?? begun
     const { ready, servers } = await inTime(calls.read(holds || readsServers), signal)
     const { begunAt, ordered, underWay } = begun
     metrics.preflight.readings.inc({ result: 'read' })
@@ -137,7 +145,7 @@ async function readProject(
     const reading = { begunAt, ready, taken: underWay, servers }
     const room = Math.ceil(10 + (perSecond * times.lifeMs) / 1000)
     const next = await holdAgainst(context, reading, { projectId, holds, spoken, room })
-    await recordReading(database, {
+    nextInMs = await recordReading(database, {
       ...times,
       projectId,
       begunAt,
@@ -147,10 +155,11 @@ async function readProject(
     })
   } catch (error) {
     if (signal.aborted) throw error
-    await failed(context, wanted, { begunAt: begun.begunAt, age, error })
+    nextInMs = await failed(context, wanted, { begunAt: begun.begunAt, age, error })
   }
   await wakeProjects(database, [projectId])
   onOpen()
+  return nextInMs
 }
 
 /** A reading was not to be had: it is tried again, or else orders go without one. */
@@ -158,7 +167,7 @@ async function failed(
   context: PreflightContext,
   wanted: WantedReading,
   { begunAt, age, error }: { begunAt: string; age: () => number; error: unknown },
-): Promise<void> {
+): Promise<number | null> {
   const { database, adaptive, metrics, log } = context
   const { projectId, perSecond, troubles } = wanted
   const { gapMs } = readingTimes(perSecond)
@@ -186,11 +195,11 @@ async function goWithout(
   context: PreflightContext,
   { projectId, perSecond, holds, readsServers }: WantedReading,
   { begunAt, why, rests }: { begunAt: string; why: 'forbidden' | 'failed'; rests: number },
-): Promise<void> {
+): Promise<number | null> {
   const restingMs = restMs(why, rests, perSecond)
   // Those that are known to lack servers wait for a reading that says otherwise, if one can be had.
   if (holds) await letGo(context, { projectId, all: why === 'forbidden' })
-  await recordReading(context.database, {
+  return recordReading(context.database, {
     projectId,
     begunAt,
     readyLimit: null,

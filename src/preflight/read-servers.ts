@@ -1,10 +1,13 @@
 import { createPaidReading, type PaidReadingOptions } from '../budget/paid-reading.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
 import { CloudDcUnexpectedError } from '../clouddc/errors.ts'
+import { startAge } from '../runtime/age.ts'
 import { isReady, type SeenServer } from './decide.ts'
 
 /** A listing of more servers than that is not read to its end. */
 const MAX_PAGES = 20
+/** A token was there at once where its payment was sent within so many milliseconds. */
+const AT_ONCE_MS = 10
 
 export interface ReadServersOptions extends PaidReadingOptions {
   client: Pick<CloudDcClient, 'countReadyServers' | 'listServers'>
@@ -40,9 +43,11 @@ export function createReadingCalls({ client, limitMs, ...options }: ReadServersO
   }
 
   return {
-    /** Throws NotPaidError. */
-    pay: async (): Promise<void> => {
-      await pay(limitMs)
+    /** Returns whether the token had to be waited for. Throws NotPaidError. */
+    pay: async (): Promise<boolean> => {
+      const age = startAge()
+      const payment = await pay(limitMs)
+      return payment !== null && age() - payment.age() > AT_ONCE_MS
     },
     /** After a payment. Throws CloudDcError, and for further pages NotPaidError. */
     read: async (whole: boolean): Promise<{ ready: number; servers: Map<string, SeenServer> | null }> => {

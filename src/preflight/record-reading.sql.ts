@@ -1,5 +1,12 @@
 import type { ThroughPrisma } from '../database/database.ts'
 
+/** Milliseconds until the next reading of bucket `b` may begin, null where none is wanted. */
+const NEXT_IN_MS = `
+  CASE WHEN b.preflight_at IS NOT NULL
+    THEN extract(epoch FROM greatest(b.preflight_at, b.reading_until) - clock_timestamp())::float8 * 1000
+  END AS "nextInMs"
+`
+
 /**
  * Records a reading, and opens the gate by it. Of the servers that were ready, those are taken off that orders under way
  * at its begin may have got after it was made, and by `ordered` those of all claims since. What was wanted in between
@@ -24,6 +31,7 @@ SET
   -- Not while a probe is under way: the next one has its time.
   due_at = CASE WHEN b.due_at IS NOT NULL AND b.blocked_until IS NULL THEN least(b.due_at, clock_timestamp()) ELSE b.due_at END
 WHERE b.project_id = $1
+RETURNING ${NEXT_IN_MS}
 `
 
 /** $1 project, $2 milliseconds until the next reading, $3 until the next possible one. */
@@ -33,6 +41,7 @@ SET
   preflight_at = clock_timestamp() + make_interval(secs => $2::float8 / 1000),
   reading_until = clock_timestamp() + make_interval(secs => $3::float8 / 1000)
 WHERE b.project_id = $1
+RETURNING ${NEXT_IN_MS}
 `
 
 export interface RecordedReading {
@@ -47,12 +56,17 @@ export interface RecordedReading {
   readsServers: boolean
 }
 
+interface NextReading {
+  nextInMs: number | null
+}
+
+/** Returns the milliseconds until the project's next reading, null where none is wanted. */
 export async function recordReading(
   { throughPrisma }: ThroughPrisma,
   reading: RecordedReading,
-): Promise<void> {
+): Promise<number | null> {
   const { projectId, begunAt, readyLimit, renewMs, lifeMs, nextMs, gapMs, readsServers } = reading
-  await throughPrisma.query(
+  const [next] = await throughPrisma.query<NextReading>(
     TEXT,
     projectId,
     begunAt,
@@ -63,12 +77,14 @@ export async function recordReading(
     gapMs,
     readsServers,
   )
+  return next?.nextInMs ?? null
 }
 
-/** The reading was not made: it is to be tried again. What was read before stays in force to its end. */
+/** The reading was not made: it is to be tried again. What was read before stays in force to its end. Returns like recordReading. */
 export async function postponeReading(
   { throughPrisma }: ThroughPrisma,
   { projectId, nextMs, gapMs }: { projectId: string; nextMs: number; gapMs: number },
-): Promise<void> {
-  await throughPrisma.query(POSTPONE, projectId, nextMs, gapMs)
+): Promise<number | null> {
+  const [next] = await throughPrisma.query<NextReading>(POSTPONE, projectId, nextMs, gapMs)
+  return next?.nextInMs ?? null
 }
