@@ -16,28 +16,31 @@ export type AnswerFacts = Pick<
 >
 
 /**
- * Status, code, words and headers of an answer, cleaned of the given secrets. A body that is not JSON, or was cut
+ * Status, code, words and headers of an answer, cleaned of the given secrets, which are asked for only where the answer
+ * says anything. A body that is not JSON, or was cut
  * short, hides neither the status nor the headers; one that was cut short gives no words, since a quotation in it
  * could end inside a secret.
  */
-export function answerFacts(response: Response, secrets: readonly string[]): AnswerFacts {
+export function answerFacts(response: Response, secrets: () => readonly string[]): AnswerFacts {
   const { status, headers, body, complete } = response
   const said = complete && !isSuccess(status) ? parseErrorBody(body.toString('utf8')) : null
-  const words = said?.message ?? `HTTP ${status}${complete ? '' : ', the answer was cut short'}`
   return {
     status,
     retryAfterMs: parseRetryAfter(headers['retry-after'], headers.date, Date.now()),
     upstreamRequestId:
       requestIdOf([headers['x-request-id']].flat()[0], secrets) ?? requestIdOf(said?.requestId, secrets),
-    code: said?.code == null ? null : cleanText(said.code, secrets, CODE_LENGTH) || null,
-    message: cleanText(words, secrets),
+    code: said?.code == null ? null : cleanText(said.code, secrets(), CODE_LENGTH) || null,
+    message:
+      said?.message == null
+        ? `HTTP ${status}${complete ? '' : ', the answer was cut short'}`
+        : cleanText(said.message, secrets()),
   }
 }
 
 /** CloudDC's id of a call as it may be stored and shown: printable ASCII. Null when there is none. */
-function requestIdOf(text: string | null | undefined, secrets: readonly string[]): string | null {
+function requestIdOf(text: string | null | undefined, secrets: () => readonly string[]): string | null {
   if (text == null) return null
-  return cleanText(text, secrets, REQUEST_ID_LENGTH).replace(/[^\x20-\x7e]+/g, '?') || null
+  return cleanText(text, secrets(), REQUEST_ID_LENGTH).replace(/[^\x20-\x7e]+/g, '?') || null
 }
 
 export function isSuccess(status: number): boolean {

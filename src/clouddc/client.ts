@@ -116,7 +116,7 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     projectId: string,
     used: Record<string, string>,
   ): CredentialFault | undefined => {
-    if (!refusesCredential(answerFacts(answer, []))) return undefined
+    if (!refusesCredential(answerFacts(answer, () => []))) return undefined
     const words = answer.complete ? parseErrorBody(answer.body.toString('utf8')).message : null
     const refusal = { fault: credentialFault(words), date: dateOf(answer.headers.date) }
     auth.refused(projectId, used, refusal).catch((error: unknown) => {
@@ -166,8 +166,12 @@ export function createCloudDcClient(options: CloudDcClientOptions): CloudDcClien
     })
     connection.end(endOf(result))
     const named = namedInstances(result)
-    const secrets = secretsOf(body, credential)
-    if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets) }
+    let known: readonly string[] | undefined
+    const secrets = () => {
+      known ??= secretsOf(body, credential)
+      return known
+    }
+    if (result.kind === 'no_response') return { ...result, message: cleanText(result.message, secrets()) }
     const facts = answerFacts(result, secrets)
     return {
       kind: 'response',

@@ -34,7 +34,7 @@ export function readingError(
     if (code === FAULT_CODES.notSent) return new CloudDcNotSentError(message, { code })
     return new CloudDcUnreachableError(message, { code })
   }
-  const { message: _, ...answered } = answerFacts(result, secrets)
+  const { message: _, ...answered } = answerFacts(result, () => secrets)
   const code = answered.code !== null && KNOWN_CODE.test(answered.code) ? answered.code : null
   const facts = { ...answered, code }
   const cut = result.complete ? '' : ', the answer was cut short'

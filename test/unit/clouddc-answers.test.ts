@@ -85,7 +85,7 @@ describe("CloudDC's id of a call", () => {
         body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
         complete: true,
       },
-      ['Canary-1!'],
+      () => ['Canary-1!'],
     ).upstreamRequestId
 
   it.each<[string, string | string[] | undefined, unknown, string | null]>([
