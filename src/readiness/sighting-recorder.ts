@@ -11,9 +11,11 @@ import { isNews, type Observation, observe, type ReadinessLimits, type Sighting 
 import { type HoldsPassword, withoutPasswords } from './quoted-password.ts'
 import { recordReadiness } from './readiness-recorder.ts'
 
-/** Answers that one transaction records, and how long it gathers them under load, in milliseconds. */
+/** Answers that one transaction records. */
 const RECORDS_AT_ONCE = 10
-const GATHER_MS = 5
+/** How long it gathers them under load, in milliseconds; where fewer come at once, none waits. */
+const GATHER_MS = 20
+const GATHER_AFTER = 2
 
 export interface SightingRecorderOptions {
   database: Database
@@ -44,6 +46,7 @@ export function createSightingRecorder(options: SightingRecorderOptions): Record
     maxSize: RECORDS_AT_ONCE,
     concurrency: 2,
     gatherMs: GATHER_MS,
+    gatherAfter: GATHER_AFTER,
     flush: async (answers) => {
       const results = await writeInHalves(answers.flat(), (news) => commit(options, news), isRejected)
       return answers.map((news) => results.splice(0, news.length))
