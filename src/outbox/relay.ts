@@ -12,8 +12,11 @@ import { createRemovals } from './removals.ts'
 import { createReturnedLog } from './returned-log.ts'
 import { createTenure } from './tenure.ts'
 
-/** Under load, one read serves the commits of so many milliseconds. */
+/** One read serves the commits of so many milliseconds. */
 const GAP_MS = 5
+/** The same under load: after a pass that handed out so many events, with room for more. */
+const LOADED_GAP_MS = 20
+const LOADED_EVENTS = 16
 /** How soon events that another replica wrote are noticed, where replicas do not hear each other. */
 const IDLE_MS = 50
 /** Publishing one event takes about 0.03 ms, and a thousand may be read at once. */
@@ -85,17 +88,19 @@ export function createRelay(options: RelayOptions): SharedLoop {
     },
   })
 
+  let gapMs = GAP_MS
   const loop = createLoop({
     name: 'outbox relay',
     logger,
     idleMs: () => idleMs(IDLE_MS),
-    gapMs: GAP_MS,
+    gapMs: () => gapMs,
     runOnce: async () => {
       // The process is just starting: it will be registered in a moment, and may have the duty then.
       if (!duty.isHeld() && !replica.holdsLease()) return { again: false, waitMs: IDLE_MS }
       if (!(await duty.take())) return { again: false, waitMs: ASK_MS }
       if (!brokerReady()) return { again: false, waitMs: 100 }
       const left = await tenure.relay()
+      gapMs = left === 'open' && tenure.lastHandedOut() >= LOADED_EVENTS ? LOADED_GAP_MS : GAP_MS
       if (left === 'more') return { again: true }
       return left === 'idle' ? { again: false } : { again: false, waitMs: IDLE_MS }
     },

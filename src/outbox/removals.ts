@@ -5,6 +5,8 @@ import { reached } from '../runtime/steps.ts'
 import { removeSegments } from './read-segments.sql.ts'
 
 const RETRY_MS = 200
+/** Statements begin at least so many milliseconds apart: nobody waits for a removal. */
+const GAP_MS = 25
 
 export interface Removals {
   /** The events of the segment at this position are out: its row is removed. */
@@ -29,10 +31,12 @@ export function createRemovals({
 }): Removals {
   let waiting: number[] = []
   let removing: Promise<void> | undefined
+  let removedAt = Number.NEGATIVE_INFINITY
 
   const removeAll = async () => {
-    await new Promise(setImmediate)
     while (waiting.length > 0) {
+      await sleep(Math.max(0, removedAt + GAP_MS - performance.now()))
+      removedAt = performance.now()
       const positions = waiting
       waiting = []
       try {

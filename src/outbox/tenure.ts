@@ -23,6 +23,8 @@ export interface Tenure {
    * waits for room; `open`: some of what was handed out is not done yet, or is to be published again.
    */
   relay(): Promise<'more' | 'full' | 'open' | 'idle'>
+  /** How many events the last call of `relay` handed out. */
+  lastHandedOut(): number
   /** The segments at these positions are out of the outbox. */
   forget(positions: readonly number[]): void
   /** Takes nothing more, and resolves when what was handed out is published or given up: then it is read again. */
@@ -69,6 +71,7 @@ export function createTenure(options: TenureOptions): Tenure {
   let waiting: Segment[] = []
   let open = 0
   let full = false
+  let handedOut = 0
 
   const lanes = createOrderedLanes<OpenEvent>({
     keyOf: ({ event }) => event.orderingKey,
@@ -120,6 +123,7 @@ export function createTenure(options: TenureOptions): Tenure {
       if (events.length === 0) onPublished(position)
       const segment = { position, left: events.length }
       open += events.length
+      handedOut += events.length
       for (const event of events) {
         while (turns.over()) await turns.next()
         lanes.add({ event, writtenAt, segment })
@@ -129,7 +133,9 @@ export function createTenure(options: TenureOptions): Tenure {
   }
 
   return {
+    lastHandedOut: () => handedOut,
     relay: async () => {
+      handedOut = 0
       lanes.resume()
       const cutShort = waiting.length === 0 && (await read())
       while (waiting.length > 0 && open < window) await handOut(firstOf(waiting, RENDERED_AT_ONCE))

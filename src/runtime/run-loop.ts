@@ -17,8 +17,11 @@ export interface LoopOptions {
   runOnce: (signal: AbortSignal) => Promise<RunResult>
   /** The longest wait between two passes, in milliseconds; as a function, asked at the end of each pass. */
   idleMs: number | (() => number)
-  /** Passes after wake-ups begin at least so many milliseconds apart, to coalesce wake-ups. Default 0. */
-  gapMs?: number
+  /**
+   * Passes after wake-ups begin at least so many milliseconds apart, to coalesce wake-ups; as a function, asked at the
+   * end of each pass. Default 0.
+   */
+  gapMs?: number | (() => number)
   /** Called once after the last pass. */
   onStop?: () => Promise<void>
 }
@@ -86,7 +89,7 @@ export function createLoop({ name, logger, runOnce, idleMs, gapMs = 0, onStop }:
         if (!result.again) {
           const mostMs = typeof idleMs === 'number' ? idleMs : idleMs()
           await pauseUntil(performance.now() + Math.min(result.waitMs ?? mostMs, mostMs), { wakeable: true })
-          await pauseUntil(begunAt + gapMs, { wakeable: false })
+          await pauseUntil(begunAt + (typeof gapMs === 'number' ? gapMs : gapMs()), { wakeable: false })
         }
       } catch (error) {
         if (stopping.signal.aborted) break
