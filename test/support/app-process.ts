@@ -6,6 +6,9 @@ import { freePort } from '../../dev/servers/free-port.ts'
 import { startArguments } from '../../dev/start-command.ts'
 import { eventually } from './eventually.ts'
 
+/** A bound on hangs, also where a machine has far more to do than to start it. */
+const START_TIMEOUT_MS = 180_000
+
 export interface AppProcess {
   readonly url: string
   /** Everything it has written so far. */
@@ -40,10 +43,13 @@ export async function startAppProcess(environment: Readonly<Record<string, strin
     url,
     log,
     ready: () =>
-      eventually(async () => {
-        expect(child.exitCode, log()).toBeNull()
-        expect((await fetch(`${url}/readyz`)).status).toBe(200)
-      }),
+      eventually(
+        async () => {
+          expect(child.exitCode, log()).toBeNull()
+          expect((await fetch(`${url}/readyz`)).status).toBe(200)
+        },
+        { timeoutMs: START_TIMEOUT_MS },
+      ),
     send: (signal) => child.kill(signal),
     ended,
     kill: async () => {
