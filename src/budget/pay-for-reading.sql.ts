@@ -16,7 +16,7 @@ const ONE_FOR_A_LISTING = '(NOT level.closed AND level.tokens >= 1)::int'
 /** While creating waits for tokens of credential `c` at `level`, listings get one of so many, however many projects they are of. */
 const TOKENS_PER_LISTING = 3
 const nextListing = (level: string) =>
-  `CASE WHEN ${level}.busy THEN c.listed_at + make_interval(secs => ${TOKENS_PER_LISTING} / ${level}.refill) END`
+  `CASE WHEN ${level}.busy AND c.blocked_until IS NULL THEN c.listed_at + make_interval(secs => ${TOKENS_PER_LISTING} / ${level}.refill) END`
 const listingIsDue = (level: string) => `coalesce(${nextListing(level)} <= clock.ts, true)`
 const LISTING_OF_CREDENTIAL = `(NOT level.closed AND level.tokens >= 1 AND ${listingIsDue('level')})::int`
 
