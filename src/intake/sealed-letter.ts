@@ -16,6 +16,8 @@ export interface Received {
   content: Content
   /** The password of a message that is valid in itself; null of any other. */
   password: string | null
+  /** What the password_jwe of a message that is not valid holds, where it could be opened. */
+  opened?: string | undefined
 }
 
 /** A message as its dead letter carries it. */
@@ -31,8 +33,8 @@ export interface Carried {
  * is sealed already stays as it is.
  */
 export async function sealLetter(box: Pick<JweBox, 'seal'>, received: Received): Promise<Carried> {
-  const { content, password } = received
-  const secrets = password === null ? secretsIn(content.body.subarray(0, MAX_BODY_BYTES)) : [password]
+  const { content, password, opened } = received
+  const secrets = password === null ? secretsIn(content.body.subarray(0, MAX_BODY_BYTES), opened) : [password]
   const { properties, leftOut } = withoutSecrets(received.delivery.properties, secrets)
   const delivery = { ...received.delivery, properties, contentType: properties.contentType }
   const { altered, ...carried } = await sealBody(box, delivery, received)

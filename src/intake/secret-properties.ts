@@ -3,12 +3,12 @@ import type { MessageProperties } from '../amqp/message.ts'
 import { MIN_LENGTH } from '../contracts/password.ts'
 import { parseStrictJson, readSecrets } from '../contracts/strict-json.ts'
 
-/** What a body that was refused holds under the names of secrets, as far as it can be read. */
-export function secretsIn(body: Buffer): string[] {
+/** What a body that was refused holds under the names of secrets, as far as it can be read, and what `opened` of it. */
+export function secretsIn(body: Buffer, opened?: string): string[] {
   const json = parseStrictJson(body)
   const { values } = json.ok ? readSecrets(body) : json.reading.secrets
   // Shorter ones cannot be passwords, and may stand in any text.
-  return values.filter((value) => value.length >= MIN_LENGTH)
+  return [...values, opened ?? ''].filter((value) => value.length >= MIN_LENGTH)
 }
 
 /** The properties without those that hold one of the secrets, and the names of these: `message_id`, `headers.foo`. */

@@ -88,8 +88,13 @@ async function storeMessage(
 ): Promise<Disposition> {
   const read = parseRequestMessage(content === delivery ? delivery : { ...delivery, ...content })
   const isPlain = read.ok === true
-  const parsed = read.ok === 'sealed' ? await read.unseal((jwe) => openText(context.jweBox, jwe)) : read
-  if (!parsed.ok) return reject(context, { delivery, content, password: null }, parsed)
+  let opened: string | undefined
+  const open = async (jwe: string) => {
+    opened = await openText(context.jweBox, jwe)
+    return opened
+  }
+  const parsed = read.ok === 'sealed' ? await read.unseal(open) : read
+  if (!parsed.ok) return reject(context, { delivery, content, password: null, opened }, parsed)
   const { command, tracing } = parsed
   const refuse = (code: RejectionCode, fault: Fault) => {
     const received = { delivery, content, password: command.password }

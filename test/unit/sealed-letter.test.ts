@@ -184,6 +184,16 @@ describe('the dead letter of any other message', () => {
     const again = await letterOf(harness, bytesOf(letter), letter.properties)
     expect(reasonOf(again).code).toBe('invalid_json')
   })
+
+  test('carries no property that holds what its password_jwe holds', async () => {
+    const harness = createIntakeHarness()
+    const password_jwe = await harness.jweBox.seal(CANARY)
+    const order = buildRequest({ spec: { password: null, password_jwe } })
+    const letter = await letterOf(harness, order, { correlationId: CANARY, headers: { for: CANARY } })
+    expect(reasonOf(letter)).toEqual({ code: 'invalid_request', paths: ['correlation_id'] })
+    expect(inspect(letter, { depth: null })).not.toContain(CANARY)
+    expect(alteredOf(letter)).toEqual(['correlation_id', 'headers.for'])
+  })
 })
 
 describe('a sealed body', () => {
