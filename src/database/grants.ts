@@ -62,12 +62,27 @@ export function grantStatements(role: string, kind: GrantKind): string[] {
   ]
 }
 
-/** Gives a role its rights, all or none. Throws where there is no such role, and what else Postgres says. */
+/** To anybody else but the owner of the tables, Postgres says no more than a warning, and grants nothing. */
+const OWNER = `
+SELECT current_user AS "me", relowner::regrole::text AS "owner", pg_has_role(relowner, 'USAGE') AS "mayGrant"
+FROM pg_class WHERE oid = '${SCHEMA}.${MIGRATIONS}'::regclass
+`
+
+/**
+ * Gives a role its rights, all or none. Throws where there is no such role, where the tables are another's than the role's
+ * of the address, and what else Postgres says.
+ */
 export async function grant(databaseUrl: string, role: string, kind: GrantKind): Promise<void> {
   const client = new pg.Client({ ...parseDatabaseUrl(databaseUrl), connectionTimeoutMillis: 10_000 })
   client.on('error', () => undefined)
   await client.connect()
   try {
+    const { rows } = await client.query<{ me: string; owner: string; mayGrant: boolean }>(OWNER)
+    for (const { me, owner, mayGrant } of rows)
+      if (!mayGrant)
+        throw new Error(
+          `${me} may not give rights: run this as ${owner}, which owns the tables (MIGRATE_DATABASE_URL)`,
+        )
     await client.query(['BEGIN', ...grantStatements(role, kind), 'COMMIT'].join(';\n'))
   } catch (error) {
     if (sqlState(error) !== UNDEFINED_OBJECT) throw error

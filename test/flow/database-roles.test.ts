@@ -63,19 +63,32 @@ afterAll(async () => {
   await client.end()
 })
 
-test('a role that is not there is named, with what to do; the migrations stay', async () => {
-  const environment = { ...inheritedEnvironment(), DATABASE_URL: world.database.url }
-  const run = promisify(execFile)(process.execPath, [MIGRATE, '--grant', `no-${suffix}`], {
-    env: environment,
-  })
-  const { code, stderr, stdout } = await run.then(
+/** What it says and how it ends, as the role of the address. */
+async function granting(role: string, databaseUrl: string) {
+  const environment = { ...inheritedEnvironment(), DATABASE_URL: databaseUrl }
+  const run = promisify(execFile)(process.execPath, [MIGRATE, '--grant', role], { env: environment })
+  return run.then(
     () => ({ code: 0, stderr: '', stdout: '' }),
     (error: { code: number; stderr: string; stdout: string }) => error,
   )
+}
+
+test('a role that is not there is named, with what to do; the migrations stay', async () => {
+  const { code, stderr, stdout } = await granting(`no-${suffix}`, world.database.url)
   expect([code, stdout]).toEqual([1, expect.stringContaining('is up to date')])
   expect(stderr).toBe(
     `migrate: there is no role no-${suffix}: CREATE ROLE "no-${suffix}" LOGIN, then run this again\n`,
   )
+})
+
+test('only who owns the tables gives rights on them; others are told who that is', async () => {
+  const { code, stderr, stdout } = await granting(api, urlOf(service))
+  expect([code, stdout]).toEqual([1, expect.not.stringContaining('has the rights')])
+  const owner = new URL(world.database.url).username
+  expect(stderr).toBe(
+    `migrate: ${service} may not give rights: run this as ${owner}, which owns the tables (MIGRATE_DATABASE_URL)\n`,
+  )
+  expect(await refusal(api, 'DELETE FROM claim')).toBe(INSUFFICIENT_PRIVILEGE)
 })
 
 describe('the role of the service', () => {
