@@ -84,13 +84,16 @@ function outage(resources) {
         error &&
         html`
           <p class="outage">
-            ${error.message} What is shown is ${duration(Date.now() - (failingSince ?? Date.now()))} old; it is asked again.
+            ${sentence(error.message)} What is shown is ${duration(Date.now() - (failingSince ?? Date.now()))} old; it is asked again.
           </p>
         `
       }
     </div>
   `
 }
+
+/** @param {string} words */
+const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slice(1).replace(/\.$/, '')}.`
 
 /** The address of the page is in the hash: a link within the page must not change it. @param {Event} event */
 function skip(event) {

@@ -29,7 +29,7 @@ export const overviewPage = {
       return html`
         <h1 class="unseen">Overview</h1>
         <div class="overview">
-          ${statusSection(context, overview)}
+          ${statusSection(context, overview, context.get(OVERVIEW).error === null)}
           ${flowSection(context, overview)}
           ${waitingSection(context, overview, MOST)}
           ${budgetsSection(context, overview, MOST)}

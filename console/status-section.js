@@ -20,14 +20,15 @@ const PARTS = {
   dead_letters: 'letters',
 }
 
-/** @param {Context} context @param {Overview} overview */
-export function statusSection({ now }, { troubles }) {
+/** @param {Context} context @param {Overview} overview @param {boolean} isCurrent whether it is how things stand now */
+export function statusSection({ now }, { troubles }, isCurrent) {
   const broken = troubles.filter(({ severity }) => severity === 'broken').length
+  const known = verdict(broken, troubles.length - broken)
   return section({
     id: 'status',
     title: 'Is anything broken?',
-    answer: html`<span role="status">${verdict(broken, troubles.length - broken)}</span>`,
-    tone: broken > 0 ? 'bad' : troubles.length > 0 ? 'watch' : 'good',
+    answer: html`<span role="status">${isCurrent ? known : `It is not known now. Before: ${known}`}</span>`,
+    tone: broken > 0 || !isCurrent ? 'bad' : troubles.length > 0 ? 'watch' : 'good',
     body:
       troubles.length === 0
         ? null

@@ -33,7 +33,11 @@ describe.skipIf(!hasBrowser)(`the console, of a service in trouble${BROWSER_REME
     await page.getByText('No. All is well.').waitFor()
     await page.route('**/operations/overview', (route) => route.abort())
     await page.getByRole('alert').getByText('The service does not answer.').waitFor()
-    expect(await page.getByText('No. All is well.').isVisible()).toBe(true)
+    await page.getByText('It is not known now. Before: No. All is well.').waitFor()
+    await page.unroute('**/operations/overview')
+    const problem = { status: 503, code: 'database_unavailable', detail: 'the database does not answer' }
+    await page.route('**/operations/overview', (route) => route.fulfill({ status: 503, json: problem }))
+    await page.getByRole('alert').getByText('The database does not answer. What is shown is').waitFor()
     await page.unroute('**/operations/overview')
     await page.route('**/operations/overview', (route) => route.fulfill({ json: wellOverview() }))
     await page.getByText('The service does not answer.').waitFor({ state: 'hidden' })

@@ -86,12 +86,13 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
 
   const api: OperationsApi = {
     reads,
-    overview,
+    overview: overview.read,
     resolve: async (key, verdict, by) => {
       try {
         const { state, settled } = await resolveByHand(database, key, verdict, rules, by)
         if (isTerminal(state)) metrics.requests.ended.inc({ state }, settled.length)
         onSettled(settled)
+        overview.changed()
         return null
       } catch (error) {
         if (error instanceof ResolveError) return error
@@ -112,12 +113,20 @@ export function buildOperations(core: Core, { onSettled, onRun, onLimits }: Wake
     run: async (kind, params, by) => {
       const id = await askForRun(database, kind, params, by)
       onRun()
+      overview.changed()
       return id
     },
-    stopRun: (id, by) => stopRun(database, id, by),
-    ...buildChanges(core, onLimits),
+    stopRun: async (id, by) => {
+      const stopped = await stopRun(database, id, by)
+      overview.changed()
+      return stopped
+    },
+    ...buildChanges(core, () => {
+      onLimits()
+      overview.changed()
+    }),
   }
-  const services = [publisher, readOnce('overview', overview)]
+  const services = [publisher, readOnce('overview', overview.read)]
   return { api, services, runs: { services: [publisher, runner] }, loops: { runner } }
 }
 

@@ -25,6 +25,8 @@ const FRESH_MS = 1000
 const MOST_MS = 30_000
 /** Who asks does not wait longer for a part that was read before, in milliseconds. */
 const PATIENCE_MS = 100
+/** A part that takes longer may be out of reach: who asks waits, and is told so, in milliseconds. */
+const STUCK_MS = 3000
 /** Connections that it takes at once. */
 const SLOTS = 2
 /** What each part may cost the database on average: 0..1 of a core, were all its time spent computing. */
@@ -57,6 +59,12 @@ export interface OverviewOptions {
   roles: readonly string[]
 }
 
+export interface OverviewReading {
+  read(): Promise<TaggedOverview>
+  /** A person has changed something: who asks next sees it. */
+  changed(): void
+}
+
 export interface TaggedOverview {
   overview: Overview
   /** Its entity tag: the same while it says the same but for the time. */
@@ -68,12 +76,12 @@ export interface TaggedOverview {
  * so that the database's part has a bound whatever there is to count and however many look on. Nothing is read while nobody
  * asks.
  */
-export function createOverview(options: OverviewOptions): () => Promise<TaggedOverview> {
+export function createOverview(options: OverviewOptions): OverviewReading {
   const { database, reads, limits, lettersInQueue, brokerReady, roles } = options
   const slots = createSlots({ slots: SLOTS, maxWaiting: 100 })
   const kept = { freshMs: FRESH_MS, patienceMs: PATIENCE_MS, mostMs: MOST_MS }
   const part = <Value>(share: number, read: () => Promise<Value>) =>
-    createKeptReading({ ...kept, read: () => slots.run(read), share })
+    createKeptReading({ ...kept, stuckMs: STUCK_MS, read: () => slots.run(read), share })
 
   const parts = {
     standing: part(SHARES.others, () =>
@@ -90,20 +98,21 @@ export function createOverview(options: OverviewOptions): () => Promise<TaggedOv
       countLetters(database, { codes: REJECTION_CODES, most: LETTERS_COUNTED }),
     ),
     changes: part(SHARES.others, () => reads.audit({ limit: MOST_SAMPLES, before: undefined })),
+    // A broker that is silent holds nobody up.
     inQueue: createKeptReading({ ...kept, read: lettersInQueue, share: 1 }),
   }
 
   const read = async (): Promise<TaggedOverview> => {
     const [standing, flow, kinds, row, doubts, failed, letters, changes, inQueue] = await Promise.all([
-      parts.standing(),
-      parts.flow(),
-      parts.kinds(),
-      parts.budgets(),
-      parts.doubts(),
-      parts.failures(),
-      parts.letters(),
-      parts.changes(),
-      parts.inQueue(),
+      parts.standing.get(),
+      parts.flow.get(),
+      parts.kinds.get(),
+      parts.budgets.get(),
+      parts.doubts.get(),
+      parts.failures.get(),
+      parts.letters.get(),
+      parts.changes.get(),
+      parts.inQueue.get(),
     ])
     const { since, truncated, failures } = failed
     const doubtful = kinds.filter(({ state }) => state === 'uncertain').map(({ updatedAt }) => updatedAt)
@@ -142,7 +151,14 @@ export function createOverview(options: OverviewOptions): () => Promise<TaggedOv
     return { overview, tag: tagOf(overview) }
   }
 
-  return createKeptReading({ read, freshMs: FRESH_MS, share: 1 })
+  const whole = createKeptReading({ read, freshMs: FRESH_MS, share: 1 })
+  const changeable = [parts.kinds, parts.budgets, parts.doubts, parts.changes, whole]
+  return {
+    read: whole.get,
+    changed: () => {
+      for (const { outdate } of changeable) outdate()
+    },
+  }
 }
 
 function earliest(times: readonly Date[]): Date | null {

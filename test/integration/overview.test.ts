@@ -18,7 +18,7 @@ beforeEach(() => clearTables(database))
 
 /** As it is read anew: nothing is kept from before. */
 async function look(changes: Partial<OverviewOptions> = {}) {
-  const read = createOverview({
+  const { read } = createOverview({
     database,
     reads: createOperationsReads({ database }),
     limits: { ofProject: () => ({ perSecond: 5, burst: 10 }), ofCredential: () => null },

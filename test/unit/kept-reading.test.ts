@@ -6,10 +6,16 @@ import { createKeptReading } from '../../src/runtime/kept-reading.ts'
 const nextTimers = () => sleep(1, undefined)
 
 /** A reading whose answers the test gives. */
-function scripted(options: { freshMs?: number; share?: number; patienceMs?: number; mostMs?: number }) {
+function scripted(options: {
+  freshMs?: number
+  share?: number
+  patienceMs?: number
+  mostMs?: number
+  stuckMs?: number
+}) {
   const asked: PromiseWithResolvers<string>[] = []
   const { freshMs = 3_600_000, share = 1, ...bounds } = options
-  const get = createKeptReading({
+  const { get, outdate } = createKeptReading({
     read: () => {
       const answer = Promise.withResolvers<string>()
       asked.push(answer)
@@ -19,7 +25,7 @@ function scripted(options: { freshMs?: number; share?: number; patienceMs?: numb
     share,
     ...bounds,
   })
-  return { get, asked }
+  return { get, outdate, asked }
 }
 
 test('all who ask at once get one reading, and those who ask soon after it the same', async () => {
@@ -107,4 +113,46 @@ test('an error that comes after all have lost patience harms nobody', async () =
   const third = get()
   asked[2]?.resolve('three')
   expect(await third).toBe('three')
+})
+
+test('while readings fail nobody gets the value before: all are told of the error', async () => {
+  const { get, asked } = scripted({ freshMs: 0, patienceMs: 1 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  expect(await get()).toBe('one')
+  asked[1]?.reject(new Error('no database'))
+  await asked[1]?.promise.catch(() => undefined)
+  const third = get()
+  expect(await Promise.race([third, nextTimers()])).toBeUndefined()
+  asked[2]?.reject(new Error('still no database'))
+  await expect(third).rejects.toThrow('still no database')
+})
+
+test('a reading that does not end is waited for', async () => {
+  const { get, asked } = scripted({ freshMs: 0, patienceMs: 1, stuckMs: 0 })
+  const first = get()
+  asked[0]?.resolve('one')
+  await first
+  const [second] = [get(), await nextTimers()]
+  const third = get()
+  asked[1]?.reject(new Error('no database'))
+  await expect(third).rejects.toThrow('no database')
+  expect(await second).toBe('one')
+})
+
+test('after a change it is read again, also where a reading had begun before it', async () => {
+  const { get, outdate, asked } = scripted({})
+  const first = get()
+  outdate()
+  asked[0]?.resolve('before')
+  expect(await first).toBe('before')
+  const second = get()
+  asked[1]?.resolve('after')
+  expect(await second).toBe('after')
+  expect(await get()).toBe('after')
+  outdate()
+  const third = get()
+  asked[2]?.resolve('after another')
+  expect(await third).toBe('after another')
 })
