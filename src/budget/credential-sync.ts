@@ -15,7 +15,8 @@ const LOOK_MS = 1000
 /**
  * Keeps the buckets in step with the credentials: each has its row, with its limit, and each project's bucket says which
  * one pays for it. Whenever the credentials have changed, and every ten seconds. A credential that was refused, and now
- * shows something else, is tried again at once.
+ * shows something else, is tried again at the next look: by then all that make calls have looked at its files as well, and
+ * none shows the old secret once more.
  */
 export function createCredentialSync({
   database,
@@ -41,10 +42,9 @@ export function createCredentialSync({
   const reopen = async () => {
     if (now() - lookedAt < LOOK_MS) return
     lookedAt = now()
-    renewed = [...new Set([...renewed, ...(await newSecrets())])]
-    if (renewed.length > 0) logger.info({ credentials: renewed }, 'credentials have changed')
     await reopenCredentials(database, renewed)
-    renewed = []
+    renewed = await newSecrets()
+    if (renewed.length > 0) logger.info({ credentials: renewed }, 'credentials have changed')
   }
 
   return async () => {

@@ -151,7 +151,7 @@ test('what was paid before its credential was refused is not made, what is paid 
   expect(() => paying.check({ ...call, age: paidAfter })).not.toThrow()
 })
 
-test('a refused credential that shows something else is tried at once, with its projects', async () => {
+test('a refused credential that shows something else is tried, with its projects, once all have looked at its files', async () => {
   for (const projectId of ['a', 'b']) await placeRequests(database, { projectId })
   const { world, sync } = createSync(credentials(['main', 'lab'], { b: 'lab' }), {})
   await sync()
@@ -165,6 +165,10 @@ test('a refused credential that shows something else is tried at once, with its 
   expect(await buckets()).toMatchObject({ main: { troubles: 7 }, lab: { troubles: 7 } })
 
   world.newSecrets.push('lab')
+  world.now += 1000
+  await sync()
+  // Whoever makes calls may have looked just before.
+  expect((await buckets()).lab).toMatchObject({ troubles: 7, blockedReason: 'unauthorized' })
   world.now += 1000
   await sync()
   expect(await buckets()).toMatchObject({
