@@ -54,27 +54,32 @@ export function credentialEffect(
 ): CredentialEffect | null {
   if (news.kind === 'refused') {
     const leastMs = news.fault === 'locked' ? LOCK_MS : null
-    return { credentialId, effect: 'trouble', leastMs, locks: LOCKING.includes(news.fault), refunds: [] }
+    const refusals = LOCKING.includes(news.fault) ? 1 : 0
+    return { credentialId, effect: 'trouble', leastMs, refusals, refunds: [] }
   }
   if (news.kind === 'unused' && credentialProbing !== null)
-    return { credentialId, effect: 'unused', leastMs: null, locks: false, refunds: [payment] }
-  if (news.kind === 'accepted' && credentialProbing === true)
-    return { credentialId, effect: 'clear', leastMs: null, locks: false, refunds: [] }
-  return null
+    return { credentialId, effect: 'unused', leastMs: null, refusals: 0, refunds: [payment] }
+  if (credentialProbing !== true) return null
+  const effect = news.kind === 'accepted' ? 'clear' : 'silent'
+  return { credentialId, effect, leastMs: null, refusals: 0, refunds: [] }
 }
 
-/** One effect for each credential: the gravest counts, the longest time first. All tokens go back. */
+/** One effect for each credential: the gravest counts, the longest time first. All tokens go back, all refusals count. */
 export function oneEffectPerCredential(effects: readonly CredentialEffect[]): CredentialEffect[] {
   return [...Map.groupBy(effects, ({ credentialId }) => credentialId).values()].flatMap((own) => {
     const [gravest] = own.toSorted((one, other) => gravityOf(other) - gravityOf(one))
     if (gravest === undefined) return []
     return [
-      { ...gravest, locks: own.some(({ locks }) => locks), refunds: own.flatMap(({ refunds }) => refunds) },
+      {
+        ...gravest,
+        refusals: own.reduce((sum, { refusals }) => sum + refusals, 0),
+        refunds: own.flatMap(({ refunds }) => refunds),
+      },
     ]
   })
 }
 
 function gravityOf({ effect, leastMs }: CredentialEffect): number {
   if (effect === 'trouble') return 3 + (leastMs ?? 0)
-  return effect === 'clear' ? 2 : 1
+  return ['silent', 'unused', 'clear'].indexOf(effect)
 }

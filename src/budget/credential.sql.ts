@@ -19,9 +19,11 @@ import type { BucketLimit } from './token-bucket.ts'
 
 /** The bucket of a credential without a limit: nobody takes so much. */
 export const UNLIMITED: BucketLimit = { refillPerSecond: 1e6, capacity: 1e9 }
-/** How long the next probe waits for the outcome of one, and of the first call ever. */
-const PROBE_SECONDS = 5
-const FIRST_PROBE_SECONDS = 1
+/** How long the next probe waits for the outcome of one: longer than calls take, whose refusals would add up. */
+const PROBE_SECONDS = 35
+/** How long after a probe that says nothing, and after the first call ever where that says nothing. */
+const SILENCE_SECONDS = 5
+const FIRST_SILENCE_SECONDS = 1
 /** Creating has found a credential short of tokens so lately that it waits for the next one. */
 const BUSY = `coalesce(c.due_at > clock.ts - interval '1 second', false)`
 
@@ -81,9 +83,12 @@ export const READING_OF_CREDENTIAL = `CASE
       ELSE 0
     END::int`
 
-/** When a credential's projects have their next turn after it has sent a probe. */
-export const AFTER_PROBE = `(clock.ts + make_interval(secs =>
-      CASE WHEN c.blocked_reason = 'unproven' THEN ${FIRST_PROBE_SECONDS} ELSE ${PROBE_SECONDS} END))`
+/** When a credential's projects have their next turn after it has sent a probe whose outcome is not known. */
+export const AFTER_PROBE = `(clock.ts + interval '${PROBE_SECONDS} seconds')`
+
+/** The same once the probe is known to say nothing, of the credential in row `l`. */
+export const AFTER_SILENCE = `(clock.ts + make_interval(secs =>
+      CASE WHEN l.blocked_reason = 'unproven' THEN ${FIRST_SILENCE_SECONDS} ELSE ${SILENCE_SECONDS} END))`
 
 /**
  * What the credential of bucket `b` lets its project wait for, for a LEFT JOIN LATERAL: `due_at`, and while it is refused

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
+import {
+  applyCredentialResults,
+  type CredentialEffect,
+} from '../../src/budget/apply-credential-results.sql.ts'
 import { labelProjects } from '../../src/budget/label-projects.sql.ts'
 import { noteWritten } from '../../src/budget/note-written.sql.ts'
 import { CREATE_RESERVE_MS } from '../../src/budget/pay.sql.ts'
@@ -140,7 +143,7 @@ describe('a credential with a limit', () => {
     await setKey({ tokens: '3', refilled_at: `now() + interval '1 hour'` })
     const giveBack = (...refunds: string[]) =>
       applyCredentialResults(database, [
-        { credentialId: 'key', effect: 'unused', leastMs: null, locks: false, refunds },
+        { credentialId: 'key', effect: 'unused', leastMs: null, refusals: 0, refunds },
       ])
     const first = await claim(database, { slots: 2 })
     await giveBack(first.claimId)
@@ -274,14 +277,10 @@ const pollAll = async () => {
 }
 
 describe('a refused credential', () => {
-  const refuse = (leastMs: number | null = null, locks = false) =>
-    applyCredentialResults(database, [
-      { credentialId: 'key', effect: 'trouble', leastMs, locks, refunds: [] },
-    ])
-  const clear = () =>
-    applyCredentialResults(database, [
-      { credentialId: 'key', effect: 'clear', leastMs: null, locks: false, refunds: [] },
-    ])
+  const tell = (effect: CredentialEffect['effect'], { leastMs = null as number | null, refusals = 0 } = {}) =>
+    applyCredentialResults(database, [{ credentialId: 'key', effect, leastMs, refusals, refunds: [] }])
+  const refuse = (leastMs: number | null = null, refusals = 0) => tell('trouble', { leastMs, refusals })
+  const clear = () => tell('clear')
   const over = () => setKey({ blocked_until: `now() - interval '1 second'`, due_at: 'now()' })
 
   test('is closed for all its projects at once, and then sends one probe for all', async () => {
@@ -329,15 +328,34 @@ describe('a refused credential', () => {
     expect(leftMs).toBeLessThanOrEqual(44_500)
   })
 
-  test('whose key is wrong is shown four times in ten minutes: five in a row would lock it', async () => {
+  test.each([
+    ['alone', [1]],
+    ['two at once', [2]],
+    ['three at once', [3]],
+    ['three by as many replicas', [1, 1, 1]],
+  ])(
+    'whose wrong key is shown first %s is shown four times in ten minutes: five in a row would lock it',
+    async (_, first) => {
+      await placeShared(['a'], null)
+      for (const refusals of first) await refuse(null, refusals)
+      let shown = first.reduce((sum, refusals) => sum + refusals)
+      let shownAfterMs = 0
+      for (;;) {
+        shownAfterMs += Number((await readKey()).blockedUntil) - Date.now()
+        shown += 1
+        if (shown === 5) break
+        await over()
+        await refuse(null, 1)
+      }
+      expect(shownAfterMs).toBeGreaterThan(599_000)
+    },
+  )
+
+  test('is tried again after seconds, however many calls were refused at once', async () => {
     await placeShared(['a'], null)
-    let shownAfterMs = 0
-    for (let shown = 1; shown <= 4; shown += 1) {
-      if (shown > 1) await over()
-      await refuse(null, true)
-      shownAfterMs += Number((await readKey()).blockedUntil) - Date.now()
-    }
-    expect(shownAfterMs).toBeGreaterThan(610_000)
+    await refuse(null, 7)
+    await refuse(null, 20)
+    expect(Number((await readKey()).blockedUntil) - Date.now()).toBeLessThanOrEqual(5500)
   })
 
   test('that is locked is waited out, also where it was closed already', async () => {
@@ -365,20 +383,48 @@ describe('a refused credential', () => {
     const { requests, claimId } = await claim(database)
     expect(requests).toHaveLength(1)
     await applyCredentialResults(database, [
-      { credentialId: 'key', effect: 'unused', leastMs: null, locks: false, refunds: [claimId] },
+      { credentialId: 'key', effect: 'unused', leastMs: null, refusals: 0, refunds: [claimId] },
     ])
     expect((await claim(database)).requests).toMatchObject([{ credentialProbing: true }])
+  })
+
+  test('waits for the outcome of its probe as long as a call may take, and less where that says nothing', async () => {
+    await placeShared(['a', 'b'], null)
+    await refuse()
+    await over()
+    expect((await claim(database)).requests).toHaveLength(1)
+    expect(Number((await readKey()).dueAt) - Date.now()).toBeGreaterThan(30_000)
+    await tell('silent')
+    const leftMs = Number((await readKey()).dueAt) - Date.now()
+    expect(leftMs).toBeGreaterThan(0)
+    expect(leftMs).toBeLessThanOrEqual(5000)
+  })
+
+  test('stays closed where a call that was sent before says nothing', async () => {
+    await placeShared(['a'], null)
+    await refuse(315_000)
+    await tell('silent')
+    expect(Number((await readKey()).dueAt) - Date.now()).toBeGreaterThan(300_000)
   })
 })
 
 describe('a credential that nobody has seen accepted', () => {
-  test('sends one call first', async () => {
+  test('sends one call first, and waits for its outcome', async () => {
     await placeShared(['a', 'b', 'c'], { perSecond: 10, burst: 10 })
     await database.query('DELETE FROM credential_bucket')
     const limit = bucketLimit({ perSecond: 10, burst: 10 })
     await syncCredentials(database, [{ credentialId: 'key', ...limit }])
     await syncCredentials(database, [{ credentialId: 'key', ...limit }])
     expect((await claim(database)).requests).toMatchObject([{ credentialProbing: true }])
+    expect((await claim(database)).waitMs).toBeGreaterThan(30_000)
+    const silence = {
+      credentialId: 'key',
+      effect: 'silent',
+      leastMs: null,
+      refusals: 0,
+      refunds: [],
+    } as const
+    await applyCredentialResults(database, [silence])
     const { waitMs } = await claim(database)
     expect(waitMs).toBeGreaterThan(0)
     expect(waitMs).toBeLessThanOrEqual(1000)

@@ -257,7 +257,7 @@ async function budget({ as }: Walk, [first]: readonly Placed[]): Promise<void> {
   await syncCredentials(as('sync-credentials'), [{ credentialId, refillPerSecond: 5, capacity: 10 }])
   await labelProjects(as('label-projects'), [{ projectId: first?.projectId ?? '', credentialId }])
   await applyCredentialResults(as('apply-credential-results'), [
-    { credentialId, effect: 'clear', leastMs: null, locks: false, refunds: [] },
+    { credentialId, effect: 'clear', leastMs: null, refusals: 0, refunds: [] },
   ])
   const purpose = { purpose: 'listing', share: 0.02, lateMs: 0 } as const
   await payForReading(as('pay-for-reading'), { projectId: first?.projectId ?? '', ...purpose })

@@ -85,12 +85,12 @@ describe('what the news mean for the credential', () => {
   })
 
   test.each([
-    ['expired', false],
-    ['clock', false],
-    ['unknown_key', true],
-    ['wrong_signature', true],
-  ] as const)('%s: in a row it locks a key: %s', (fault, locks) => {
-    expect(credentialEffect({ kind: 'refused', fault }, paid(true))).toMatchObject({ locks })
+    ['expired', 0],
+    ['clock', 0],
+    ['unknown_key', 1],
+    ['wrong_signature', 1],
+  ] as const)('%s: in a row it locks a key: %s', (fault, refusals) => {
+    expect(credentialEffect({ kind: 'refused', fault }, paid(true))).toMatchObject({ refusals })
   })
 
   test('only a probe opens it, and only what holds calls back is told of one that was not made', () => {
@@ -106,18 +106,20 @@ describe('what the news mean for the credential', () => {
       'unused',
       'unused',
     ])
-    expect([null, false, true].map((probing) => effectOf('silent', probing))).toEqual(
-      Array(3).fill(undefined),
-    )
+    expect([null, false, true].map((probing) => effectOf('silent', probing))).toEqual([
+      undefined,
+      undefined,
+      'silent',
+    ])
   })
 
   test('of effects at the same moment the gravest counts for each credential, and no token is lost', () => {
     const effects = fc.array(
       fc.record<CredentialEffect>({
         credentialId: fc.constantFrom('a', 'b', 'c'),
-        effect: fc.constantFrom('clear', 'trouble', 'unused'),
+        effect: fc.constantFrom('clear', 'trouble', 'unused', 'silent'),
         leastMs: fc.constantFrom(null, 1000, LOCK_MS),
-        locks: fc.boolean(),
+        refusals: fc.nat(3),
         refunds: fc.array(fc.uuid(), { maxLength: 2 }),
       }),
     )
@@ -130,6 +132,8 @@ describe('what the news mean for the credential', () => {
         expect(merged.flatMap(({ refunds }) => refunds).toSorted()).toEqual(
           told.flatMap(({ refunds }) => refunds).toSorted(),
         )
+        const refusals = (of: readonly CredentialEffect[]) => of.reduce((sum, one) => sum + one.refusals, 0)
+        expect(refusals(merged)).toBe(refusals(told))
         for (const one of merged) {
           const own = told.filter(({ credentialId }) => credentialId === one.credentialId)
           const troubles = own.filter(({ effect }) => effect === 'trouble')
