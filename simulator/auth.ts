@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isoTime } from './clock.ts'
 import type { KeyRing } from './keys.ts'
-import type { Settings } from './options.ts'
+import { regionOf, type Settings } from './options.ts'
 import type { Permissions } from './permissions.ts'
 import { forbidden, gatewayRefusal, type Reply, refusal } from './reply.ts'
 import { headerOf, isSigned, readClaim, type WireCall } from './signature.ts'
@@ -89,7 +89,7 @@ export function createAuth({
       if (settings.projects.length > 0 && !settings.projects.includes(project)) return forbidden()
       if ((identity.project ?? project) !== project) return forbidden()
       if (!permissions.allows(identity.user, project)) return forbidden()
-      if ((settings.projectRegions[project] ?? region) !== region) return forbidden()
+      if ((regionOf(settings, project) ?? region) !== region) return forbidden()
       // A signed call names its project twice, and both must be the same.
       const named = signed ? headerOf(call.headers, 'x-project-id') : ''
       return named === '' || named === project ? null : forbidden()

@@ -4,7 +4,7 @@ import type { Auth, Identity } from './auth.ts'
 import { isoTime } from './clock.ts'
 import type { KeyRing } from './keys.ts'
 import type { Call } from './ledger.ts'
-import type { Settings } from './options.ts'
+import { regionOf, type Settings } from './options.ts'
 import { iamError, type Reply, reply } from './reply.ts'
 import { headerOf, type WireCall } from './signature.ts'
 import type { Tokens } from './tokens.ts'
@@ -85,7 +85,7 @@ export function createIam({
     asked: { scope: Scope; method: string; user: string; domain: string },
   ): Reply => {
     const project = asked.scope?.project
-    const region = project?.name?.split('_')[0] ?? settings.projectRegions[project?.id ?? ''] ?? here
+    const region = project?.name?.split('_')[0] ?? regionOf(settings, project?.id ?? '') ?? here
     const named = project?.id ?? (project?.name === undefined ? '' : (settings.projects[0] ?? null))
     call.scope = named
     const token = tokens.issue({ region, project: named, user: asked.user }, now)
@@ -205,7 +205,7 @@ export function createIam({
       if ('status' in caller) return caller
       const name = new URLSearchParams(work.query).get('name')
       const projects = settings.projects
-        .map((id) => ({ id, name: settings.projectRegions[id] ?? settings.region, enabled: true }))
+        .map((id) => ({ id, name: regionOf(settings, id) ?? settings.region, enabled: true }))
         .filter((project) => (name ?? project.name) === project.name)
       return reply(200, { projects, links: { next: null, previous: null, self: '/v3/projects' } })
     },

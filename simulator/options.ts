@@ -119,6 +119,10 @@ export const knobs = Object.keys(shape) as (keyof SimulatorOptions)[]
 export type SimulatorOptions = z.input<typeof schema>
 export type Settings = z.output<typeof schema>
 
+/** The region that a project is in, where it is named; projects may be called like members of any object. */
+export const regionOf = ({ projectRegions }: Settings, project: string): string | undefined =>
+  Object.hasOwn(projectRegions, project) ? projectRegions[project] : undefined
+
 const ranges = [
   ['bootMinMs', 'bootMaxMs'],
   ['deleteMinMs', 'deleteMaxMs'],

@@ -20,6 +20,14 @@ describe('open by default', () => {
     expect((await call('GET', path, undefined, withToken('anything'))).status).toBe(200)
   })
 
+  it.each(['constructor', '__proto__', 'toString', '_', '-'])(
+    'knows a project called %s',
+    async (project) => {
+      const { call } = await startCaller()
+      expect((await call('GET', `/v1/${project}/instances`)).status).toBe(200)
+    },
+  )
+
   it('still holds its own tokens to their expiry', async () => {
     const { simulator, call, advance } = await startCaller()
     const token = simulator.tokens.issue({ lifeMs: 1000 }).value
