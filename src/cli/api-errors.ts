@@ -71,14 +71,25 @@ export function refused({
   const found =
     evidence === null || evidence === undefined ? [] : [`what is known: ${JSON.stringify(evidence)}`]
   const message = [detail ?? title ?? `HTTP ${status}`, ...faults, ...found].join('\n  ')
-  const next = detail === NO_PATH ? OLDER : nextOf(status, code, { hasToken, role })
+  const next =
+    NEXT_BY_DETAIL.find(([words]) => words.test(detail ?? ''))?.[1] ??
+    nextOf(status, code, { hasToken, role })
   const ending = status === 404 ? 'not_found' : status === 400 ? 'wrong_use' : 'failed'
   return new CommandError(ending, code, message, { next, passes: status === 429 || status >= 500 })
 }
 
-/** The service's words for a path that it does not have. */
-const NO_PATH = 'there is nothing at this path'
-const OLDER = 'is PROVISIONER_URL the address of the API, and the service of this version?'
+/** By the service's words, where its code stands for several things. */
+const NEXT_BY_DETAIL: readonly (readonly [words: RegExp, next: string])[] = [
+  [
+    /^there is nothing at this path$/,
+    'is PROVISIONER_URL the address of the API, and the service of this version?',
+  ],
+  [
+    / has no provision request /,
+    'list <project> shows those that there are; what was rejected, dead-letters list',
+  ],
+  [/^there is no run /, 'audit names the runs that were begun'],
+]
 
 function nextOf(
   status: number,
@@ -89,6 +100,7 @@ function nextOf(
     return hasToken
       ? 'PROVISIONER_TOKEN is not known there, or not any more: ask for a new key'
       : 'set PROVISIONER_TOKEN, or PROVISIONER_TOKEN_FILE, to your key or token'
+  if (code === 'no_queue') return 'bind the queue of the consumer with that key first, or leave --target out'
   if (code === 'foreign_host')
     return 'use a name of the service in PROVISIONER_URL, or add this one to API_HOSTS'
   if (status === 403 && role === 'operate')

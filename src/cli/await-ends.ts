@@ -78,7 +78,7 @@ export function createEnds(
     await: async () => {
       const deadline = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY)
       while (open.size > 0) {
-        if (performance.now() >= deadline) throw tooLate(open.size)
+        if (performance.now() >= deadline) throw tooLate(open.size, orders.length)
         await sleep(Math.max(0, Math.min(LOOK_MS, deadline - performance.now())))
         await look().catch((error: unknown) => {
           if (!passes(error)) throw error
@@ -121,7 +121,12 @@ function endOf(status: StatusReply): End {
   return { project_id, request_id, state, reason: reasonOf(status) }
 }
 
-const tooLate = (open: number) =>
-  new CommandError('failed', 'timeout', `${open} of the orders have not ended in time`, {
-    next: 'they go on: list shows them, and running this again waits on',
-  })
+const tooLate = (open: number, all: number) =>
+  new CommandError(
+    'failed',
+    'timeout',
+    `${open} of ${all} orders ${open === 1 ? 'has' : 'have'} not ended in time`,
+    {
+      next: 'they go on: list shows them, and running this again waits on',
+    },
+  )

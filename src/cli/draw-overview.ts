@@ -8,8 +8,9 @@ import { age, at, lasting, when } from './times.ts'
 
 export type OverviewReply = Wire<Overview>
 
-/** Columns of a curve. */
+/** Columns of a curve at the most, and of what stands beside it. */
 const CURVE = 45
+const BESIDE_CURVE = 40
 
 /** The installation on one screen, the troubles first. */
 export function drawOverview(terminal: Terminal, overview: OverviewReply): string[] {
@@ -110,9 +111,10 @@ export function curveOf(counts: readonly number[], columns: number): string {
 function drawRates(terminal: Terminal, rates: OverviewReply['rates']): string[] {
   const { accepted, dispatched, running, failed, published } = rates
   const minute = Math.round(60 / rates.step_seconds)
+  const columns = Math.max(1, Math.min(CURVE, terminal.columns() - BESIDE_CURVE))
   const rows = Object.entries({ accepted, dispatched, running, failed, published }).map(([name, counts]) => {
     const last = counts.slice(-minute).reduce((sum, count) => sum + count, 0)
-    return [name, curveOf(counts, CURVE), `${last} in the last minute`]
+    return [name, curveOf(counts, columns), `${last} in the last minute`]
   })
   return table(terminal, [{ title: '' }, { title: '' }, { title: '', gives: true }], rows).slice(1)
 }
@@ -152,9 +154,8 @@ function drawUncertain(terminal: Terminal, { sample }: OverviewReply['uncertain'
       { title: 'request' },
       { title: 'for', right: true },
       { title: 'cause', gives: true },
-      { title: 'looks', right: true },
-      { title: 'found', right: true },
-      { title: 'next look' },
+      { title: 'found', gives: true },
+      { title: 'next look', gives: true },
     ],
     sample
       .slice(0, MOST)
@@ -163,11 +164,16 @@ function drawUncertain(terminal: Terminal, { sample }: OverviewReply['uncertain'
         attempt.request_id,
         age(attempt.since),
         attempt.cause,
-        attempt.looks,
-        attempt.found.length,
+        foundOf(attempt),
         attempt.needs_person ? { text: 'needs a person: resolve', style: 'red' } : when(attempt.next_look_at),
       ]),
   )
+}
+
+/** What the looks have found, and what the last one came to: a verdict, or the error that it met. */
+function foundOf({ looks, found, verdict }: OverviewReply['uncertain']['sample'][number]): string {
+  if (looks === 0) return 'not looked yet'
+  return `${found.length} servers, looks: ${looks}${verdict === null ? '' : `, the last: ${verdict}`}`
 }
 
 function drawFailures(terminal: Terminal, { causes }: OverviewReply['failures']): string[] {
@@ -178,7 +184,9 @@ function drawFailures(terminal: Terminal, { causes }: OverviewReply['failures'])
       { title: 'code' },
       { title: 'count', right: true },
       { title: 'last', right: true },
-      { title: 'newest', gives: true },
+      { title: 'project' },
+      { title: 'newest' },
+      { title: 'why', gives: true },
     ],
     causes
       .slice(0, MOST)
@@ -186,7 +194,9 @@ function drawFailures(terminal: Terminal, { causes }: OverviewReply['failures'])
         code,
         count,
         `${age(last)} ago`,
-        `${sample.project_id} ${sample.request_id}: ${sample.message}`,
+        sample.project_id,
+        sample.request_id,
+        sample.message,
       ]),
   )
 }

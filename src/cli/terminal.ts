@@ -15,6 +15,7 @@ export interface Terminal {
   /** Columns; Infinity where the output is no terminal, so that nothing is cut short. */
   columns(): number
   readonly isInteractive: boolean
+  readonly showsProgress: boolean
   paint(style: Style, text: string): string
   line(text?: string): void
   /** To those who look on, beside the output. */
@@ -58,6 +59,7 @@ export function createTerminal({
   return {
     columns,
     isInteractive,
+    showsProgress,
     paint: (style, text) => (colours ? styleText(style, text, { validateStream: false }) : text),
     line: (text = '') => {
       clearProgress()

@@ -102,6 +102,7 @@ const countOf = (count: number) => `${count} ${count === 1 ? 'order' : 'orders'}
 
 function createProgress({ terminal }: Context, total: number) {
   let confirmed = 0
+  let trouble = ''
   const states = new Map<string, number>()
   const ended = () => [...states.values()].reduce((sum, count) => sum + count, 0)
   const shown = () => {
@@ -122,7 +123,12 @@ function createProgress({ terminal }: Context, total: number) {
       states.set(state, (states.get(state) ?? 0) + 1)
       terminal.progress(shown())
     },
-    told: (message: string) => terminal.progress(`${shown()}; ${message}`),
+    /** Of the same trouble once, where progress is not shown. */
+    told: (message: string) => {
+      if (terminal.showsProgress) terminal.progress(`${shown()}; ${message}`)
+      else if (message !== trouble) terminal.note(`${message}; waiting on`)
+      trouble = message
+    },
   }
 }
 
