@@ -39,11 +39,14 @@ export function readOrders(text: Buffer): ReadOrders {
     const { contentType, value } = formatOf(body)
     const input = { body, contentType, messageId: undefined, correlationId: undefined, headers: {} }
     const parsed = parseRequestMessage(input)
-    if (parsed.ok === false) {
+    const rejection = parsed.ok === 'sealed' ? parsed.rejection : parsed.ok ? null : parsed
+    if (rejection !== null) {
       // A place in a body of one line: the line that counts is the other one.
       const told = (message: string) =>
         body.includes(NEWLINE) ? message : message.replace('at line 1, ', 'at ')
-      read.faults.push(...parsed.detail.map(({ path, message }) => ({ line, path, message: told(message) })))
+      read.faults.push(
+        ...rejection.detail.map(({ path, message }) => ({ line, path, message: told(message) })),
+      )
       continue
     }
     const format = contentType === EVENT_CONTENT_TYPE ? 'cloudevents' : 'plain'

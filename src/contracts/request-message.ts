@@ -3,6 +3,7 @@ import { findEnvelopeFaults } from './cloud-event.ts'
 import { type BodyFormat, bodyFormat } from './content-type.ts'
 import { createFindings, type Fault, type Findings } from './fault.ts'
 import { briefMessage, describeIssues } from './issues.ts'
+import { MAX_PASSWORD_JWE, readJwe } from './jwe.ts'
 import { findMisplacedPassword } from './misplaced-password.ts'
 import { passwordFaults } from './password.ts'
 import { isPlainObject } from './plain-object.ts'
@@ -51,9 +52,11 @@ export interface ValidMessage {
 
 export type ParsedMessage = ValidMessage | MessageRejection
 
-/** A message that is valid as far as can be told without its password, which is sealed. */
+/** A message whose password is sealed. */
 export interface SealedMessage {
   ok: 'sealed'
+  /** What can be told without the password; null: nothing is wrong. */
+  rejection: MessageRejection | null
   /** What becomes of it. `open` opens a `password_jwe`, and gives undefined where that cannot be done. */
   unseal(open: (jwe: string) => Promise<string | undefined>): Promise<ParsedMessage>
 }
@@ -93,19 +96,33 @@ export function parseRequestMessage(input: MessageInput): ParsedMessage | Sealed
   }
 
   const message = readMessage(json.value, format, input, findings)
-  if (typeof message?.body.spec.password_jwe !== 'string')
-    return judge(message, message?.body.spec.password ?? undefined)
-  const jwe = message.body.spec.password_jwe
+  const jwe = message ? message.body.spec.password_jwe : sealedPasswordIn(json.value, format)
+  if (typeof jwe !== 'string') return judge(message, message?.body.spec.password ?? undefined)
+  const path = [...prefixOf(format), 'spec', 'password_jwe']
+  const told = message === undefined ? judge(message, undefined) : null
   return {
     ok: 'sealed',
+    rejection: told?.ok === false ? told : null,
     unseal: async (open) => {
       const password = await open(jwe)
-      const path = [...message.prefix, 'spec', 'password_jwe']
       const faults = password === undefined ? [NOT_OPENED] : sealedFaults(password)
       for (const fault of faults) findings.add(path, fault)
       return judge(message, password)
     },
   }
+}
+
+/** Of a message that breaks other rules: what is inside must not be shown either, wherever else it stands. */
+function sealedPasswordIn(value: unknown, format: BodyFormat): string | undefined {
+  const data = format === 'cloudevents' && isPlainObject(value) ? value.data : value
+  const spec = isPlainObject(data) ? data.spec : undefined
+  const jwe = isPlainObject(spec) ? spec.password_jwe : undefined
+  return typeof jwe === 'string' && jwe.length <= MAX_PASSWORD_JWE && readJwe(jwe).ok ? jwe : undefined
+}
+
+/** Where the order stands in a message. */
+function prefixOf(format: BodyFormat): readonly string[] {
+  return format === 'cloudevents' ? ['data'] : []
 }
 
 const NOT_OPENED = 'cannot be opened with a key of this service'
@@ -169,7 +186,7 @@ function readMessage(
     findings.add([], 'must be an object')
     return undefined
   }
-  const prefix = format === 'cloudevents' ? ['data'] : []
+  const prefix = prefixOf(format)
   if (format === 'cloudevents') {
     findEnvelopeFaults(value, findings)
     if (!isPlainObject(value.data)) return undefined

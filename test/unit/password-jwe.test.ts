@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { MAX_PASSWORD_JWE } from '../../src/contracts/jwe.ts'
 import { buildDelivery, createIntakeHarness, reasonOf } from '../support/intake-harness.ts'
@@ -76,6 +77,27 @@ describe('an order whose password is sealed', () => {
       Object.entries(letter.properties.headers ?? {}).filter(([name]) => name.startsWith('x-reject')),
     )
     expect(JSON.stringify([shown, rejections, lines])).not.toMatch(/Canary|weakpassword/)
+  })
+
+  test('is not shown either where the order breaks other rules, and all faults are told', async () => {
+    const harness = createIntakeHarness()
+    const { jweBox, deadLetters, rejections, lines } = harness
+    const jwe = await jweBox.seal('weakpassword-1')
+    const order = sealedOrder(jwe, { request_id: 'weakpassword-1', spec: { min_count: 0 } })
+    const properties = { correlationId: 'for weakpassword-1', headers: { note: 'weakpassword-1' } }
+    const event = { specversion: '1.0', id: 'e', source: '/s', type: 't', data: order }
+    const contentType = 'application/cloudevents+json'
+    await harness.intake.handle(buildDelivery(order, { properties }))
+    await harness.intake.handle(buildDelivery(event, { properties: { ...properties, contentType } }))
+    expect(deadLetters.map(reasonOf)).toEqual([
+      { code: 'invalid_request', paths: ['spec.min_count'] },
+      { code: 'invalid_request', paths: ['data.spec.min_count'] },
+    ])
+    const shown = [deadLetters.map((letter) => letter.properties), rejections, lines]
+    expect(inspect(shown, { depth: null })).not.toContain('weakpassword')
+    const foreign = await createIntakeHarness().jweBox.seal(CANARY)
+    await take(sealedOrder(foreign, { spec: { min_count: 0 } }), harness)
+    expect(deadLetters.map(reasonOf).at(-1)?.paths).toEqual(['spec.min_count', 'spec.password_jwe'])
   })
 
   test('is refused where it cannot be opened, before and after decrypting', async () => {

@@ -5,6 +5,11 @@ import { buildRequest } from '../support/request-builder.ts'
 
 const order = (id: string, changes: object = {}) =>
   JSON.stringify(buildRequest({ request_id: id, project_id: 'p', ...changes }))
+const header = { alg: 'ECDH-ES+A256KW', enc: 'A256GCM', epk: { kty: 'EC', crv: 'P-256' } }
+const SEALED = {
+  password: null,
+  password_jwe: `${Buffer.from(JSON.stringify(header)).toString('base64url')}.AA.AA.AA.AA`,
+}
 const read = (text: string) => readOrders(Buffer.from(text))
 
 test('one order may span lines; many stand on a line each, between which lines may be empty', () => {
@@ -32,6 +37,7 @@ test('a CloudEvent is an order, whose id may stand for that of the request', () 
 describe('a fault is told with its line', () => {
   test.each([
     ['an unknown member', order('b', { cuont: 1 }), 'cuont'],
+    ['one beside a sealed password', order('b', { cuont: 1, spec: SEALED }), 'cuont'],
     ['a missing id', JSON.stringify({ ...JSON.parse(order('b')), request_id: undefined }), 'request_id'],
     ['an id for the second time', order('a'), 'request_id'],
   ])('%s', (_, line, path) => {
