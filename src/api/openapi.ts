@@ -76,7 +76,9 @@ export function registerOpenapi(app: FastifyInstance): void {
         description:
           'What became of provision requests. Requests come in, and events go out, through RabbitMQ. ' +
           'Times are RFC 3339 UTC with milliseconds; errors are RFC 9457 problem documents.',
+        license: { name: 'MIT', identifier: 'MIT' },
       },
+      servers: [{ url: '/', description: 'Whoever serves this document' }],
       components: { securitySchemes: SECURITY_SCHEMES },
       tags: [
         { name: 'provision requests', description: 'Orders of servers: status, history, cancelling' },
