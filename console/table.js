@@ -45,7 +45,7 @@ export function table({ caption, columns, rows, keyOf, empty }) {
                 ${columns.map(({ head, cell, kind }, index) =>
                   index === 0
                     ? html`<th scope="row" role="rowheader" class=${kind}>${cell(row)}</th>`
-                    : html`<td role="cell" class=${kind} data-head=${head}>${cell(row)}</td>`,
+                    : html`<td role="cell" class=${kind} data-head=${head}>${inOne(cell(row))}</td>`,
                 )}
               </tr>
             `,
@@ -55,3 +55,6 @@ export function table({ caption, columns, rows, keyOf, empty }) {
     </div>
   `
 }
+
+/** What has several parts reads as one text also where it stands beside its heading. @param {View} view */
+const inOne = (view) => (Array.isArray(view) ? html`<div>${view}</div>` : view)

@@ -50,7 +50,10 @@ export function createApi({ url, token }: Pick<Settings, 'url' | 'token'>, role:
     })
     const content = /json/.test(reply.headers.get('content-type') ?? '') ? parsed(text) : undefined
     if (content === undefined) throw strange(url, status)
-    if (!reply.ok) throw refused({ status, problem: content, url, hasToken: token !== undefined, role })
+    if (!reply.ok) {
+      const needed = method === 'GET' && !address.startsWith(`${url}/operations/`) ? 'read' : role
+      throw refused({ status, problem: content, url, hasToken: token !== undefined, role: needed })
+    }
     const tag = reply.headers.get('etag')
     if (tag !== null && method === 'GET') last = { address, tag, reply: content }
     return content
