@@ -154,6 +154,11 @@ function refusalOf(error: CloudDcError, { projectId, endpoint, proof }: CallOpti
 }
 
 function unauthorized(by: string, proof: Proof, { message }: CloudDcError): [says: string, next: string] {
+  if (proof.id === null)
+    return [
+      `CloudDC refuses ${by} (${message})`,
+      'set CLOUDDC_ACCESS_KEY and CLOUDDC_SECRET_KEY, or CLOUDDC_CREDENTIALS_FILE (docs/real-cloud.md)',
+    ]
   const told: CredentialFault = proof.refusal()?.fault ?? 'expired'
   const [why, next] = REFUSALS[told]
   return [`CloudDC refuses ${by}: ${why} (${message})`, next]

@@ -162,7 +162,10 @@ interface Refused extends CredentialOptions {
 
 function refused(error: Error, { id, credential, projectId, whereabouts }: Refused): Found {
   const shown = SHOWN[credential.kind]
-  if (!(error instanceof IamError)) return fault(`credential ${id}: ${error.message}`, `check ${shown.check}`)
+  if (!(error instanceof IamError)) {
+    const why = error.cause instanceof Error ? ` (${error.cause.message})` : ''
+    return fault(`credential ${id}: ${error.message}${why}`, `check ${shown.check}`)
+  }
   const server = credential.kind === 'metadata' ? 'the metadata service' : 'IAM'
   const at = credential.kind === 'metadata' ? 'this machine' : whereabouts.iam
   if (error.status === null) {
@@ -170,7 +173,8 @@ function refused(error: Error, { id, credential, projectId, whereabouts }: Refus
       { code: error.code, message: error.message },
       { what: server, at, settings: 'IAM_ENDPOINT or the region', caSetting: 'CLOUDDC_CA_FILE' },
     )
-    return found ?? fault(`credential ${id}: ${server}: ${error.message}`, `check ${shown.check}`)
+    if (found !== null && credential.kind !== 'metadata') return found
+    return fault(found?.says ?? `credential ${id}: ${server}: ${error.message}`, `check ${shown.check}`)
   }
   const words = `${server} refuses ${shown.what} of credential ${id} (${error.message})`
   if (error.status === 401)
@@ -208,7 +212,7 @@ const SHOWN: Readonly<Record<Credential['kind'], { what: string; check: string; 
   aksk: { what: 'the keys', check: 'access key and secret key, and their files', who: "the keys' user" },
   token: {
     what: 'the token',
-    check: 'CLOUDDC_AUTH_TOKEN, or the file of the token',
+    check: 'CLOUDDC_AUTH_TOKEN, or the file of the token: that it is there, and that the service may read it',
     who: "the token's user",
   },
 }

@@ -429,6 +429,26 @@ describe('CloudDC', () => {
     expect(await found({ CLOUDDC_ENDPOINT: front.url, CLOUDDC_CA_FILE: ca })).toMatchObject({ call: OK })
   })
 
+  test.each([
+    [
+      { kind: 'token_file', path: '/nowhere/token' },
+      /could not be read \(ENOENT.*\/nowhere\/token/,
+      /file of the token/,
+    ],
+    [
+      { kind: 'metadata', endpoint: `http://${NOBODY}` },
+      /the metadata service: nobody listens/,
+      /an ECS with an agency/,
+    ],
+  ])('by $kind that is not there: what to look at is said', async (lab, says, next) => {
+    expect(await found(credentialsFile({ lab }))).toMatchObject({ credential: isFault(says, next) })
+  })
+
+  test('that refuses a call without any credential: where to name one is said', async () => {
+    const none = { CLOUDDC_ACCESS_KEY: undefined, CLOUDDC_SECRET_KEY: undefined }
+    expect(await found(none)).toMatchObject({ call: isFault(/without a credential/, /CLOUDDC_ACCESS_KEY/) })
+  })
+
   test('without a credential for the project is not called', async () => {
     const path = join(folder, 'no-default.json')
     writeFileSync(path, JSON.stringify({ version: 1, credentials: { lab } }))

@@ -72,8 +72,26 @@ describe('a credentials file', () => {
 })
 
 describe('faults of a credentials file', () => {
+  test('say what is wrong, and what would be right', () => {
+    const { secret_key, ...rest } = KEYS
+    const misspelt = { ...rest, secret_kee: secret_key }
+    const file = { version: '1', credentials: { a: misspelt }, projects: { p: { regio: 'x' } }, defualt: 'a' }
+    expect(faultsOf(file)).toEqual([
+      'version: must be of type number',
+      'credentials.a.secret_key: is missing',
+      'credentials.a: has a member that is not known; there are kind, access_key, secret_key, security_token, domain_id',
+      'projects.p: has a member that is not known; there are credential, region',
+      'has a member that is not known; there are version, credentials, default, projects, regions',
+    ])
+  })
+
+  test('name the place of what is not JSON, and do not quote it', () => {
+    const text = '{"version": 1,\n  "credentials": {"a": "Canary"  "b"}}'
+    expect(() => parseCredentials(text, NOTHING)).toThrow(/^is not JSON from line 2 column \d+ on$/)
+  })
+
   test.each([
-    ['no object', [], ['Invalid input']],
+    ['no object', [], ['']],
     ['nothing in it', {}, ['version', 'credentials']],
     ['nobody at all', { version: 1, credentials: {} }, ['credentials']],
     ['no such kind', { version: 1, credentials: { a: { kind: 'magic' } } }, ['credentials.a.kind']],

@@ -51,22 +51,20 @@ const credentialSchema = z.discriminatedUnion(
 /** Who may act as an agency. */
 const ACTING: readonly Written['kind'][] = ['aksk', 'metadata', 'token', 'token_file', 'password']
 
+const projectMembers = z.strictObject({
+  credential: idSchema.optional(),
+  region: regionSchema.optional(),
+})
+const regionMembers = z.strictObject({
+  endpoint: addressSchema.optional(),
+  iam_endpoint: addressSchema.optional(),
+})
 const fileSchema = z.strictObject({
   version: z.int().positive(),
   credentials: z.record(idSchema, credentialSchema),
   default: idSchema.optional(),
-  projects: z
-    .record(
-      projectSchema,
-      z.strictObject({ credential: idSchema.optional(), region: regionSchema.optional() }),
-    )
-    .default({}),
-  regions: z
-    .record(
-      regionSchema,
-      z.strictObject({ endpoint: addressSchema.optional(), iam_endpoint: addressSchema.optional() }),
-    )
-    .default({}),
+  projects: z.record(projectSchema, projectMembers).default({}),
+  regions: z.record(regionSchema, regionMembers).default({}),
 })
 type File = z.output<typeof fileSchema>
 
@@ -97,28 +95,48 @@ export function parseCredentials(text: string, { environment, insecure }: Readin
   let json: unknown
   try {
     json = JSON.parse(text)
-  } catch {
+  } catch (error) {
     // The words of JSON.parse quote the text.
-    throw new CredentialsError(['is not JSON'])
+    const place = /line \d+ column \d+/.exec(String(error))?.[0]
+    throw new CredentialsError([place === undefined ? 'is not JSON' : `is not JSON from ${place} on`])
   }
-  const parsed = fileSchema.safeParse(json)
-  if (!parsed.success) throw new CredentialsError(parsed.error.issues.flatMap(faultsOf))
+  const parsed = fileSchema.safeParse(json, { error: wordsOf })
+  if (!parsed.success)
+    throw new CredentialsError(parsed.error.issues.flatMap((issue) => faultsOf(issue, json)))
   const file = parsed.data
   const faults = [...contradictions(file, environment), ...(insecure ? [] : readableAddresses(file))]
   if (faults.length > 0) throw new CredentialsError(faults)
   return credentialsOf(file, environment)
 }
 
+const wordsOf = (issue: { code?: string; input?: unknown; expected?: unknown }) =>
+  issue.code !== 'invalid_type'
+    ? undefined
+    : issue.input === undefined
+      ? 'is missing'
+      : `must be of type ${String(issue.expected)}`
+
 /** Unknown members are not named: a secret may stand where a name belongs. */
-function faultsOf(issue: z.core.$ZodIssue): string[] {
+function faultsOf(issue: z.core.$ZodIssue, json: unknown): string[] {
   const place = issue.path.map(String).join('.')
   const words =
     issue.code === 'unrecognized_keys'
-      ? 'has a member that is not known'
+      ? `has a member that is not known; there are ${membersAt(issue.path, json).join(', ')}`
       : issue.code === 'invalid_key'
         ? (issue.issues[0]?.message ?? 'is no name')
         : issue.message
   return [place === '' ? words : `${place}: ${words}`]
+}
+
+/** The members that an object of the file may have. */
+function membersAt([part, name]: PropertyKey[], json: unknown): string[] {
+  if (part === 'credentials') {
+    const { credentials } = json as { credentials: Record<PropertyKey, { kind: keyof typeof KINDS }> }
+    const kind = name === undefined ? undefined : credentials[name]?.kind
+    return kind === undefined ? [] : Object.keys(KINDS[kind].shape)
+  }
+  if (part === 'projects') return Object.keys(projectMembers.shape)
+  return Object.keys(part === 'regions' ? regionMembers.shape : fileSchema.shape)
 }
 
 function contradictions(file: File, environment: Credential | null): string[] {
