@@ -42,6 +42,24 @@ test('one of another service, and one that is no JSON, are not shown', async () 
   expect(await plain(Buffer.from(`password=${CANARY}`))).toMatchObject({ state: 'not_json', message: null })
 })
 
+test('what was written as JSON twice is not shown, at any level', async () => {
+  const order = buildRequest()
+  const text = JSON.stringify(order)
+  const spec = JSON.stringify(order.spec)
+  for (const twice of [
+    text,
+    [text],
+    { ...order, spec },
+    { specversion: '1.0', data: text },
+    { data: { spec } },
+  ]) {
+    const said = await plain(toBody(twice))
+    expect(said.state).toBe('read')
+    expect(JSON.stringify(said)).not.toContain(CANARY)
+    expect(JSON.stringify(said)).toContain('(hidden)')
+  }
+})
+
 test('no password is shown, whatever happens to its message', async () => {
   const order = buildRequest({ priority: 1, spec: { metadata: { team: 'blue' } } })
   const texts = [
