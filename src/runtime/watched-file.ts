@@ -32,7 +32,8 @@ export interface WatchedFile<Value> {
 
 /**
  * What a file holds, as mounted secrets are: looked at once a second at most while somebody asks, re-read when it has
- * changed. While the file is missing, empty or half written, the last good value stays in use, and the log says so once.
+ * changed. While the file is missing, empty or half written, the last good value stays in use, and the log says so, once for
+ * each reason.
  */
 export function createWatchedFile<Value>(options: WatchedFileOptions<Value>): WatchedFile<Value> {
   const { path, what, read, level = 'warn', logger, now = () => performance.now() } = options
@@ -49,14 +50,17 @@ export function createWatchedFile<Value>(options: WatchedFileOptions<Value>): Wa
       if (force || found !== stamp) {
         const next = read(await readFile(path, 'utf8'))
         if (value !== undefined && !isDeepStrictEqual(next, value)) logger.info(`${what} has changed`)
+        else if (fault !== undefined) logger.info(`the file of ${what} can be read again`)
         value = next
         // Taken before the reading: a change in between is seen at the next look.
         stamp = found
       }
       fault = undefined
     } catch (error) {
-      if (fault === undefined) {
-        logger[level]({ reason: coerceError(error).message }, `the file of ${what} cannot be read`)
+      const reason = coerceError(error).message
+      if (fault?.message !== reason) {
+        const stays = value === undefined ? '' : '; what it held before stays in force'
+        logger[level]({ reason, path }, `the file of ${what} cannot be read${stays}`)
       }
       fault = coerceError(error)
       stamp = undefined

@@ -71,8 +71,18 @@ it('a file with faults leaves the last good one in force, and is told of once, w
   const errors = lines.filter((line) => JSON.parse(line).level >= 50)
   expect(errors).toHaveLength(1)
   expect(errors[0]).toContain('credentials.a.token')
+  expect(errors[0]).toContain('what it held before stays in force')
+  // Another mistake is other news.
+  await writeFile(path, fileWith('one', 'two').replace('"default":"a"', '"default":"Misspelt"'))
+  for (now = 6000; now <= 8000; now += 1000) expect(await tokenOf('pb')).toBe('two')
+  expect(lines.filter((line) => line.includes('default: there is no such credential'))).toHaveLength(1)
+  await writeFile(path, fileWith('one', 'two'))
+  now = 9000
+  await tokenOf('pa')
+  expect(lines.at(-1)).toContain('can be read again')
   expect(lines.join()).not.toContain('Canary')
   await writeFile(path, fileWith('new', 'two'))
+  now = 10_000
   expect(await tokenOf('pa')).toBe('new')
 })
 

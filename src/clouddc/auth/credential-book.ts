@@ -33,7 +33,7 @@ export function createCredentialBook({
 }: CredentialFileOptions): CredentialBook {
   const file = createWatchedFile({
     ...options,
-    what: 'the CloudDC credentials',
+    what: 'the set of CloudDC credentials',
     level: 'error',
     read: (text) => parseCredentials(text, { environment, insecure }),
   })
