@@ -4,10 +4,12 @@ interface Settings {
   CLOUDDC_AUTH_TOKEN: string | null
   CLOUDDC_SECRET_KEY: string | null
   CLOUDDC_SECURITY_TOKEN: string | null
+  DIGEST_KEYS: readonly { key: Buffer }[]
   IDEMPOTENCY_DAYS: number
   POLL_MAX_MS: number
   POLL_MIN_MS: number
   RETENTION_DAYS: number
+  SECRET_KEYS: readonly { key: Buffer }[]
 }
 
 /** Faults of two settings in combination. */
@@ -17,6 +19,9 @@ export function contradictions(settings: Settings): string[] {
   if (settings.RETENTION_DAYS > settings.IDEMPOTENCY_DAYS) {
     faults.push('RETENTION_DAYS: must not be above IDEMPOTENCY_DAYS')
   }
+  const isSecretKey = ({ key }: { key: Buffer }) =>
+    settings.SECRET_KEYS.some((other) => other.key.equals(key))
+  if (settings.DIGEST_KEYS.some(isSecretKey)) faults.push('DIGEST_KEYS: must not have a key of SECRET_KEYS')
   const { CLOUDDC_ACCESS_KEY: accessKey, CLOUDDC_SECRET_KEY: secretKey } = settings
   if (accessKey !== null && secretKey === null)
     faults.push('CLOUDDC_SECRET_KEY: is required with an access key')

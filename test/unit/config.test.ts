@@ -42,6 +42,15 @@ describe('a setting of an earlier version', () => {
   })
 })
 
+test('keys of digests are none of those that seal, under whatever id', () => {
+  const [mine, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)].map((key) => key.toString('base64'))
+  const keys = { ...REQUIRED, SECRET_KEYS: `a:${mine}` }
+  expect(faultsOf({ ...keys, DIGEST_KEYS: `a:${other}` })).toEqual([])
+  expect(faultsOf({ ...keys, DIGEST_KEYS: `d:${other},e:${mine}` })).toEqual([
+    'DIGEST_KEYS: must not have a key of SECRET_KEYS',
+  ])
+})
+
 describe('the configuration', () => {
   test('has the defaults of the contract', () => {
     expect(loadConfig(REQUIRED)).toMatchObject({
