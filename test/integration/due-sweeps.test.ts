@@ -26,7 +26,7 @@ async function runSweeper(): Promise<void> {
 async function placeLate(projectId = 'p'): Promise<string> {
   const [id = ''] = await placeRequests(database, { projectId, deadline: new Date(Date.now() + HOUR) })
   await database.query(
-    `UPDATE provision_request SET deadline = now(), expires_at = now() WHERE id = $1::uuid`,
+    `UPDATE provision_request SET deadline = now() - interval '1 second', expires_at = now() - interval '1 second' WHERE id = $1::uuid`,
     id,
   )
   return id
@@ -109,7 +109,9 @@ test('a request whose retry is due takes its old place in the queue, and its pro
   const [id = ''] = await placeRequests(database, { priority: 2 })
   const { queueRank } = await read(id)
   await setBucket(database, 'p', { due_at: 'NULL' })
-  await database.query('UPDATE provision_request SET queue_rank = NULL, retry_at = now()')
+  await database.query(
+    `UPDATE provision_request SET queue_rank = NULL, retry_at = now() - interval '1 second'`,
+  )
   await runSweeper()
   await eventually(async () => expect(await read(id)).toMatchObject({ queueRank, retryAt: null }))
   await eventually(async () => {

@@ -49,7 +49,7 @@ describe('a duty', () => {
 
   test('is free when its lease has run out', async () => {
     await holdDuty(database, 'sweep', one, LONG)
-    await database.query('UPDATE duty_lease SET lease_until = now()')
+    await database.query(`UPDATE duty_lease SET lease_until = now() - interval '1 second'`)
     expect(await holdDuty(database, 'sweep', other, LONG)).toBe(true)
     expect(await holdDuty(database, 'sweep', one, LONG)).toBe(false)
   })

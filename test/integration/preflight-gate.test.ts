@@ -119,7 +119,7 @@ describe('a claim', () => {
     await claim()
     await (await read(10)).record()
     expect(await claim(1)).toMatchObject({ wantsReading: false })
-    await setBucket(database, 'p', { renew_at: 'now()' })
+    await setBucket(database, 'p', { renew_at: `now() - interval '1 second'` })
     expect(await claim(1)).toMatchObject({ requests: [{}], wantsReading: true })
     await takeReadings(database, 1)
     expect(await claim(1)).toMatchObject({ requests: [{}], wantsReading: false })
@@ -153,7 +153,7 @@ describe('a reading', () => {
     await setBucket(database, 'idle', { due_at: 'NULL' })
     const takenAt = async (credential: BucketLimit) => {
       await syncCredentials(database, [{ credentialId: 'key', ...credential }])
-      await setBucket(database, 'a', { preflight_at: 'now()', reading_until: 'NULL' })
+      await setBucket(database, 'a', { preflight_at: `now() - interval '1 second'`, reading_until: 'NULL' })
       return (await takeReadings(database, 10)).wanted
     }
     expect(await takenAt(bucketLimit({ perSecond: 10, burst: 10 }))).toMatchObject([{ perSecond: 2.5 }])

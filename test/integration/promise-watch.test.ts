@@ -121,7 +121,7 @@ describe('requests that no replica is due to look at', () => {
     await insertRequestRow(database, { at, state: 'cancelled' })
     const withDeadline = await insertRequestRow(database, { at })
     await database.query(
-      'UPDATE provision_request SET deadline = now(), expires_at = now() WHERE id = $1::uuid',
+      `UPDATE provision_request SET deadline = now() - interval '1 second', expires_at = now() - interval '1 second' WHERE id = $1::uuid`,
       withDeadline,
     )
     const watch = await startWatch()
