@@ -80,6 +80,8 @@ export class ActionDialog extends Component {
     const withReason = action.needsReason !== false && body !== undefined ? { ...body, reason } : body
     try {
       const reply = await ask(path, { method, body: withReason })
+      // Closing gives the focus back to what opened it; taking it away would not.
+      this.dialog.current?.close()
       onDone(action, action.leadsTo?.(reply.body) ?? null)
     } catch (error) {
       this.setState({ step: 'fill', error: messageOf(error) })

@@ -181,6 +181,8 @@ describe.skipIf(!hasBrowser)(`the console${BROWSER_REMEDY}`, () => {
     expect(world.changes).toEqual([
       { method: 'POST', path: '/operations/pause', body: { reason: 'too short, so a bit longer' } },
     ])
+    // One goes on where one was.
+    expect(await page.evaluate(() => document.activeElement?.textContent.trim())).toBe('Pause all…')
     expect(faults).toEqual([])
   })
 
