@@ -73,6 +73,11 @@ describe('a limit that a person sets', () => {
         const before = await readBucket(database)
         await set(next)
         const after = await readBucket(database)
+        const isSame = after.refillPerSecond === before.refillPerSecond && after.capacity === before.capacity
+        if (isSame) {
+          expect(after).toEqual(before)
+          return
+        }
         const rises = after.refillPerSecond > before.refillPerSecond
         const elapsed = after.refilledAt - (rises ? 0.9 : 0) - before.refilledAt
         expect(elapsed).toBeGreaterThan(1.9)
