@@ -12,6 +12,7 @@ const PARTS = {
   replica_silent: 'replicas',
   duty_overdue: 'replicas',
   outbox_stuck: 'flow',
+  polls_fail: 'flow',
   broker_unreachable: 'flow',
   credential_refused: 'budgets',
   projects_closed: 'budgets',

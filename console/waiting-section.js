@@ -47,7 +47,11 @@ function waitingTable(rows, now) {
       cell: ({ reason, detail }) =>
         html`${waitsFor(reason)}${detail && html`<span class="quiet">: ${detail}</span>`}`,
     },
-    { head: 'Next try', cell: ({ until }) => (until === null ? 'not known' : ahead(until, now)) },
+    {
+      head: 'Next try',
+      cell: ({ reason, until }) =>
+        until !== null ? ahead(until, now) : reason === 'paused' ? 'when resumed' : 'not known',
+    },
     {
       head: 'Longest',
       cell: ({ project_id, oldest }) => html`

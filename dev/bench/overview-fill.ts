@@ -57,8 +57,8 @@ FROM generate_series(1, $1::int) n`
 
 /** A day of what three replicas have done. */
 const FLOW = `
-INSERT INTO flow_count (at, replica_id, accepted, dispatched, running, failed, published)
-SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - n * 10), r::text::uuid, 5, 5, 5, 0, 20
+INSERT INTO flow_count (at, replica_id, accepted, dispatched, running, failed, published, polls_answered, polls_failed)
+SELECT to_timestamp(floor(extract(epoch FROM now()) / 10) * 10 - n * 10), r::text::uuid, 5, 5, 5, 0, 20, 5, 0
 FROM generate_series(1, 8640) n
 CROSS JOIN unnest(ARRAY[
   '019ab06b-6f1d-7c52-8a3e-000000000001', '019ab06b-6f1d-7c52-8a3e-000000000002', '019ab06b-6f1d-7c52-8a3e-000000000003'

@@ -21,6 +21,7 @@ const TROUBLE_CODES = [
   'replica_silent',
   'duty_overdue',
   'outbox_stuck',
+  'polls_fail',
   'broker_unreachable',
   'credential_refused',
   'projects_closed',

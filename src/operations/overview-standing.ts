@@ -8,6 +8,14 @@ import type { StandingRow } from './read-standing.sql.ts'
 /** Work that every replica of a role does, and nobody alone. */
 const SHARED = ['dispatch', 'poll'] as const
 
+/** Calls that asked for instances. */
+export interface LastPolls {
+  answered: number
+  failed: number
+}
+
+const NO_POLLS = { at: 0, pollsAnswered: 0, pollsFailed: 0 }
+
 /** The processes of the service. Pure. */
 export function replicasOf({ replicas }: Pick<StandingRow, 'replicas'>): Overview['replicas'] {
   return replicas.map(({ since, seenAt, ...replica }) => ({
@@ -27,6 +35,13 @@ export function dutiesOf({ holders, late }: Pick<StandingRow, 'holders' | 'late'
     overdue_seconds: Math.floor(overdue.get(duty) ?? 0),
   })
   return [...DUTIES.map((duty) => one(duty, false)), ...SHARED.map((duty) => one(duty, true))]
+}
+
+/** The polls of the newest step that had any. Pure. */
+export function lastPollsOf({ steps }: Pick<FlowRow, 'steps'>): LastPolls {
+  const polled = steps.filter(({ pollsAnswered, pollsFailed }) => pollsAnswered + pollsFailed > 0)
+  const newest = polled.reduce((one, other) => (other.at > one.at ? other : one), polled[0] ?? NO_POLLS)
+  return { answered: newest.pollsAnswered, failed: newest.pollsFailed }
 }
 
 /** What was done, step by step, 0 where nothing was. Pure. */

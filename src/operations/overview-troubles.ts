@@ -1,4 +1,5 @@
 import type { Overview } from './overview-reply.ts'
+import type { LastPolls } from './overview-standing.ts'
 
 type Trouble = Overview['troubles'][number]
 
@@ -13,6 +14,8 @@ const NAMES_SHOWN = 3
 export interface Standing extends Omit<Overview, 'troubles' | 'rates' | 'waiting' | 'failures' | 'changes'> {
   /** Projects by the reason why they are closed, shown or not; those of a refused credential are not among them. */
   closed: Readonly<Record<string, number>>
+  /** What polls met last. */
+  polls: LastPolls
   /** Each role that some replica must have. */
   roles: readonly string[]
   /** Whether this replica has its link to the broker. */
@@ -27,6 +30,7 @@ export function troublesOf(standing: Standing): Trouble[] {
     ...overdueDuties(standing),
     ...brokerTrouble(standing),
     ...stuckEvents(standing),
+    ...failingPolls(standing),
     ...refusedCredentials(standing),
     ...closedProjects(standing),
     ...pauses(standing),
@@ -79,6 +83,25 @@ function stuckEvents({ open, read_at }: Standing): Trouble[] {
   const { events, oldest_event_at: oldest } = open
   if (oldest === null || read_at.getTime() - oldest.getTime() < EVENT_OVERDUE_MS) return []
   return [trouble('broken', 'outbox_stuck', `${some(events, 'event')} wait to be published`, oldest)]
+}
+
+function failingPolls({ open, polls: { answered, failed } }: Standing): Trouble[] {
+  if (failed === 0 || open.provisioning === 0) return []
+  return answered === 0
+    ? [
+        trouble(
+          'broken',
+          'polls_fail',
+          'CloudDC does not tell of instances: servers that run are not noticed',
+        ),
+      ]
+    : [
+        trouble(
+          'watch',
+          'polls_fail',
+          `${failed} of ${answered + failed} calls that asked for instances failed`,
+        ),
+      ]
 }
 
 function refusedCredentials({ budgets }: Standing): Trouble[] {

@@ -9,7 +9,7 @@ import { findUncertain } from './find-uncertain.sql.ts'
 import { MOST_LISTED, MOST_SAMPLES, RATE_MINUTES } from './overview-bounds.ts'
 import { budgetsOf, type ConfiguredLimits } from './overview-levels.ts'
 import type { Overview } from './overview-reply.ts'
-import { dutiesOf, ratesOf, replicasOf } from './overview-standing.ts'
+import { dutiesOf, lastPollsOf, ratesOf, replicasOf } from './overview-standing.ts'
 import { troublesOf } from './overview-troubles.ts'
 import { uncertainSample } from './overview-uncertain.ts'
 import { openOf, waitingOf } from './overview-waiting.ts'
@@ -146,7 +146,13 @@ export function createOverview(options: OverviewOptions): OverviewReading {
       },
       changes: changes.entries,
     }
-    const troubles = troublesOf({ ...found, closed: row.closed, brokerReady: brokerReady(), roles })
+    const troubles = troublesOf({
+      ...found,
+      closed: row.closed,
+      polls: lastPollsOf(flow),
+      brokerReady: brokerReady(),
+      roles,
+    })
     const overview = { ...found, troubles }
     return { overview, tag: tagOf(overview) }
   }

@@ -17,7 +17,8 @@ WITH span AS MATERIALIZED (
 steps AS (
   SELECT
     f.at, sum(f.accepted) AS accepted, sum(f.dispatched) AS dispatched, sum(f.running) AS running,
-    sum(f.failed) AS failed, sum(f.published) AS published
+    sum(f.failed) AS failed, sum(f.published) AS published,
+    sum(f.polls_answered) AS polls_answered, sum(f.polls_failed) AS polls_failed
   FROM flow_count f
   WHERE f.at >= (SELECT span."end" FROM span) - make_interval(mins => $1::int)
     AND f.at < (SELECT span."end" FROM span)
@@ -28,7 +29,8 @@ SELECT
   (
     SELECT coalesce(json_agg(json_build_object(
       'at', extract(epoch FROM s.at)::bigint * 1000, 'accepted', s.accepted, 'dispatched', s.dispatched,
-      'running', s.running, 'failed', s.failed, 'published', s.published
+      'running', s.running, 'failed', s.failed, 'published', s.published,
+      'pollsAnswered', s.polls_answered, 'pollsFailed', s.polls_failed
     )), '[]')
     FROM steps s
   ) AS "steps"

@@ -5,7 +5,12 @@ import type { Lateness, PaidCall } from '../budget/lateness.ts'
 import { payForReading } from '../budget/pay-for-reading.sql.ts'
 import type { PayingCredentials } from '../budget/paying-credentials.ts'
 import type { CloudDcClient } from '../clouddc/client.ts'
-import { CloudDcRefusedError, CloudDcThrottledError, CloudDcUnexpectedError } from '../clouddc/errors.ts'
+import {
+  CloudDcNotSentError,
+  CloudDcRefusedError,
+  CloudDcThrottledError,
+  CloudDcUnexpectedError,
+} from '../clouddc/errors.ts'
 import type { Database } from '../database/database.ts'
 import { reached } from '../runtime/steps.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -133,9 +138,8 @@ async function call<Answer>(
     })
   } catch (error) {
     failure = error
-    const isThrottled = error instanceof CloudDcThrottledError
-    if (isThrottled) metrics.dispatch.throttled.inc({ call: NAMES[kind] })
-    result = isThrottled ? 'throttled' : 'failed'
+    result = resultOf(error)
+    if (result === 'throttled') metrics.dispatch.throttled.inc({ call: NAMES[kind] })
     throw error
   } finally {
     credentials.tell(paid, newsOfReading(failure))
@@ -149,4 +153,9 @@ const hasRun = ({ ranMs }: PollMember) => ranMs !== null
 /** Another instance may fare better. */
 function isAboutTheInstance(error: unknown): boolean {
   return error instanceof CloudDcRefusedError || error instanceof CloudDcUnexpectedError
+}
+
+function resultOf(error: unknown): string {
+  if (error instanceof CloudDcThrottledError) return 'throttled'
+  return error instanceof CloudDcNotSentError ? 'not_sent' : 'failed'
 }

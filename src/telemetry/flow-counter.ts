@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { ThroughPrisma } from '../database/database.ts'
 import { createLoop } from '../runtime/run-loop.ts'
 import type { Service } from '../runtime/service.ts'
-import { addFlow, FLOW_STEP_SECONDS, type Flow } from './add-flow.sql.ts'
+import { addFlow, FLOW_STEP_SECONDS, type Flow, NO_FLOW } from './add-flow.sql.ts'
 import type { Metrics } from './metrics.ts'
 
 const STEP_MS = FLOW_STEP_SECONDS * 1000
@@ -22,7 +22,7 @@ export function createFlowCounter({
   replicaId: () => string
   logger: Logger
 }): Service {
-  let told = NOTHING
+  let told = NO_FLOW
 
   const tell = async () => {
     const now = await readFlow(metrics)
@@ -45,21 +45,27 @@ export function createFlowCounter({
   })
 }
 
-export type CountedFlow = Pick<Metrics, 'intake' | 'dispatch' | 'requests' | 'outbox'>
-
-const NOTHING: Flow = { accepted: 0, dispatched: 0, running: 0, failed: 0, published: 0 }
+export type CountedFlow = Pick<Metrics, 'intake' | 'dispatch' | 'readiness' | 'requests' | 'outbox'>
 
 /** What the process has done since its start. */
-export async function readFlow({ intake, dispatch, requests, outbox }: CountedFlow): Promise<Flow> {
+export async function readFlow({
+  intake,
+  dispatch,
+  readiness,
+  requests,
+  outbox,
+}: CountedFlow): Promise<Flow> {
   const ran = (state: string) => state === 'running' || state === 'partially_running'
-  const [accepted, dispatched, running, failed, published] = await Promise.all([
+  const [accepted, dispatched, running, failed, published, pollsAnswered, pollsFailed] = await Promise.all([
     total(intake.messages, ({ result }) => result === 'stored'),
     total(dispatch.calls),
     total(requests.ended, ({ state }) => ran(String(state))),
     total(requests.ended, ({ state }) => !ran(String(state))),
     total(outbox.published),
+    total(readiness.calls, ({ result }) => result === 'ok'),
+    total(readiness.calls, ({ result }) => result === 'failed'),
   ])
-  return { accepted, dispatched, running, failed, published }
+  return { accepted, dispatched, running, failed, published, pollsAnswered, pollsFailed }
 }
 
 type Labels = Readonly<Record<string, string | number | undefined>>
@@ -79,5 +85,7 @@ function difference(now: Flow, before: Flow): Flow {
     running: now.running - before.running,
     failed: now.failed - before.failed,
     published: now.published - before.published,
+    pollsAnswered: now.pollsAnswered - before.pollsAnswered,
+    pollsFailed: now.pollsFailed - before.pollsFailed,
   }
 }

@@ -179,7 +179,7 @@ export function createMetrics() {
       polls: counter('readiness_polls_total', 'Instances asked about'),
       calls: counter(
         'readiness_calls_total',
-        'Calls by kind (list, status) and result (ok, throttled, failed)',
+        'Calls by kind (list, status) and result (ok, throttled, not_sent, failed)',
         ['call', 'result'],
       ),
       callSeconds: histogram('readiness_call_seconds', 'Duration of one readiness call', SECONDS, ['call']),

@@ -9,7 +9,7 @@ import { overviewSchema } from '../../src/operations/overview-reply.ts'
 import { createOperationsReads } from '../../src/operations/reads.ts'
 import { writeAudit } from '../../src/operations/write-audit.sql.ts'
 import { holdDuty, registerReplica, resignReplica } from '../../src/replica/leases.sql.ts'
-import { addFlow } from '../../src/telemetry/add-flow.sql.ts'
+import { addFlow, NO_FLOW } from '../../src/telemetry/add-flow.sql.ts'
 import { insertBucketRow, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 
@@ -80,7 +80,7 @@ describe('the overview', () => {
   })
 
   test('counts what all replicas have done, in the step it was done in', async () => {
-    const flow = { accepted: 1, dispatched: 2, running: 3, failed: 4, published: 5 }
+    const flow = { ...NO_FLOW, accepted: 1, dispatched: 2, running: 3, failed: 4, published: 5 }
     const [one, other] = [uuidv7(), uuidv7()]
     for (const id of [one, one, other]) await addFlow(database, id, flow)
     await database.query(`UPDATE flow_count SET at = at - interval '5 minutes'`)
@@ -93,6 +93,24 @@ describe('the overview', () => {
       'SELECT at FROM flow_count',
     )
     expect(rates.from.getTime() + at * rates.step_seconds * 1000).toBe(written.getTime())
+  })
+
+  test('tells that polls fail, as the last ones did', async () => {
+    await insertRequestRow(database, { instances: [{ id: 'i-1', state: 'pending' }], state: 'provisioning' })
+    const polled = async (minutesAgo: number, counts: { pollsAnswered: number; pollsFailed: number }) => {
+      await database.query(`UPDATE flow_count SET at = at - make_interval(mins => $1::int)`, minutesAgo)
+      await addFlow(database, uuidv7(), { ...NO_FLOW, ...counts })
+    }
+    const codes = async () => {
+      await database.query(`UPDATE flow_count SET at = at - interval '1 minute'`)
+      return (await look()).troubles.map(({ severity, code }) => [severity, code])
+    }
+    await polled(0, { pollsAnswered: 3, pollsFailed: 0 })
+    expect(await codes()).toEqual([])
+    await polled(1, { pollsAnswered: 0, pollsFailed: 2 })
+    expect(await codes()).toEqual([['broken', 'polls_fail']])
+    await polled(1, { pollsAnswered: 3, pollsFailed: 1 })
+    expect(await codes()).toEqual([['watch', 'polls_fail']])
   })
 
   test('tells who waits for what, since when, the closed ones first', async () => {

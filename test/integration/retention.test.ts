@@ -5,6 +5,7 @@ import { createRequestStore, type InsertOutcome } from '../../src/intake/request
 import { parseHistory } from '../../src/request/history.ts'
 import { createRetention, type RetentionOptions } from '../../src/retention/retention.ts'
 import { deleteRetiredRequests, keepKeys } from '../../src/retention/retire-requests.sql.ts'
+import { NO_FLOW } from '../../src/telemetry/add-flow.sql.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventually } from '../support/eventually.ts'
 import { insertHistoryPart, insertLookRow, insertRequestRow } from '../support/request-rows.ts'
@@ -201,7 +202,7 @@ test('what tells of letters goes with the requests, the audit and runs that are 
   await database.prisma.operationRun.create({
     data: { id: uuidv7(), kind: 'open', params: {}, createdAt: daysAgo(100) },
   })
-  const flow = { accepted: 1, dispatched: 0, running: 0, failed: 0, published: 0 }
+  const flow = { ...NO_FLOW, accepted: 1 }
   for (const days of [0.9, 1.1, 20])
     await database.prisma.flowCount.create({ data: { at: daysAgo(days), replicaId: uuidv7(), ...flow } })
   await runRetention()

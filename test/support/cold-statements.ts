@@ -72,7 +72,7 @@ import {
   keepKeys,
 } from '../../src/retention/retire-requests.sql.ts'
 import { NIL_UUID } from '../../src/runtime/uuid.ts'
-import { addFlow } from '../../src/telemetry/add-flow.sql.ts'
+import { addFlow, NO_FLOW } from '../../src/telemetry/add-flow.sql.ts'
 import { addDatabaseFigures } from '../../src/telemetry/database-figures.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { readOpenRequests } from '../../src/watch/open-requests.sql.ts'
@@ -283,7 +283,7 @@ async function operate({ as }: Walk): Promise<void> {
 
 /** While there are doubts, polls, events and claims. */
 async function overview({ as }: Walk): Promise<void> {
-  await addFlow(as('add-flow'), uuidv7(), { accepted: 1, dispatched: 1, running: 1, failed: 1, published: 1 })
+  await addFlow(as('add-flow'), uuidv7(), { ...NO_FLOW, accepted: 1 })
   await readFlow(as('read-flow'), 15)
   await readStanding(as('read-standing'), { mostReplicas: 100, mostSegments: 100 })
   await readWaiting(as('read-waiting'), { mostProjects: 100, most: BATCH, atLeast: 1 })

@@ -12,6 +12,7 @@ const WELL: Standing = {
   uncertain: { count: 0, oldest_at: null, sample: [] },
   dead_letters: { in_queue: 0, by_code: [] },
   closed: {},
+  polls: { answered: 1, failed: 0 },
   roles: ['intake', 'dispatch'],
   brokerReady: true,
 }
@@ -52,6 +53,15 @@ describe('troubles', () => {
       ['broken', 'broker_unreachable', expect.any(String)],
       ['broken', 'outbox_stuck', '3 events wait to be published'],
     ])
+  })
+
+  test('tell of polls that fail while instances are pending', () => {
+    const all = { answered: 0, failed: 2 }
+    expect(told({ polls: all })).toMatchObject([['broken', 'polls_fail', expect.any(String)]])
+    expect(told({ polls: { answered: 6, failed: 2 } })).toEqual([
+      ['watch', 'polls_fail', '2 of 8 calls that asked for instances failed'],
+    ])
+    expect(told({ polls: all, open: { ...WELL.open, provisioning: 0 } })).toEqual([])
   })
 
   test('tell of closed projects by reason, which of them, and what is broken first', () => {

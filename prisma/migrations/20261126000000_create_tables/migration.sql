@@ -348,6 +348,8 @@ CREATE TABLE "flow_count" (
     "running" INTEGER NOT NULL,
     "failed" INTEGER NOT NULL,
     "published" INTEGER NOT NULL,
+    "polls_answered" INTEGER NOT NULL,
+    "polls_failed" INTEGER NOT NULL,
 
     CONSTRAINT "flow_count_pkey" PRIMARY KEY ("at", "replica_id")
 );
