@@ -24,8 +24,8 @@ const UNIT_TESTS = [
   'console/test/*.test.ts',
 ]
 
-/** Many files wait for a server to come back: three at a time keep two cores busy. */
-const MAX_WORKERS = 3
+/** Many files wait for a server to come back: four at a time keep two cores busy. */
+const MAX_WORKERS = 4
 
 /** Bounds on hangs, not on slow machines: no test is tried again, none tells by its speed whether it passes. */
 const TIMEOUT_MS = 300_000
