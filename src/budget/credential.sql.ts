@@ -91,6 +91,15 @@ export const AFTER_SILENCE = `(clock.ts + make_interval(secs =>
       CASE WHEN l.blocked_reason = 'unproven' THEN ${FIRST_SILENCE_SECONDS} ELSE ${SILENCE_SECONDS} END))`
 
 /**
+ * When a reading call tries credential `c` again that has a probe out: that of a new one is most likely accepted soon, that of a
+ * refused one is not waited for.
+ */
+export const tryAgainAt = (c: string): string => `CASE
+      WHEN ${c}.blocked_reason = 'unproven' THEN least(${c}.due_at, clock.ts + interval '${FIRST_SILENCE_SECONDS} seconds')
+      ELSE ${c}.due_at
+    END`
+
+/**
  * What the credential of bucket `b` lets its project wait for, for a LEFT JOIN LATERAL: `due_at`, and while it is refused
  * `blocked_until` and `blocked_reason`.
  */

@@ -1,7 +1,13 @@
 import type { Sql } from '../database/database.ts'
 import { startAge } from '../runtime/age.ts'
 import { newUuid } from '../runtime/uuid.ts'
-import { AFTER_PROBE, credentialLevels, lockCredentials, READING_OF_CREDENTIAL } from './credential.sql.ts'
+import {
+  AFTER_PROBE,
+  credentialLevels,
+  lockCredentials,
+  READING_OF_CREDENTIAL,
+  tryAgainAt,
+} from './credential.sql.ts'
 import type { PaidCall } from './lateness.ts'
 import { keptByReading, levelOf, paymentOf, READ_RESERVE_MS, readingGrant } from './pay.sql.ts'
 
@@ -85,7 +91,7 @@ paid_credential AS (
   CROSS JOIN clock
   CROSS JOIN LATERAL ${paymentOf({ ...PAYMENT, r: 'l', kept: keptByReading('l') })} payment
   WHERE c.credential_id = l.credential_id
-  RETURNING c.credential_id, l.probing, c.due_at, l.tokens, payment.room_ms,
+  RETURNING c.credential_id, l.probing, c.due_at, ${tryAgainAt('c')} AS try_at, l.tokens, payment.room_ms,
     greatest(l.token_at, CASE WHEN $2::bool THEN ${nextListing('l')} END) AS token_at
 )
 UPDATE rate_bucket b
@@ -104,7 +110,7 @@ RETURNING
     WHEN r.granted = 1 THEN 0
     ELSE extract(epoch FROM greatest(
       CASE WHEN r.closed THEN b.blocked_until ELSE r.token_at END,
-      CASE WHEN k.probing THEN k.due_at ELSE k.token_at END
+      CASE WHEN k.probing THEN k.try_at ELSE k.token_at END
     ) - clock.ts)::float8 * 1000
   END::float8 AS "waitMs",
   b.credential_id AS "credentialId",

@@ -1,8 +1,11 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { applyCredentialResults } from '../../src/budget/apply-credential-results.sql.ts'
+import { labelProjects } from '../../src/budget/label-projects.sql.ts'
 import { createLateness, LateCallError } from '../../src/budget/lateness.ts'
 import { createPaidReading } from '../../src/budget/paid-reading.ts'
 import { NO_CREDENTIALS, RefusedCredentialError } from '../../src/budget/paying-credentials.ts'
 import { CloudDcNotSentError, CloudDcUnreachableError } from '../../src/clouddc/errors.ts'
+import { eventually } from '../support/eventually.ts'
 import { clearTables, useTestDatabase } from '../support/store-database.ts'
 import { placeRequests, setBucket } from './statement-world.ts'
 
@@ -80,4 +83,34 @@ test('says whether the bucket is closed, or only has no token in time', async ()
     blocked_reason: `'throttled'`,
   })
   await expect(reading.pay(LIMIT_MS)).rejects.toMatchObject({ name: 'NotPaidError', closed: true })
+})
+
+describe('while the probe of a credential is out', () => {
+  const probe = async (reason: 'unproven' | 'unauthorized') => {
+    await labelProjects(database, [{ projectId: 'p', credentialId: 'key' }])
+    await database.query(
+      `INSERT INTO credential_bucket (credential_id, refill_per_second, capacity, tokens, refilled_at, blocked_until, blocked_reason, due_at)
+       VALUES ('key', 10, 10, 10, now(), now() - interval '1 second', $1, now() + interval '35 seconds')`,
+      reason,
+    )
+  }
+
+  test('one that was never accepted is waited for: the answer is most likely good, and soon there', async () => {
+    await probe('unproven')
+    let asked = 0
+    const usualMs = () => {
+      asked += 1
+      return 0
+    }
+    const paid = readingWith({ lateness: { usualMs, check: () => undefined } }).pay(LIMIT_MS)
+    await eventually(() => expect(asked).toBeGreaterThan(1))
+    const accepted = { effect: 'clear', leastMs: null, refusals: 0, refunds: [] } as const
+    await applyCredentialResults(database, [{ credentialId: 'key', ...accepted }])
+    expect(await paid).toMatchObject({ granted: true })
+  })
+
+  test('one that was refused is not', async () => {
+    await probe('unauthorized')
+    await expect(readingWith().pay(LIMIT_MS)).rejects.toMatchObject({ name: 'NotPaidError', closed: true })
+  })
 })
